@@ -1,0 +1,289 @@
+"""Every setting of the commands: its name, type, default and allowed range.
+
+One TOML file holds the tables ``[train]`` (with ``[train.log]``), ``[serve]`` and
+``[experiments]``. A value is looked for in this order, the first one wins:
+
+    --set key=value      keys of the command's own table, ``log.user_column`` for a nested one
+    environment          ESPALIER_TRAIN_MIN_USERS=1, ESPALIER_TRAIN_LOG_USER_COLUMN=who
+    the TOML file        relative paths in it start from the file's folder
+    the default          below
+
+A key nobody knows is refused, with the nearest known one named: a misspelled
+setting that is silently ignored is found months later. Every value is checked
+where it is stored, so settings built in code obey the same ranges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, overload
+
+from espalier.errors import ConfigError
+from espalier.schema import (
+    Between,
+    Matches,
+    OneOf,
+    Source,
+    build,
+    check_values,
+    from_environment,
+    parse_assignments,
+    put,
+    setting,
+)
+
+__all__ = [
+    "POST_PROCESSORS",
+    "TABLES",
+    "LogSettings",
+    "ServeSettings",
+    "Settings",
+    "TrainSettings",
+    "as_json",
+    "load_settings",
+    "parse_assignments",
+]
+
+TABLES: Final = ("train", "serve", "experiments")
+
+
+_NAME: Final = Matches(r"[A-Za-z][A-Za-z0-9._-]*", "a name of letters, digits, '.', '_' and '-'")
+_COLUMN: Final = Matches(r"(?s).+", "a column name that is not empty")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How a query log is read: ``[train.log]``.
+
+    The columns ``user``, ``session`` and ``time`` are used where the log has them;
+    any other name given here must exist. ``None`` (an empty string in TOML) means
+    that the log has no such column, whatever its header says.
+    """
+
+    format: str = setting(
+        "auto", OneOf(("auto", "tsv", "csv", "jsonl", "parquet", "ubi")), "layout of the files"
+    )
+    query_column: str = setting("query", _COLUMN, "text that was submitted")
+    user_column: str | None = setting("user", _COLUMN, "who typed it")
+    session_column: str | None = setting("session", _COLUMN, "which session it belongs to")
+    time_column: str | None = setting("time", _COLUMN, "when it was submitted")
+    locale_column: str | None = setting(None, _COLUMN, "language or market")
+    category_column: str | None = setting(None, _COLUMN, "category searched in")
+    results_column: str | None = setting(None, _COLUMN, "number of results found")
+    session_gap_minutes: int = setting(
+        30, Between(1, 10_080, "minutes"), "a longer pause starts a new session"
+    )
+    max_query_chars: int = setting(
+        200, Between(1, 1_000, "characters"), "longer queries are dropped"
+    )
+    drop_pii: bool = True
+    pii_patterns: tuple[str, ...] = ()
+    blocklist: Path | None = None
+    blocked_words: Path | None = None
+    blocked_patterns: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_values(self, "train.log")
+
+
+POST_PROCESSORS: Final = (
+    "noop", "sigmoid", "log-sigmoid", "l1-hinge", "l2-hinge", "l3-hinge",
+    "log-l1-hinge", "log-l2-hinge", "log-l3-hinge",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How an index is trained: ``[train]``."""
+
+    log: LogSettings = field(default_factory=LogSettings)
+    min_users: int = setting(
+        3, Between(1, 1_000_000, "users"), "distinct users behind every query and word kept"
+    )
+    indexer: str = setting("hybrid", _NAME, "kmeans, trie, hybrid, must-link or an entry point")
+    ranker: str = setting("linear", _NAME, "linear or an entry point")
+    depth: int = setting(
+        0, Between(0, 64, "characters"), "0: 3 for hybrid, 16 for trie, 5 for must-link"
+    )
+    arity: int = setting(2, Between(2, 256, "children"), "groups a cluster is split into")
+    max_leaf: int = setting(100, Between(1, 65_536, "labels"), "labels in one leaf cluster")
+    kmeans_iterations: int = setting(20, Between(1, 1_000), "rounds of one bisection, at most")
+    label_features: str = setting(
+        "label-text", OneOf(("pifa", "label-text")), "vectors the labels are clustered by"
+    )
+    prefix_features: str = setting(
+        "position-weighted",
+        OneOf(("none", "char-tfidf", "position-weighted")),
+        "features of the typed prefix",
+    )
+    matcher: str = setting(
+        "constrained", OneOf(("constrained", "unconstrained")), "beam search at query time"
+    )
+    negatives: str = setting(
+        "tfn", _NAME, "tfn, man, tfn+man or an entry point: rows a node is trained on"
+    )
+    beam: int = setting(10, Between(1, 100, "nodes"), "kept per level")
+    pool: int = setting(100, Between(1, 2_048, "labels"), "the model hands to the blend")
+    cp: float = setting(1.0, Between(0, 1e6, above_low=True), "cost of a positive row")
+    cn: float = setting(1.0, Between(0, 1e6, above_low=True), "cost of a negative row")
+    epsilon: float = setting(0.1, Between(0, 10, above_low=True), "where the solver stops")
+    max_iterations: int = setting(100, Between(1, 100_000), "solver passes over the rows")
+    bias: float = setting(1.0, Between(0, 1e3), "value of the constant feature; 0: none")
+    threshold: float = setting(0.1, Between(0, 1e3), "smaller weights are dropped")
+    max_nonzeros: int = setting(0, Between(0, 2**31 - 1), "weights kept per label; 0: all")
+    weight_bits: int = setting(16, OneOf((16, 32)), "bits of a stored weight")
+    post_processor: str = setting("l3-hinge", OneOf(POST_PROCESSORS), "turns a margin into a score")
+    prefixes_per_pair: int = setting(1, Between(1, 100), "training prefixes per event")
+    context_queries: int = setting(1, Between(0, 32, "queries"), "previous queries used")
+    context_decay: float = setting(
+        0.5, Between(0, 1, above_low=True), "weight of a previous query against the one after it"
+    )
+    include_first: bool = True
+    blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
+    blend_popularity: float = setting(1.0, Between(0, 1e3), "weight of the log popularity")
+    seed: int = setting(1, Between(0, 2**63 - 1), "of every random choice")
+    threads: int = setting(0, Between(0, 1_024), "0: one per processor; never changes a byte")
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_values(self, "train")
+
+    @property
+    def thread_count(self) -> int:
+        """Threads to use: ``threads``, or one for each processor this process may use."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """How the sidecar runs: ``[serve]``."""
+
+    index: Mapping[str, Path] = field(default_factory=dict)
+    listen: str = setting(
+        "127.0.0.1:50051",
+        Matches(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):\d{1,5}", "HOST:PORT, as in 127.0.0.1:50051"),
+        "address of the gRPC service",
+    )
+    unix: Path | None = None
+    workers: int = setting(1, Between(1, 256, "processes"), "that answer calls")
+    threads: int = setting(8, Between(1, 256, "threads"), "of each worker")
+    session_ttl_seconds: int = setting(
+        1_800, Between(1, 604_800, "seconds"), "without a query until a session is forgotten"
+    )
+    session_queries: int = setting(5, Between(1, 32, "queries"), "remembered per session")
+    max_sessions: int = setting(
+        1_000_000, Between(1, 100_000_000, "sessions"), "remembered; the oldest goes first"
+    )
+    grace_seconds: float = setting(
+        10.0, Between(0, 3_600, "seconds"), "calls may take to finish after SIGTERM"
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_values(self, "serve")
+        for name in self.index:
+            if not _NAME.holds(name):
+                raise ConfigError(f"serve.index: an index name must be {_NAME.allowed}")
+
+
+Settings: TypeAlias = TrainSettings | ServeSettings
+
+
+_CLASSES: Final[dict[str, type[TrainSettings | ServeSettings]]] = {
+    "train": TrainSettings,
+    "serve": ServeSettings,
+}
+
+
+def _read_table(path: Path, table: str) -> dict[str, object]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check --config") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    for name, value in document.items():
+        if name not in TABLES:
+            near = difflib.get_close_matches(name, TABLES, n=1, cutoff=0.0)[0]
+            raise ConfigError(
+                f"{path}: settings stand in the tables [train], [serve] and [experiments]; "
+                f"{name!r} is none of them, did you mean [{near}]?"
+            )
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path}: {name} must be a table; write [{name}] above its settings")
+    return dict(document.get(table, {}))
+
+
+@overload
+def load_settings(
+    path: Path | None,
+    table: Literal["train"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> TrainSettings: ...
+@overload
+def load_settings(
+    path: Path | None,
+    table: Literal["serve"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> ServeSettings: ...
+def load_settings(
+    path: Path | None,
+    table: Literal["train", "serve"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the settings of one table.
+
+    Args:
+        path: TOML file, or None for defaults.
+        table: ``"train"`` or ``"serve"``.
+        overrides: What ``--set`` gave, dotted key to text.
+        env: Environment variables, ``os.environ`` when None.
+
+    Raises:
+        ConfigError: An unknown key or table, a value of the wrong type or outside
+            its range, a file that is missing, not UTF-8 or not TOML.
+    """
+    settings = _CLASSES[table]
+    values: dict[str, Any] = {}
+    if path is not None:
+        source = Source(f"{path}, [{table}]", path.parent, is_text=False)
+        for key, value in _read_table(path, table).items():
+            put(values, settings, key, value, source)
+    for key, text in from_environment(os.environ if env is None else env, table, settings).items():
+        put(values, settings, key, text, Source("environment"))
+    for key, text in (overrides or {}).items():
+        put(values, settings, key, text, Source("--set"))
+    built: Settings = build(settings, values)
+    return built
+
+
+def as_json(settings: Settings | LogSettings) -> dict[str, object]:
+    """Return the settings as a dictionary that ``json`` can write; paths become text."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, tuple):
+            return list(value)
+        return value
+
+    return {
+        item.name: as_json(value)
+        if isinstance(value := getattr(settings, item.name), LogSettings)
+        else plain(value)
+        for item in dataclasses.fields(settings)
+    }
