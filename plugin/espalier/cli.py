@@ -1,0 +1,492 @@
+"""The command line: one verb a function, each a thin call into the package.
+
+Imports of the package proper stand inside the verbs, so that ``--help`` and shell
+completion answer at once. How a command ends is written down in ``console``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from espalier import console
+from espalier.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from espalier.index import Index
+    from espalier.progress import Progress
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_FILE = click.Path(path_type=Path)
+_SOURCES = ("model", "popular", "tail", "corrected")
+_MATCHERS = ("constrained", "unconstrained")
+_SYSTEMS = ("all_sources", "labels_only", "most_frequent")
+_NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit code."""
+    return console.run(cli)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 could not be done, 2 bad input, 130 interrupted. "
+    "ESPALIER_DEBUG=1 in the environment shows the traceback of an error.",
+)
+@click.version_option(package_name="espalier", message="espalier %(version)s")
+def cli() -> None:
+    """Query completion that knows the session, learned from your own query log."""
+
+
+# ---- what several verbs share -------------------------------------------------
+
+
+def _examples(*commands: str) -> str:
+    # The first line tells click to leave the lines below it as they are.
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
+def _logs(command: _Command) -> _Command:
+    text = "Query log: TSV, CSV, JSON lines, Parquet or UBI, plain, gz or zst. May repeat."
+    return click.option(
+        "--log", "logs", type=_FILE, multiple=True, required=True, metavar="FILE", help=text
+    )(command)
+
+
+def _config(command: _Command) -> _Command:
+    return click.option("--config", type=_FILE, metavar="FILE", help="TOML file with settings.")(
+        command
+    )
+
+
+def _set(command: _Command) -> _Command:
+    text = "One setting, over environment and config file. May repeat."
+    return click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help=text)(
+        command
+    )
+
+
+def _new_file(
+    flag: str, metavar: str, text: str, *, required: bool = False, name: str | None = None
+) -> Callable[[_Command], _Command]:
+    return click.option(
+        flag,
+        name or flag.removeprefix("--").replace("-", "_"),
+        type=_FILE,
+        required=required,
+        metavar=metavar,
+        callback=console.new_file,
+        help=text,
+    )
+
+
+def _quiet(command: _Command) -> _Command:
+    return click.option("--quiet", is_flag=True, help="Show no progress.")(command)
+
+
+def _json(command: _Command) -> _Command:
+    return click.option("--json", "want_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _no_verify(command: _Command) -> _Command:
+    text = "Do not compare the index with its checksums first."
+    return click.option("--no-verify", is_flag=True, help=text)(command)
+
+
+def _index(command: _Command) -> _Command:
+    return click.argument("index", type=_FILE, metavar="NAME.esp")(command)
+
+
+def _count(command: _Command) -> _Command:
+    return click.option(
+        "-k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Answers."
+    )(command)
+
+
+def _progress(*, quiet: bool) -> Progress:
+    from espalier.progress import NO_PROGRESS, TerminalProgress
+
+    return NO_PROGRESS if quiet else TerminalProgress()
+
+
+def _open(path: Path, *, verify: bool) -> Index:
+    import espalier
+
+    return espalier.open(path, verify=verify)
+
+
+# ---- from a log to an index -----------------------------------------------------
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier train --log queries.tsv.gz --out site.esp",
+        "espalier train --log day1.parquet --log day2.parquet --out site.esp --config site.toml",
+        "espalier train --log visits.csv --out site.esp --set min_users=1 --set log.user_column=id",
+    )
+)
+@_logs
+@_new_file(
+    "--out",
+    "NAME.esp",
+    "Index to write. An old file is replaced only by a complete new one.",
+    required=True,
+)
+@_config
+@_set
+@click.option("--report", type=_FILE, metavar="DIR", help="Write a report of the training here.")
+@_json
+@_quiet
+def train(
+    *,
+    logs: tuple[Path, ...],
+    out: Path,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    report: Path | None,
+    want_json: bool,
+    quiet: bool,
+) -> None:
+    """Learn an index from query logs."""
+    from espalier.settings import load_settings, parse_assignments
+    from espalier.train import train_index
+
+    settings = load_settings(config, "train", parse_assignments(list(assignments)))
+    result = train_index(logs, out, settings, report=report, progress=_progress(quiet=quiet))
+    click.echo(console.as_json(result.to_json()) if want_json else result.summary())
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier pairs --log queries.tsv.gz --out pairs.tsv --split 0.9 --train-log train.tsv",
+        "espalier pairs --log tomorrow.tsv --out pairs.tsv --seed 7",
+    )
+)
+@_logs
+@_new_file(
+    "--out", "PAIRS.tsv", "Pairs to write: previous query, prefix, next query.", required=True
+)
+@click.option(
+    "--split",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Share of the users to train on; only the other users' pairs are written.",
+)
+@_new_file("--train-log", "TRAIN.tsv", "With --split: write the log of the users to train on.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of prefixes.")
+@_config
+@_set
+@_quiet
+def pairs(
+    *,
+    logs: tuple[Path, ...],
+    out: Path,
+    split: float | None,
+    train_log: Path | None,
+    seed: int,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Make evaluation questions from query logs, whole users held out.
+
+    Each pair of adjacent queries of a session gives one row, with one prefix of the
+    next query, its length uniform from one to all but one character.
+    """
+    from espalier.querylog import write_pairs
+    from espalier.settings import load_settings, parse_assignments
+
+    if train_log is not None and split is None:
+        raise InputError("--train-log needs --split, the share of the users to train on")
+    settings = load_settings(config, "train", parse_assignments(list(assignments)))
+    result = write_pairs(
+        logs,
+        out,
+        settings=settings.log,
+        split=split,
+        train_log=train_log,
+        seed=seed,
+        progress=_progress(quiet=quiet),
+    )
+    click.echo(result.summary())
+
+
+@cli.command(
+    "demo-log",
+    epilog=_examples(
+        "espalier demo-log --out demo.tsv",
+        "espalier demo-log --out demo.tsv --catalogue products.tsv --users 500",
+    ),
+)
+@_new_file("--out", "FILE", "Log to write, tab-separated.", required=True)
+@_new_file("--catalogue", "FILE", "Also write the products the log is about, tab-separated.")
+@click.option("--users", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+def demo_log(*, out: Path, catalogue: Path | None, users: int, seed: int) -> None:
+    """Write a synthetic shopping log for trying things out.
+
+    Nobody typed these queries: users, sessions and reformulations are generated.
+    """
+    from espalier.querylog import write_demo_log
+
+    write_demo_log(out, catalogue=catalogue, users=users, seed=seed)
+    click.echo(f"{out}: a synthetic log of {users:,} users")
+
+
+# ---- asking an index --------------------------------------------------------------
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier complete site.esp runn",
+        'espalier complete site.esp --previous "marathon training plan" sh',
+        'espalier complete site.esp --previous "running shoes" "" -k 5 --json',
+    )
+)
+@_index
+@click.argument("prefix", callback=console.query_text)
+@click.option(
+    "--previous",
+    multiple=True,
+    metavar="QUERY",
+    callback=console.query_texts,
+    help="A query of the session. May repeat, most recent first.",
+)
+@_count
+@_json
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Choice(_SOURCES),
+    help="Ask only this source. May repeat.",
+)
+@click.option("--matcher", type=click.Choice(_MATCHERS), help="How the beam meets the prefix.")
+@click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
+@_no_verify
+def complete(
+    *,
+    index: Path,
+    prefix: str,
+    previous: tuple[str, ...],
+    k: int,
+    want_json: bool,
+    sources: tuple[str, ...],
+    matcher: Any,
+    beam: int,
+    no_verify: bool,
+) -> None:
+    """Complete PREFIX, which may be empty."""
+    from espalier.index import Source
+
+    wanted = Source(0)
+    for source in sources:
+        wanted |= Source[source.upper()]
+    with _open(index, verify=not no_verify) as opened:
+        found = opened.complete(
+            prefix, previous, k=k, beam=beam, sources=wanted or None, matcher=matcher
+        )
+    if want_json:
+        fields = ("text", "display_text", "score", "source")
+        rows = [{field: getattr(one, field) for field in fields} for one in found]
+        click.echo(console.as_json({"suggestions": rows}))
+    elif found:
+        shown = [
+            [str(i), console.printable(one.display_text), f"{one.score:.4f}", one.source.lower()]
+            for i, one in enumerate(found, 1)
+        ]
+        click.echo(console.table(shown, "r-r"))
+    else:
+        click.echo("nothing in this index starts with the prefix", err=True)
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier evaluate site.esp --pairs pairs.tsv",
+        "espalier evaluate new.esp old.esp --pairs pairs.tsv --json figures.json",
+    )
+)
+@click.argument("indexes", type=_FILE, nargs=-1, required=True, metavar="NAME.esp...")
+@click.option(
+    "--pairs", type=_FILE, required=True, metavar="FILE.tsv", help="As `espalier pairs` writes."
+)
+@_new_file(
+    "--json", "OUT.json", "Write the figures as JSON too; `-` prints only them.", name="json_out"
+)
+@click.option(
+    "--system",
+    "systems",
+    multiple=True,
+    type=click.Choice(_SYSTEMS),
+    help="Measure only this system. May repeat.",
+)
+@_count
+@_no_verify
+@_quiet
+def evaluate(
+    *,
+    indexes: tuple[Path, ...],
+    pairs: Path,
+    json_out: Path | None,
+    systems: tuple[str, ...],
+    k: int,
+    no_verify: bool,
+    quiet: bool,
+) -> None:
+    """Measure ranking quality and latency on held-out pairs."""
+    from espalier.evaluate import evaluate as measure
+
+    report = measure(
+        indexes,
+        pairs,
+        systems=systems or _SYSTEMS,
+        k=k,
+        verify=not no_verify,
+        progress=_progress(quiet=quiet),
+    )
+    if json_out is None or str(json_out) != "-":
+        click.echo(report.table())
+    if json_out is not None:
+        console.write_json(json_out, report.to_json())
+
+
+@cli.command(
+    epilog=_examples("espalier inspect site.esp", "espalier inspect site.esp --json | jq .labels")
+)
+@_index
+@_json
+def inspect(*, index: Path, want_json: bool) -> None:
+    """Show what an index holds, in constant time whatever its size."""
+    with _open(index, verify=False) as opened:
+        facts = _facts(opened)
+    click.echo(console.as_json(facts) if want_json else _facts_as_text(facts))
+
+
+def _facts(index: Index) -> dict[str, Any]:
+    info = index.info
+    return {
+        "path": str(index.path),
+        "format_version": info.format_version,
+        "training_fingerprint": info.fingerprint,
+        "bytes": info.bytes,
+        "labels": info.labels,
+        "bytes_per_label": round(info.bytes / info.labels, 1) if info.labels else None,
+        "nodes": info.nodes,
+        "depth": info.depth,
+        "features": info.features,
+        "sections": [
+            {"id": name, "offset": offset, "length": length, "crc32c": f"{crc:08x}"}
+            for name, offset, length, crc in info.sections
+        ],
+        "meta": info.meta,
+    }
+
+
+def _facts_as_text(facts: Mapping[str, Any]) -> str:
+    def text(value: object) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"{value:,}"
+        if isinstance(value, str):
+            return console.printable(value)
+        return console.printable(json.dumps(value, ensure_ascii=False))
+
+    plain = [[key, text(value)] for key, value in facts.items() if key not in {"sections", "meta"}]
+    meta = [[f"meta.{key}", text(value)] for key, value in facts["meta"].items()]
+    sections = [["section", "offset", "bytes", "crc-32c"]] + [
+        [one["id"], f"{one['offset']:,}", f"{one['length']:,}", one["crc32c"]]
+        for one in facts["sections"]
+    ]
+    return f"{console.table(plain + meta)}\n\n{console.table(sections, '-rr-')}"
+
+
+@cli.command(epilog=_examples("espalier validate site.esp", "espalier validate site.esp --deep"))
+@_index
+@click.option("--deep", is_flag=True, help="Check every invariant of the format as well.")
+def validate(*, index: Path, deep: bool) -> None:
+    """Check that an index file is whole; ends with 2 if it is not."""
+    with _open(index, verify=True) as opened:
+        opened.validate(deep=deep)
+        labels = opened.info.labels
+    holds = "checksums and every invariant hold" if deep else "checksums hold"
+    click.echo(f"ok: {index}: {labels:,} labels, {holds}")
+
+
+# ---- serving ------------------------------------------------------------------------
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier serve --index site.esp",
+        "espalier serve --index de=german.esp --index en=english.esp --listen 0.0.0.0:50051",
+        "espalier serve --config site.toml --set session_ttl_seconds=600",
+    )
+)
+@click.option(
+    "--index",
+    "indexes",
+    multiple=True,
+    metavar="[NAME=]PATH",
+    help="Index to serve, as NAME or as `default`. May repeat.",
+)
+@click.option("--listen", metavar="HOST:PORT", help="Address of the gRPC service.")
+@_config
+@_set
+@_no_verify
+def serve(
+    *,
+    indexes: tuple[str, ...],
+    listen: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    no_verify: bool,
+) -> int:
+    """Serve completions over gRPC until SIGTERM or Ctrl-C, which drain first."""
+    from espalier.serve.runner import run
+    from espalier.settings import load_settings, parse_assignments
+
+    overrides = parse_assignments(list(assignments))
+    if listen is not None:
+        overrides["listen"] = listen
+    settings = load_settings(config, "serve", overrides)
+    if indexes:
+        settings = dataclasses.replace(settings, index=_named(indexes))
+    if not settings.index:
+        raise ConfigError("nothing to serve: give --index NAME.esp, or index under [serve]")
+    return run(settings, verify=not no_verify)
+
+
+def _named(indexes: Sequence[str]) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for argument in indexes:
+        match = _NAMED_INDEX.fullmatch(argument)
+        name, path = match.groups() if match else ("default", argument)
+        if name in named:
+            raise ConfigError(f"--index: two indexes are named {name}; write --index NAME=PATH")
+        named[name] = Path(path)
+    return named
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier completions bash > ~/.local/share/bash-completion/completions/espalier",
+        "espalier completions zsh > ~/.zfunc/_espalier",
+        "espalier completions fish > ~/.config/fish/completions/espalier.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completions(*, shell: str) -> None:
+    """Print the script that completes `espalier` in a shell."""
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+    classes = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+    script = classes[shell](cli, {}, "espalier", "_ESPALIER_COMPLETE")
+    # Not source(): for bash that starts a shell only to ask its version.
+    click.echo(script.source_template % script.source_vars())

@@ -1,0 +1,219 @@
+"""How a command ends: exit codes, one-line errors, pipes, signals, text on a terminal.
+
+======  =====================================================================
+code    meaning
+======  =====================================================================
+0       done
+1       could not be done: full disk, no memory, a bug
+2       cannot be done with this input: arguments, settings, logs, index files
+130     interrupted (Ctrl-C)
+143     terminated (SIGTERM), except `serve`, which drains and ends with 0
+======  =====================================================================
+
+An error is one line on stderr and never a traceback; ``ESPALIER_DEBUG=1`` in the
+environment shows the traceback instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from espalier.errors import EspalierError, InputError, InvalidTextError, StorageError
+
+EXIT_FAILURE = 1
+EXIT_INPUT = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+_DEBUG = "ESPALIER_DEBUG"
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwind, so that half-written files are removed on the way."""
+
+
+def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
+    """Run ``group`` with ``arguments`` (default: the process's) and return its exit code."""
+    with _sigterm_unwinds():
+        try:
+            result = group.main(arguments, prog_name="espalier", standalone_mode=False)
+            # A full disk or a closed pipe behind stdout shows only here.
+            sys.stdout.flush()
+        except BaseException as error:
+            if os.environ.get(_DEBUG) and not isinstance(error, SystemExit | click.exceptions.Exit):
+                raise
+            return _end(error)
+    return result if isinstance(result, int) else 0
+
+
+def _end(error: BaseException) -> int:  # noqa: PLR0911 - one return per row of the table
+    match error:
+        case SystemExit() | click.exceptions.Exit():
+            code = error.code if isinstance(error, SystemExit) else error.exit_code
+            return code if isinstance(code, int) else EXIT_FAILURE if code else 0
+        case KeyboardInterrupt() | click.Abort():
+            return _fail("interrupted", EXIT_INTERRUPTED)
+        case Terminated():
+            return _fail("terminated", EXIT_TERMINATED)
+        case BrokenPipeError():
+            # Whoever read our output has left; there is nobody to complain to.
+            _discard_stdout()
+            return EXIT_FAILURE
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            return error.exit_code
+        case click.ClickException():
+            return _fail(_usage(error), error.exit_code)
+        case EspalierError():
+            return _fail(str(error), error.exit_code)
+        case OSError():
+            _discard_stdout()
+            where = f"{error.filename}: " if error.filename else ""
+            return _fail(f"{where}{error.strerror or type(error).__name__}", EXIT_FAILURE)
+        case MemoryError():
+            return _fail("out of memory", EXIT_FAILURE)
+        case _:
+            # The message of an unforeseen error might quote a query: its type must do.
+            name = type(error).__name__
+            hint = f"a fault in Espalier; {_DEBUG}=1 in the environment shows where"
+            return _fail(f"unexpected {name} ({hint})", EXIT_FAILURE)
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message.rstrip('.')} (see {error.ctx.command_path} --help)"
+    return message
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"espalier: error: {printable(line)}\n")
+        sys.stderr.flush()
+    return code
+
+
+def _discard_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush cannot fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+
+
+@contextlib.contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    def unwind(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, unwind)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# ---- arguments ----------------------------------------------------------------
+
+
+def query_text(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return ``value`` unless the shell handed over bytes that are not UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        name = parameter.human_readable_name.upper()
+        raise InvalidTextError(
+            f"{name} is not UTF-8 at character {error.start}; set the terminal to UTF-8"
+        ) from None
+    return value
+
+
+def query_texts(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return ``values``, each checked as ``query_text`` does."""
+    return tuple(query_text(context, parameter, value) for value in values)
+
+
+def new_file(
+    _context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """Return ``value`` if a file can come to stand there, before any work is done for it."""
+    if value is None or str(value) == "-":
+        return value
+    name = parameter.opts[0]
+    if value.is_dir():
+        raise InputError(f"{name}: {value} is a folder; name a file in it")
+    if not value.parent.is_dir():
+        raise InputError(f"{name}: there is no folder {value.parent}; create it first")
+    return value
+
+
+# ---- output -------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything that could steer a terminal written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(c)) for c in text)
+
+
+def table(rows: Sequence[Sequence[str]], right: str = "") -> str:
+    """Return ``rows`` in aligned columns; ``right`` has an ``r`` for each right-aligned one.
+
+    The last column is not padded.
+    """
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        parts = []
+        for i, (text, width) in enumerate(zip(row, widths, strict=True)):
+            padding = " " * (width - cells(text))
+            is_right = right[i : i + 1] == "r"
+            last = i == len(row) - 1
+            parts.append(padding + text if is_right else text if last else text + padding)
+        lines.append("  ".join(parts))
+    return "\n".join(lines)
+
+
+def as_json(value: object) -> str:
+    """Return ``value`` as one JSON document, readable where stdout can show it."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
+    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=2, allow_nan=False)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as JSON to ``path``; ``-`` is stdout.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    if str(path) == "-":
+        click.echo(as_json(value))
+        return
+    try:
+        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror})") from None
