@@ -1,0 +1,82 @@
+from espalier.v1 import core_pb2 as _core_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CompleteRequest(_message.Message):
+    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_QUERIES_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    previous_queries: _containers.RepeatedScalarFieldContainer[str]
+    session_id: str
+    max_suggestions: int
+    index: str
+    sequence: int
+    allowed_sources: _containers.RepeatedScalarFieldContainer[_core_pb2.SuggestionSource]
+    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ...) -> None: ...
+
+class CompleteResponse(_message.Message):
+    __slots__ = ("header", "suggestions", "prefix", "sequence", "suggestion_set_id", "session_state", "degradations")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTION_SET_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_STATE_FIELD_NUMBER: _ClassVar[int]
+    DEGRADATIONS_FIELD_NUMBER: _ClassVar[int]
+    header: _core_pb2.ResponseHeader
+    suggestions: _containers.RepeatedCompositeFieldContainer[_core_pb2.Suggestion]
+    prefix: str
+    sequence: int
+    suggestion_set_id: str
+    session_state: _core_pb2.SessionState
+    degradations: _containers.RepeatedScalarFieldContainer[_core_pb2.Degradation]
+    def __init__(self, header: _Optional[_Union[_core_pb2.ResponseHeader, _Mapping]] = ..., suggestions: _Optional[_Iterable[_Union[_core_pb2.Suggestion, _Mapping]]] = ..., prefix: _Optional[str] = ..., sequence: _Optional[int] = ..., suggestion_set_id: _Optional[str] = ..., session_state: _Optional[_Union[_core_pb2.SessionState, str]] = ..., degradations: _Optional[_Iterable[_Union[_core_pb2.Degradation, str]]] = ...) -> None: ...
+
+class RecordQueryRequest(_message.Message):
+    __slots__ = ("session_id", "query", "accepted")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    query: str
+    accepted: AcceptedSuggestion
+    def __init__(self, session_id: _Optional[str] = ..., query: _Optional[str] = ..., accepted: _Optional[_Union[AcceptedSuggestion, _Mapping]] = ...) -> None: ...
+
+class AcceptedSuggestion(_message.Message):
+    __slots__ = ("suggestion_set_id", "position")
+    SUGGESTION_SET_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    suggestion_set_id: str
+    position: int
+    def __init__(self, suggestion_set_id: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
+
+class RecordQueryResponse(_message.Message):
+    __slots__ = ("header", "session_state")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_STATE_FIELD_NUMBER: _ClassVar[int]
+    header: _core_pb2.ResponseHeader
+    session_state: _core_pb2.SessionState
+    def __init__(self, header: _Optional[_Union[_core_pb2.ResponseHeader, _Mapping]] = ..., session_state: _Optional[_Union[_core_pb2.SessionState, str]] = ...) -> None: ...
+
+class DeleteSessionRequest(_message.Message):
+    __slots__ = ("session_id",)
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ...) -> None: ...
+
+class DeleteSessionResponse(_message.Message):
+    __slots__ = ("header",)
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    header: _core_pb2.ResponseHeader
+    def __init__(self, header: _Optional[_Union[_core_pb2.ResponseHeader, _Mapping]] = ...) -> None: ...
