@@ -1,0 +1,20 @@
+"""Evaluation: how well, and how fast, an index completes held-out queries.
+
+Start reading at :func:`evaluate` (``runner``). The data flows down this list,
+and a module imports only from above::
+
+    measures   the definitions, row by row       buckets    which rows count where
+    questions  pairs, normalised once            systems    ways to ask an index
+    contract   promises checked on every row     outcomes   ask everything, keep ranks
+    intervals  bootstrap over users              summary    figures per bucket
+    latency    timed calls                       table, report   text and JSON
+    runner     assembles it all
+
+The package reads pairs through :mod:`espalier.querylog` and asks
+:mod:`espalier.index`; it knows nothing of training and serving.
+"""
+
+from espalier.evaluate.report import EvaluationReport, IndexReport
+from espalier.evaluate.runner import evaluate
+
+__all__ = ["EvaluationReport", "IndexReport", "evaluate"]

@@ -1,0 +1,107 @@
+"""Asks every system every question and keeps what the measures need.
+
+Only numbers are kept: ranks, pool hits, list lengths and broken promises. No
+text survives a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from espalier.evaluate.contract import NONE, Violations, check
+from espalier.evaluate.measures import BoolArray, IntArray, rank_of
+from espalier.evaluate.questions import Question, Questions
+from espalier.evaluate.systems import Answer, Completer, System
+
+# Rows between two reports of progress.
+_PROGRESS_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one system achieved. Arrays have shape ``(rows,)``.
+
+    Attributes:
+        ranks: 1-based place of the wanted query in the list, 0 if absent.
+        in_pool: Whether the wanted query was ranked at all.
+        returned: Suggestions that came back.
+        violations: Broken promises, all rows together.
+    """
+
+    ranks: IntArray
+    in_pool: BoolArray
+    returned: IntArray
+    violations: Violations
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """All systems on one index; ``seen`` tells which wanted queries are labels."""
+
+    by_system: Mapping[str, Outcome]
+    seen: BoolArray
+
+
+class _Ledger:
+    """Collects one system's rows."""
+
+    def __init__(self, rows: int) -> None:
+        self.ranks = np.zeros(rows, dtype=np.int64)
+        self.in_pool = np.zeros(rows, dtype=np.bool_)
+        self.returned = np.zeros(rows, dtype=np.int64)
+        self.violations = NONE
+
+    def close(self) -> Outcome:
+        return Outcome(self.ranks, self.in_pool, self.returned, self.violations)
+
+
+def ask_all(
+    index: Completer,
+    questions: Questions,
+    systems: Sequence[System],
+    *,
+    k: int,
+    advance: Callable[[int], None],
+) -> Outcomes:
+    """Ask ``systems`` all of ``questions``; same prefix and context for each."""
+    rows = len(questions.asked)
+    ledgers = {system.name: _Ledger(rows) for system in systems}
+    seen = np.zeros(rows, dtype=np.bool_)
+    for row, question in enumerate(questions.asked):
+        label = index.find(question.wanted)
+        seen[row] = label is not None
+        answers = {system.name: system.answer(index, question, k) for system in systems}
+        matching = _matching(answers.values())
+        for system in systems:
+            answer = answers[system.name]
+            ledger = ledgers[system.name]
+            ledger.ranks[row] = rank_of(question.wanted, answer.texts)
+            ledger.in_pool[row] = _in_pool(answer, label, question)
+            ledger.returned[row] = len(answer.texts)
+            ledger.violations += check(
+                answer,
+                prefix=question.prefix,
+                k=k,
+                matching=matching if system.promises_k else None,
+            )
+        if (row + 1) % _PROGRESS_ROWS == 0:
+            advance(_PROGRESS_ROWS)
+    advance(rows % _PROGRESS_ROWS)
+    return Outcomes({name: ledger.close() for name, ledger in ledgers.items()}, seen)
+
+
+def _matching(answers: Iterable[Answer]) -> int:
+    """Return how many labels match, by the most any answer knows of.
+
+    A system that miscounts its own range is caught by another that returned more.
+    """
+    return max(max(answer.range_labels or 0, len(answer.texts)) for answer in answers)
+
+
+def _in_pool(answer: Answer, label: int | None, question: Question) -> bool:
+    if answer.pool is not None and label is not None and bool((answer.pool == label).any()):
+        return True
+    return question.wanted in answer.texts

@@ -1,0 +1,149 @@
+"""Runs an evaluation: opens, asks, times, sums up.
+
+Everything a report depends on comes in as an argument, the clock included; the
+functions that only need *an* index take one, so that any object with the right
+methods can be evaluated.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from espalier.errors import ConfigError, PairsError
+from espalier.evaluate.latency import Clock, calibrate, percentiles, time_calls
+from espalier.evaluate.measures import CUT
+from espalier.evaluate.outcomes import ask_all
+from espalier.evaluate.questions import Questions, prepare
+from espalier.evaluate.report import (
+    EvaluationReport,
+    IndexFacts,
+    IndexReport,
+    PairsFacts,
+    Timing,
+)
+from espalier.evaluate.summary import summarise
+from espalier.evaluate.systems import Completer, select
+from espalier.index import Index
+from espalier.index import open as open_index
+from espalier.progress import NO_PROGRESS, Progress
+from espalier.querylog import read_pairs
+
+LATENCY_ROWS: Final = 5000
+"""Calls that are timed, spread evenly over the file."""
+WARM_UP_ROWS: Final = 500
+"""Calls made before, untimed."""
+
+
+def evaluate(
+    indexes: Sequence[Path],
+    pairs: Path,
+    *,
+    systems: Sequence[str] = (),
+    k: int = CUT,
+    verify: bool = True,
+    seed: int = 1,
+    latency_rows: int = LATENCY_ROWS,
+    clock: Clock = time.perf_counter_ns,
+    progress: Progress = NO_PROGRESS,
+) -> EvaluationReport:
+    """Evaluate each of ``indexes`` on the rows of ``pairs``.
+
+    Args:
+        indexes: Index files, at least one.
+        pairs: Pairs file; see :func:`espalier.querylog.read_pairs`.
+        systems: Names of systems besides those of every report
+            (:mod:`espalier.evaluate.systems`).
+        k: Suggestions asked for, at least 10; the measures look at the first 10.
+        verify: Check all checksums of an index before asking it.
+        seed: Draws the bootstrap samples.
+        latency_rows: At most so many calls are timed.
+        clock: Nanoseconds; for latency only.
+        progress: Told of every stage.
+
+    Raises:
+        ConfigError: No index, an unknown system, k below 10.
+        PairsError: The file cannot be read or has no row to evaluate.
+        IndexFileError: An index cannot be used.
+        UnsupportedError: A system needs what an index lacks.
+    """
+    chosen = select(systems)
+    if not indexes:
+        raise ConfigError("no index to evaluate; name at least one .esp file")
+    if k < CUT:
+        raise ConfigError(f"k is {k}, but the measures look at {CUT} places; use k >= {CUT}")
+    with progress.stage(f"reading {pairs.name}"):
+        questions = read_questions(pairs)
+    reports = []
+    for path in indexes:
+        with open_index(path, verify=verify) as index:
+            facts = _facts(path, index)
+            with progress.stage(f"evaluating {path.name}", len(questions.asked)) as advance:
+                outcomes = ask_all(index, questions, chosen, k=k, advance=advance)
+            summary = summarise(outcomes, questions, seed=seed)
+            with progress.stage(f"timing {path.name}"):
+                timing = time_index(index, questions, k=k, rows=latency_rows, clock=clock)
+        reports.append(IndexReport(facts, _pairs_facts(pairs, questions), k, summary, timing))
+    return EvaluationReport(tuple(reports))
+
+
+def read_questions(pairs: Path) -> Questions:
+    """Read the rows of a pairs file as questions.
+
+    Raises:
+        PairsError: The file cannot be read, or no row of it can be evaluated.
+    """
+    file = read_pairs(pairs)
+    questions = prepare(file.rows, file.rows_bad)
+    if not questions.asked:
+        bad = sum(questions.bad.values())
+        raise PairsError(
+            f"{pairs}: no row to evaluate; {questions.skipped} have the whole next query as "
+            f"prefix and {bad} are bad; make pairs with `espalier pairs`"
+        )
+    return questions
+
+
+def time_index(
+    index: Completer,
+    questions: Questions,
+    *,
+    k: int,
+    rows: int = LATENCY_ROWS,
+    clock: Clock = time.perf_counter_ns,
+) -> Timing:
+    """Time the call a host makes, over ``rows`` questions spread over the file."""
+    step = max(1, len(questions.asked) // rows)
+    sample = questions.asked[::step][:rows]
+    calls = [
+        functools.partial(index.complete, question.prefix, question.previous, k=k)
+        for question in sample
+    ]
+    taken = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS, clock=clock))
+    return Timing(taken, None, calibrate(clock))
+
+
+def _facts(path: Path, index: Index) -> IndexFacts:
+    info = index.info
+    return IndexFacts(
+        file=path,
+        bytes=info.bytes,
+        labels=info.labels,
+        nodes=info.nodes,
+        features=info.features,
+        depth=info.depth,
+        fingerprint=info.fingerprint,
+    )
+
+
+def _pairs_facts(pairs: Path, questions: Questions) -> PairsFacts:
+    return PairsFacts(
+        file=pairs,
+        rows=len(questions.asked),
+        rows_skipped=questions.skipped,
+        rows_bad=questions.bad,
+        units=questions.units,
+    )
