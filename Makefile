@@ -1,0 +1,91 @@
+# `make help` lists the targets.  Every target sets up what it needs by itself:
+# a virtual environment in $(VENV), the packages, the C library.
+
+PORT ?= 50051
+HOST ?= 127.0.0.1
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+MARK := $(VENV)/.espalier
+DEMO := .demo
+SETTINGS := pyproject.toml setup.py tools/setup.sh
+
+C_FILES := $(wildcard native/include/*.h native/src/*.[ch] native/tests/*.[ch] \
+	native/fuzz/*.[ch] native/bench/*.[ch])
+TRAINING := $(wildcard native/include/*.h native/src/*.[ch] plugin/espalier/train/*.py \
+	plugin/espalier/querylog/*.py plugin/espalier/settings.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test soak bench lint format proto bounds install dev build clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- using it -----------------------------------------------------------------
+
+run: install $(DEMO)/demo.esp ## train on a synthetic log, show completions, serve (PORT=, HOST=)
+	@ESPALIER=$(BIN)/espalier sh tools/demo.sh $(DEMO)/demo.esp $(HOST):$(PORT)
+
+$(DEMO)/log.tsv: plugin/espalier/querylog | install
+	@mkdir -p $(DEMO)
+	$(BIN)/espalier demo-log --out $@ --catalogue $(DEMO)/catalogue.tsv
+
+$(DEMO)/demo.esp: $(DEMO)/log.tsv $(TRAINING) | install
+	$(BIN)/espalier train --log $(DEMO)/log.tsv --out $@
+
+# ---- working on it --------------------------------------------------------------
+
+test: lint ## lint, C tests under sanitizers, all Python tests with reduced counts
+	$(MAKE) --no-print-directory -C native test
+	ESPALIER_PROFILE=ci $(PY) -m pytest
+
+soak: dev ## the long runs: full property counts, sanitizers, fuzzing
+	$(MAKE) --no-print-directory -C native soak
+	ESPALIER_PROFILE=long $(PY) -m pytest
+
+bench: dev ## measure quality and speed (needs ESPALIER_DATA for the large part)
+	$(MAKE) --no-print-directory -C native bench
+	$(PY) -m bench
+
+lint: dev ## ruff, mypy --strict, clang-format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: dev ## rewrite Python and C in the house style
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format --quiet
+	$(BIN)/clang-format -i $(C_FILES)
+
+proto: dev ## regenerate the stubs under plugin/espalier/v1
+	$(PY) tools/gen_proto.py
+
+bounds: ## all Python tests with the oldest versions pyproject.toml allows
+	PIP_CONSTRAINT=$(CURDIR)/.venv-bounds.txt; export PIP_CONSTRAINT; \
+	python3 tools/lower_bounds.py > .venv-bounds.txt && \
+	$(MAKE) --no-print-directory dev VENV=.venv-bounds
+	ESPALIER_PROFILE=dev .venv-bounds/bin/python -m pytest -m 'not slow'
+
+clean: ## remove everything that was built, the virtual environments too
+	rm -rf .venv .venv-bounds .venv-bounds.txt build dist $(DEMO) plugin/*.egg-info \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis plugin/espalier/_native*.so
+	$(MAKE) --no-print-directory -C native clean
+
+# ---- setting up -----------------------------------------------------------------
+
+install: $(MARK)-run build
+dev: $(MARK)-dev build
+
+$(MARK)-run: $(SETTINGS)
+	@sh tools/setup.sh $(VENV) .
+	@touch $@
+
+$(MARK)-dev: $(SETTINGS)
+	@sh tools/setup.sh $(VENV) '.[dev]'
+	@touch $(MARK)-run $@
+
+# Compiles only if a source or header changed.
+build: | $(MARK)-run
+	@$(PY) native/cffi_build.py

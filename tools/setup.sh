@@ -1,0 +1,62 @@
+#!/bin/sh
+# Sets up a virtual environment:  sh tools/setup.sh FOLDER REQUIREMENT
+#
+# Needs Python 3.11 or newer with venv and headers, and gcc.  On Debian and
+# Ubuntu, as root, it installs whichever of them is missing; elsewhere it says
+# what to install.  PYTHON=... picks an interpreter.
+set -eu
+
+venv=$1
+requirement=$2
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+find_python() {
+    for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return 0
+        fi
+    done
+    return 1
+}
+
+has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
+# Compiling is the one honest test: a compiler without libc headers, or Python
+# without its own, is as good as none.
+can_compile() {
+    include=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    printf '#include <Python.h>\nint main(void) { return 0; }\n' |
+        gcc -I"$include" -fsyntax-only -x c - 2>/dev/null
+}
+
+complete() { python=$(find_python) && has_venv "$python" && can_compile "$python"; }
+
+if ! complete; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say 'installing gcc, Python headers and venv with apt-get'
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq >&2
+        apt-get install -qq -y --no-install-recommends \
+            gcc libc6-dev python3 python3-dev python3-venv >&2
+    fi
+    if ! complete; then
+        say 'needs Python 3.11+ with venv and headers, and gcc. On Debian and Ubuntu:'
+        say '    apt-get install gcc libc6-dev python3-dev python3-venv'
+        exit 1
+    fi
+fi
+
+if ! "$venv/bin/python" -c '' 2>/dev/null; then
+    say "creating $venv with $("$python" --version)"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+fi
+
+say "installing $requirement and what it depends on (the first time takes a minute)"
+pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
+# The build tools stay in the environment, so that a changed C file is compiled
+# in place without building a package.
+pip install 'setuptools>=77.0.3' 'cffi>=1.17.1'
+pip install --no-build-isolation --editable "$requirement"
