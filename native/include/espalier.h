@@ -1,0 +1,488 @@
+/* espalier.h: the whole public C API of the Espalier index.
+ *
+ * An index is one file (native/FORMAT.md), mapped read-only and shared by any
+ * number of threads and processes.  It answers one question: given a typed
+ * prefix and the session's previous queries, which labels come next?
+ *
+ *        prefix ---> label range [lo, hi) ----.
+ *                                             v
+ *   previous ---> features ---> tree (beam, children outside the range pruned)
+ *                                             |            range top by popularity
+ *                                             `---> blend <------'
+ *                                                     |
+ *                                                     v
+ *                                            k suggestions, best first
+ *
+ * What will hurt, before how to call:
+ *
+ *   - Text given to this library is UTF-8 and already normalised (NFKC, case
+ *     folded, white space collapsed).  The library checks that it is UTF-8; it
+ *     cannot know that it is normalised, and compares bytes.
+ *   - Text handed out is borrowed from the index: it lives until
+ *     esp_index_close().
+ *   - esp_index_open() does not read the file.  A file from a source you do
+ *     not control goes through esp_index_verify() (every checksum) first.  Even
+ *     without it no byte of the file can make a query read or write outside the
+ *     mapping: what the query path trusts is checked at open, and every value
+ *     it reads later is bounded before use.  Truncating a file while it is
+ *     mapped is fatal (SIGBUS): index files are replaced by rename, never
+ *     rewritten.
+ *   - One esp_scratch belongs to one thread at a time.  Everything else that is
+ *     const may be shared.
+ *
+ * Conventions: a function that can fail returns esp_status and takes, last, an
+ * esp_error that may be NULL.  Outputs are written only on ESP_OK.  Verbs come
+ * in pairs and mean ownership: new/free for memory, open/close for files.  free
+ * and close accept NULL.  There is no global state, no abort and no allocation
+ * between esp_scratch_new() and esp_scratch_free().
+ */
+#ifndef ESPALIER_H
+#define ESPALIER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
+/* Everything between the two cffi markers is what Python sees, word for word:
+ * plain declarations only, no preprocessor, no expressions. */
+/* cffi: begin */
+
+/* ---- status ------------------------------------------------------------- */
+
+/* Status of a call.  Values are pinned, gapped by ten and never reused. */
+typedef enum esp_status {
+    ESP_OK = 0,
+    ESP_E_ARGUMENT = 10,    /* a value outside its documented range */
+    ESP_E_LIMIT = 20,       /* above a cap of the scratch object */
+    ESP_E_UTF8 = 30,        /* text that is not UTF-8 */
+    ESP_E_MEMORY = 40,      /* allocation failed */
+    ESP_E_IO = 50,          /* the operating system refused; message has why */
+    ESP_E_FORMAT = 60,      /* not an Espalier index */
+    ESP_E_VERSION = 70,     /* an index of a version this library cannot read */
+    ESP_E_CORRUPT = 80,     /* a checksum or an invariant of FORMAT.md fails */
+    ESP_E_UNSUPPORTED = 90, /* the index lacks the section this call needs */
+} esp_status;
+
+/* Evidence of a failure, filled into the caller's memory. */
+typedef struct esp_error {
+    int32_t status;     /* an esp_status */
+    uint32_t section;   /* id of the section concerned, 0 if none */
+    uint64_t offset;    /* byte offset in the file, or index of the bad value */
+    char check[32];     /* name of the check, as in FORMAT.md: "T3", "H1" */
+    char message[160];  /* one sentence; no query text */
+} esp_error;
+
+/* Name of a status, "ESP_E_CORRUPT".  Static memory.  Never NULL. */
+const char *esp_status_name(int32_t status);
+
+/* Version of this library, "1.0.0".  Static memory. */
+const char *esp_version(void);
+
+/* ---- index -------------------------------------------------------------- */
+
+typedef struct esp_index esp_index;
+
+/* What an index holds.  Counts are labels, nodes, features; sizes are bytes. */
+typedef struct esp_index_info {
+    uint64_t bytes;             /* size of the file */
+    uint32_t format_major;
+    uint32_t format_minor;
+    uint32_t n_labels;
+    uint32_t n_nodes;           /* tree nodes that have children; 0: no model */
+    uint32_t n_features;
+    uint32_t tree_depth;        /* edges from the root to a label */
+    uint32_t max_children;      /* widest node of the tree */
+    uint32_t n_sections;
+    uint64_t fingerprint;       /* of the training run; names the revision */
+    uint32_t has_labels;        /* 1: texts, prefix lookup, popularity */
+    uint32_t has_features;      /* 1: can turn text into features */
+    uint32_t has_model;         /* 1: can rank */
+    uint32_t post_processor;    /* esp_post_processor */
+} esp_index_info;
+
+/* One section of the file. */
+typedef struct esp_section_info {
+    uint32_t id;        /* four ASCII characters, first one lowest */
+    uint32_t crc32c;
+    uint64_t offset;
+    uint64_t length;
+} esp_section_info;
+
+/* Maps the file at `path` (NUL-terminated) and checks header, section table and
+ * section sizes: constant time whatever the size.  The index must be closed
+ * with esp_index_close().
+ * Fails with ESP_E_IO, ESP_E_FORMAT, ESP_E_VERSION, ESP_E_CORRUPT,
+ * ESP_E_MEMORY.  Since 1.0. */
+esp_status esp_index_open(const char *path, esp_index **index, esp_error *err);
+
+/* The same over `length` bytes at `data`, which must be aligned to 64 bytes,
+ * stay unchanged and outlive the index.  Nothing is copied.  Since 1.0. */
+esp_status esp_index_open_memory(
+    const uint8_t *data, size_t length, esp_index **index, esp_error *err);
+
+/* Unmaps and frees.  No scratch made for the index may be in use.  NULL is
+ * accepted. */
+void esp_index_close(esp_index *index);
+
+/* Compares every section with its checksum.  Reads the whole file once.
+ * Fails with ESP_E_CORRUPT naming the section. */
+esp_status esp_index_verify(const esp_index *index, esp_error *err);
+
+/* Checks every invariant of FORMAT.md that does not follow from the header:
+ * sorted labels, a tree whose leaves partition the labels, chunks within
+ * bounds, finite weights.  O(size).  Fails with ESP_E_CORRUPT naming the
+ * invariant. */
+esp_status esp_index_validate(const esp_index *index, esp_error *err);
+
+/* Fills `info`.  Reads nothing but the header.  Cannot fail. */
+void esp_index_get_info(const esp_index *index, esp_index_info *info);
+
+/* Fills `out` with section number `i`, 0 <= i < n_sections.
+ * Fails with ESP_E_ARGUMENT. */
+esp_status esp_index_get_section(
+    const esp_index *index, uint32_t i, esp_section_info *out, esp_error *err);
+
+/* Bytes of the section with the given id, borrowed; NULL and length 0 where
+ * the index has none.  Cannot fail. */
+const uint8_t *esp_index_section(
+    const esp_index *index, uint32_t id, uint64_t *length);
+
+/* ---- labels ------------------------------------------------------------- */
+
+/* A borrowed run of bytes. */
+typedef struct esp_text {
+    const uint8_t *data;
+    uint64_t length;
+} esp_text;
+
+/* Normalised text of a label, and the form it is shown in.  Borrowed from the
+ * index.  Fails with ESP_E_ARGUMENT (no such label), ESP_E_UNSUPPORTED. */
+esp_status esp_label_text(const esp_index *index, uint32_t label,
+    esp_text *text, esp_text *display, esp_error *err);
+
+/* The labels that start with `prefix` are [*lo, *hi), in byte order.  An empty
+ * prefix gives all.  Fails with ESP_E_UNSUPPORTED.  O(length). */
+esp_status esp_prefix_range(const esp_index *index, const uint8_t *prefix,
+    size_t length, uint32_t *lo, uint32_t *hi, esp_error *err);
+
+/* Distinct users who typed the label.  0 for a label that does not exist. */
+uint32_t esp_label_users(const esp_index *index, uint32_t label);
+
+/* ---- completion --------------------------------------------------------- */
+
+typedef struct esp_scratch esp_scratch;
+
+/* Caps of a scratch object.  0 means the default in brackets. */
+typedef struct esp_scratch_options {
+    uint32_t struct_size;       /* sizeof(esp_scratch_options) */
+    uint32_t max_k;             /* suggestions in one answer [100] */
+    uint32_t max_beam;          /* nodes kept per level [100] */
+    uint32_t max_pool;          /* labels kept before filtering [2048] */
+    uint32_t max_prefix_bytes;  /* [1024] */
+    uint32_t max_context_bytes; /* all previous queries together [8192] */
+    uint32_t max_previous;      /* previous queries [32] */
+    uint32_t reserved;
+} esp_scratch_options;
+
+/* Where a suggestion was found first; also bits of esp_query.sources. */
+typedef enum esp_source {
+    ESP_SOURCE_MODEL = 1,
+    ESP_SOURCE_POPULAR = 2,
+    ESP_SOURCE_TAIL = 4,
+    ESP_SOURCE_CORRECTED = 8,
+} esp_source;
+
+/* How the beam meets the prefix. */
+typedef enum esp_matcher {
+    ESP_MATCH_CONSTRAINED = 0,   /* children outside the range are pruned */
+    ESP_MATCH_UNCONSTRAINED = 1, /* the whole tree; `pool` best, then filtered */
+} esp_matcher;
+
+/* One question.  Zero in k, beam, pool or sources means the index's default. */
+typedef struct esp_query {
+    uint32_t struct_size;       /* sizeof(esp_query) */
+    uint32_t n_previous;
+    esp_text prefix;            /* may be empty */
+    const esp_text *previous;   /* most recent first; NULL if n_previous is 0 */
+    uint32_t k;                 /* suggestions wanted */
+    uint32_t beam;              /* nodes kept per level */
+    uint32_t pool;              /* labels the model hands to the blend */
+    uint32_t sources;           /* esp_source bits */
+    uint32_t matcher;           /* esp_matcher */
+    uint32_t reserved;
+} esp_query;
+
+/* One answer.  `text` and `display` are borrowed from the index. */
+typedef struct esp_suggestion {
+    esp_text text;
+    esp_text display;
+    uint32_t label;
+    uint32_t source;        /* an esp_source: the first that found it */
+    float score;            /* of the blend; higher is better */
+    float model;            /* log score of the tree, 0 without a model */
+    float popularity;       /* share of the prefix's users, 0 to 1 */
+    uint32_t reserved;
+} esp_suggestion;
+
+/* What one call did, for explanations and measurements. */
+typedef struct esp_work {
+    uint32_t range_labels;  /* labels that start with the prefix */
+    uint32_t n_features;    /* features of the query that the index knows */
+    uint32_t nodes_scored;  /* tree nodes whose children were scored */
+    uint32_t candidates;    /* labels that entered the blend */
+} esp_work;
+
+/* Allocates everything that queries on `index` need, once.  `options` may be
+ * NULL.  A scratch serves one thread at a time and only this index; free it
+ * before the index is closed.  Fails with ESP_E_ARGUMENT, ESP_E_MEMORY. */
+esp_status esp_scratch_new(const esp_index *index,
+    const esp_scratch_options *options, esp_scratch **scratch, esp_error *err);
+
+void esp_scratch_free(esp_scratch *scratch);
+
+/* Fills `out` with at most query->k suggestions, best first; ties by label id,
+ * so the order is total.  Every suggestion starts with the prefix, and if k
+ * labels do, k come back.  `out` has room for `cap`.
+ * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (a cap of the scratch), ESP_E_UTF8,
+ * ESP_E_UNSUPPORTED.  O(beam * depth * features).  Since 1.0. */
+esp_status esp_complete(const esp_index *index, esp_scratch *scratch,
+    const esp_query *query, esp_suggestion *out, size_t cap, size_t *count,
+    esp_error *err);
+
+/* What the last esp_complete() on this scratch did.  Cannot fail. */
+void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
+
+/* The labels esp_complete() considered last on this scratch, before ranking
+ * cut them to k: at most `cap` ids into `out`, unordered.  Returns how many
+ * there were.  For candidate recall. */
+size_t esp_scratch_get_candidates(
+    const esp_scratch *scratch, uint32_t *out, size_t cap);
+
+/* The k labels of the prefix with most users, best first, ties by label id:
+ * "most frequent completion", the baseline, without any model. */
+esp_status esp_popular(const esp_index *index, esp_scratch *scratch,
+    const uint8_t *prefix, size_t length, uint32_t *out, size_t cap,
+    size_t *count, esp_error *err);
+
+/* ---- extreme multi-label ranking on given features ---------------------- */
+
+/* A sparse matrix in rows.  Columns of a row are strictly ascending. */
+typedef struct esp_csr {
+    const uint64_t *row_ptr;    /* n_rows + 1 */
+    const uint32_t *col;
+    const float *val;
+    uint32_t n_rows;
+    uint32_t n_cols;
+} esp_csr;
+
+/* How a node's margin v becomes a score, and scores combine along the path
+ * (PECOS, post-processors).  l1 to l3: exp(-max(0, 1 - v)^p), multiplied. */
+typedef enum esp_post_processor {
+    ESP_POST_NOOP = 0,
+    ESP_POST_SIGMOID = 1,
+    ESP_POST_LOG_SIGMOID = 2,
+    ESP_POST_L1_HINGE = 11,
+    ESP_POST_L2_HINGE = 12,
+    ESP_POST_L3_HINGE = 13,
+    ESP_POST_LOG_L1_HINGE = 21,
+    ESP_POST_LOG_L2_HINGE = 22,
+    ESP_POST_LOG_L3_HINGE = 23,
+} esp_post_processor;
+
+/* The `k` best labels for row `row` of `x` by beam search, without prefix.
+ * Writes at most k labels and scores, best first, ties by label id.
+ * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT, ESP_E_UNSUPPORTED. */
+esp_status esp_predict(const esp_index *index, esp_scratch *scratch,
+    const esp_csr *x, uint32_t row, uint32_t beam, uint32_t k,
+    uint32_t *labels, float *scores, size_t *count, esp_error *err);
+
+/* ---- features ----------------------------------------------------------- */
+
+/* Features of the typed prefix (Yadav et al. 2021, section 4: character
+ * 1- to 3-grams; position weighted: an n-gram at offset i counts 1/(i+1)). */
+typedef enum esp_prefix_features {
+    ESP_PREFIX_NONE = 0,
+    ESP_PREFIX_CHAR_TFIDF = 1,
+    ESP_PREFIX_POSITION_WEIGHTED = 2,
+} esp_prefix_features;
+
+/* A feature space: the hashed n-grams an index knows and their idf.  Feature
+ * number i is the n-gram with the i-th smallest key. */
+typedef struct esp_space {
+    const uint32_t *keys;       /* strictly ascending */
+    const float *idf;
+    uint32_t n_features;
+    uint32_t prefix_features;   /* esp_prefix_features */
+    float context_decay;        /* weight of query i + 1 against query i */
+    uint32_t max_context;       /* previous queries that count */
+} esp_space;
+
+/* What esp_features_hash() counts. */
+typedef enum esp_feature_kind {
+    ESP_FEATURE_WORDS = 0,          /* words, each counted as often as it stands */
+    ESP_FEATURE_CHARS = 1,          /* character 1- to 3-grams */
+    ESP_FEATURE_CHARS_POSITION = 2, /* the same, weighted by position */
+} esp_feature_kind;
+
+/* Hashes the features of `n` texts: text i is blob[offsets[i], offsets[i] +
+ * lengths[i]).  Row i of the result is out_key/out_weight[out_ptr[i],
+ * out_ptr[i+1]), keys ascending and distinct.  `cap` is the room in out_key and
+ * out_weight; 3 entries per byte of text always suffice.
+ * Fails with ESP_E_UTF8 (offset: the row), ESP_E_LIMIT, ESP_E_MEMORY. */
+esp_status esp_features_hash(const uint8_t *blob, const uint64_t *offsets,
+    const uint32_t *lengths, size_t n, uint32_t kind, uint32_t *out_key,
+    float *out_weight, uint64_t *out_ptr, size_t cap, esp_error *err);
+
+/* One training row: which texts are its previous queries, and its prefix. */
+typedef struct esp_rows {
+    const uint8_t *blob;
+    const uint64_t *offsets;        /* text i starts here ... */
+    const uint32_t *lengths;        /* ... and has so many bytes */
+    uint32_t n_texts;
+    uint32_t n_rows;
+    const uint64_t *context_ptr;    /* n_rows + 1, into context */
+    const uint32_t *context;        /* text numbers, most recent first */
+    const uint32_t *prefix_text;    /* n_rows: the prefix is the beginning ... */
+    const uint32_t *prefix_bytes;   /* n_rows: ... so many bytes of this text */
+} esp_rows;
+
+/* The feature vectors a query path sees, in rows: exactly what esp_complete()
+ * computes for the same texts.  out_col/out_val have room for `cap`;
+ * out_ptr for n_rows + 1.
+ * Fails with ESP_E_ARGUMENT, ESP_E_UTF8, ESP_E_LIMIT, ESP_E_MEMORY. */
+esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows,
+    uint64_t *out_ptr, uint32_t *out_col, float *out_val, size_t cap,
+    esp_error *err);
+
+/* ---- training kernels --------------------------------------------------- */
+
+/* Buffers one thread needs to cluster or to rank.  Grows on demand. */
+typedef struct esp_trainer esp_trainer;
+
+esp_status esp_trainer_new(uint32_t n_features, esp_trainer **trainer, esp_error *err);
+void esp_trainer_free(esp_trainer *trainer);
+
+typedef struct esp_split_options {
+    uint32_t struct_size;
+    uint32_t parts;         /* 2 to 256 */
+    uint32_t iterations;    /* at most, per bisection */
+    uint32_t reserved;
+    uint64_t seed;
+} esp_split_options;
+
+/* Splits the points of `members` (row numbers of `points`, distinct) into
+ * `parts` groups of nearly equal weight by balanced spherical 2-means,
+ * bisecting.  `weight` is one number per member, or NULL for 1 each; with equal
+ * weights group sizes differ by at most one.  On return `members` is permuted
+ * so that group j is [bounds[j], bounds[j+1]); inside a group numbers ascend.
+ * Same input and seed: same result, on any number of threads.
+ * Fails with ESP_E_ARGUMENT, ESP_E_MEMORY. */
+esp_status esp_cluster_split(esp_trainer *trainer, const esp_csr *points,
+    uint32_t *members, const uint32_t *weight, uint32_t n_members,
+    const esp_split_options *options, uint32_t *bounds, esp_error *err);
+
+typedef struct esp_rank_options {
+    uint32_t struct_size;
+    uint32_t max_iterations;    /* passes over the rows, per column */
+    float cp;                   /* cost of a positive */
+    float cn;                   /* cost of a negative */
+    float epsilon;              /* stop when no projected gradient is larger */
+    float bias;                 /* value of the constant feature; 0: none */
+    float threshold;            /* smaller weights are dropped */
+    uint32_t max_nonzeros;      /* weights kept per column, 0: all */
+    uint32_t min_support;       /* users behind a context weight, see below */
+    uint32_t weight_bits;       /* 16 or 32 */
+    uint64_t seed;
+} esp_rank_options;
+
+/* The rows on which one node of the tree is trained, and which of them belong
+ * to which child. */
+typedef struct esp_rank_task {
+    const uint32_t *rows;       /* row numbers of x, distinct, ascending */
+    uint32_t n_rows;
+    uint32_t n_children;        /* any number above 0 */
+    const uint32_t *positive_ptr;   /* n_children + 1 */
+    const uint32_t *positive;   /* places in `rows`, ascending per child */
+    const float *cost;          /* per place in `rows`, factor on its cost, or NULL */
+    const uint32_t *user;       /* per row of x, or NULL: no support rule */
+    const uint8_t *is_context;  /* per feature: 1 where the support rule holds */
+} esp_rank_task;
+
+/* Trains the children of one node: a linear classifier each, squared hinge,
+ * dual coordinate descent with shrinking (Hsieh et al. 2008), every row that is
+ * not positive being negative.  A weight on a context feature is kept only if
+ * at least min_support distinct users stand behind it: users of positive rows
+ * for a weight above 0, of negative rows for one below.
+ * `*chunk` receives the encoded chunk or chunks (FORMAT.md, "Chunks"), allocated
+ * here, to be released with esp_buffer_free().
+ * Fails with ESP_E_ARGUMENT, ESP_E_MEMORY. */
+esp_status esp_rank_node(esp_trainer *trainer, const esp_csr *x,
+    const esp_rank_task *task, const esp_rank_options *options,
+    uint8_t **chunk, size_t *chunk_bytes, esp_error *err);
+
+/* Encodes given weights as the chunks of one node: column `c` holds
+ * row/val[col_ptr[c], col_ptr[c+1]), rows ascending; bias[c] beside it.  For
+ * imports.  weight_bits is 16 or 32.  Release with esp_buffer_free().
+ * Fails with ESP_E_ARGUMENT (also for a value that is not finite). */
+esp_status esp_chunk_encode(uint32_t n_children, uint32_t n_features,
+    const uint64_t *col_ptr, const uint32_t *row, const float *val,
+    const float *bias, uint32_t weight_bits, uint8_t **chunk,
+    size_t *chunk_bytes, esp_error *err);
+
+void esp_buffer_free(uint8_t *buffer);
+
+/* ---- writing ------------------------------------------------------------ */
+
+typedef struct esp_writer esp_writer;
+
+/* Starts an index file: writes go to a temporary file beside `path`, which
+ * esp_writer_finish() syncs and renames over it.  Whatever happens before that,
+ * the file at `path` stays as it was.  Fails with ESP_E_IO, ESP_E_MEMORY. */
+esp_status esp_writer_open(const char *path, uint64_t fingerprint,
+    esp_writer **writer, esp_error *err);
+
+/* Appends one section.  Ids are written once each.  Fails with ESP_E_ARGUMENT,
+ * ESP_E_IO (also a full disk). */
+esp_status esp_writer_add(esp_writer *writer, uint32_t id, const uint8_t *data,
+    uint64_t length, esp_error *err);
+
+/* Header, checksums, fsync, rename, fsync of the folder; frees the writer on
+ * success and on failure. */
+esp_status esp_writer_finish(esp_writer *writer, esp_error *err);
+
+/* Gives up: removes the temporary file and frees the writer.  NULL accepted. */
+void esp_writer_abort(esp_writer *writer);
+
+/* Builds the prefix trie over sorted distinct label texts: label i is
+ * blob[offsets[i], offsets[i+1]).  The result is the TRIE section; release with
+ * esp_buffer_free().  Fails with ESP_E_ARGUMENT (offset: the first label that is
+ * not above the one before it), ESP_E_MEMORY. */
+esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets,
+    uint32_t n_labels, uint8_t **section, size_t *section_bytes, esp_error *err);
+
+/* Builds the range-maximum directory over one number per label: the PMAX
+ * section. */
+esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels,
+    uint8_t **section, size_t *section_bytes, esp_error *err);
+
+/* CRC-32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). */
+uint32_t esp_crc32c(uint32_t crc, const uint8_t *data, size_t length);
+
+/* cffi: end */
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ESPALIER_H */

@@ -1,0 +1,143 @@
+/* format.h: the index file as C structs.  FORMAT.md is the specification; a
+ * test compares its tables with these. */
+#ifndef ESP_FORMAT_H
+#define ESP_FORMAT_H
+
+#include "base.h"
+
+/* Little-endian hosts map the file as it is; others are refused at open. */
+#define ESP_MAGIC "\x93" "ESPL\r\n\x1a"
+#define ESP_FORMAT_MAJOR 1u
+#define ESP_FORMAT_MINOR 0u
+#define ESP_ENDIAN_MARK 0x01020304u
+#define ESP_ALIGNMENT 64u
+#define ESP_MAX_SECTIONS 256u
+
+/* Section ids: four characters, the first in the lowest byte. */
+#define ESP_ID(a, b, c, d) \
+    ((uint32_t)(a) | ((uint32_t)(b) << 8) | ((uint32_t)(c) << 16) | ((uint32_t)(d) << 24))
+
+#define ESP_SEC_META ESP_ID('M', 'E', 'T', 'A') /* JSON for people */
+#define ESP_SEC_PARM ESP_ID('P', 'A', 'R', 'M') /* esp_params */
+#define ESP_SEC_LOFF ESP_ID('L', 'O', 'F', 'F') /* u32[n_labels + 1] into LTXT */
+#define ESP_SEC_LTXT ESP_ID('L', 'T', 'X', 'T') /* label texts, sorted */
+#define ESP_SEC_DIDS ESP_ID('D', 'I', 'D', 'S') /* u32[]: labels shown differently */
+#define ESP_SEC_DOFF ESP_ID('D', 'O', 'F', 'F') /* u32[|DIDS| + 1] into DTXT */
+#define ESP_SEC_DTXT ESP_ID('D', 'T', 'X', 'T') /* their display texts */
+#define ESP_SEC_TRIE ESP_ID('T', 'R', 'I', 'E') /* esp_trie_node[] */
+#define ESP_SEC_USER ESP_ID('U', 'S', 'E', 'R') /* u32[n_labels]: distinct users */
+#define ESP_SEC_PMAX ESP_ID('P', 'M', 'A', 'X') /* range maxima over USER */
+#define ESP_SEC_FKEY ESP_ID('F', 'K', 'E', 'Y') /* u32[n_features] hashes, ascending */
+#define ESP_SEC_FIDF ESP_ID('F', 'I', 'D', 'F') /* f32[n_features] */
+#define ESP_SEC_TREE ESP_ID('T', 'R', 'E', 'E') /* esp_tree_node[] */
+#define ESP_SEC_LPOS ESP_ID('L', 'P', 'O', 'S') /* u32[n_labels]: position -> label */
+#define ESP_SEC_POSL ESP_ID('P', 'O', 'S', 'L') /* u32[n_labels]: label -> position */
+#define ESP_SEC_WGHT ESP_ID('W', 'G', 'H', 'T') /* chunks */
+
+typedef struct esp_file_header {
+    uint8_t magic[8];
+    uint16_t major;
+    uint16_t minor;
+    uint32_t endian;
+    uint64_t file_bytes;
+    uint64_t fingerprint;
+    uint64_t table_offset;
+    uint32_t n_sections;
+    uint32_t table_crc;
+    uint32_t reserved[3];
+    uint32_t header_crc; /* of the 60 bytes before it */
+} esp_file_header;
+
+typedef struct esp_file_section {
+    uint32_t id;
+    uint32_t crc;
+    uint64_t offset;
+    uint64_t length;
+    uint64_t reserved;
+} esp_file_section;
+
+typedef struct esp_params {
+    uint32_t n_labels;
+    uint32_t n_nodes;
+    uint32_t n_features;
+    uint32_t tree_depth;
+    uint32_t max_children;
+    uint32_t post_processor;
+    uint32_t prefix_features;
+    uint32_t max_context;
+    float context_decay;
+    float blend_model;      /* weight of the model's log score */
+    float blend_popularity; /* weight of the logarithm of popularity */
+    uint32_t default_beam;
+    uint32_t default_pool;
+    uint32_t default_matcher;
+    uint32_t reserved[2];
+} esp_params;
+
+/* One node of the prefix trie: the labels [lo, hi) that share `depth` bytes,
+ * hi being the next sibling's lo or the parent's hi. */
+typedef struct esp_trie_node {
+    uint32_t lo;
+    uint32_t first_child; /* number of a node */
+    uint16_t depth;
+    uint16_t n_children; /* 0: a bucket, searched by bisection */
+    uint8_t byte;        /* the byte at the parent's depth */
+    uint8_t reserved[3];
+} esp_trie_node;
+
+/* Range maxima: a sparse table over blocks of 64 labels. */
+typedef struct esp_maxima_header {
+    uint32_t n_labels;
+    uint32_t n_blocks;
+    uint32_t n_levels;
+    uint32_t reserved;
+} esp_maxima_header; /* then u32[n_levels][n_blocks] */
+
+/* One node of the ranking tree, breadth first.  Node 0 is the root.  A node
+ * has child nodes [child_begin, child_end), or, where those are equal, the
+ * labels at positions [pos_begin, pos_end). */
+typedef struct esp_tree_node {
+    uint32_t child_begin;
+    uint32_t child_end;
+    uint32_t pos_begin;
+    uint32_t pos_end;
+    uint32_t label_min; /* smallest label below it */
+    uint32_t label_max; /* largest */
+    uint64_t chunk;     /* offset of its first chunk in WGHT */
+} esp_tree_node;
+
+/* A chunk: the weights of up to 256 sibling columns, row-major.  Followed by
+ * f32 bias[n_cols]; f32 values[nnz] if ESP_CHUNK_F32; the directory
+ * [2^dir_bits + 1] and the row pointers [n_rows + 1], u32 if ESP_CHUNK_WIDE,
+ * else u16; u16 keys[n_rows]; i16 values[nnz] unless ESP_CHUNK_F32; u8
+ * cols[nnz]; zeros up to a multiple of 8. */
+typedef struct esp_chunk_header {
+    uint32_t bytes; /* of the whole chunk */
+    uint32_t n_rows;
+    uint32_t nnz;
+    uint16_t n_cols;
+    uint8_t dir_bits;
+    uint8_t flags;
+    float scale; /* a 16-bit value times this is the weight */
+    uint32_t reserved;
+} esp_chunk_header;
+
+enum {
+    ESP_CHUNK_F32 = 1,
+    ESP_CHUNK_WIDE = 2,
+    ESP_CHUNK_COLUMNS = 256,
+    ESP_TRIE_BUCKET = 16,
+    ESP_MAXIMA_BLOCK = 64,
+    ESP_MAX_FEATURE_BITS = 28
+};
+
+static_assert(sizeof(esp_file_header) == 64, "header is one cache line");
+static_assert(sizeof(esp_file_section) == 32, "");
+static_assert(sizeof(esp_params) == 64, "");
+static_assert(sizeof(esp_trie_node) == 16, "");
+static_assert(sizeof(esp_maxima_header) == 16, "");
+static_assert(sizeof(esp_tree_node) == 32, "");
+static_assert(sizeof(esp_chunk_header) == 24, "");
+static_assert(sizeof(float) == 4, "");
+
+#endif

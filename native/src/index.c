@@ -1,0 +1,421 @@
+/* index.c: opening, checking and describing an index file. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "maxima.h"
+#include "tree.h"
+#include "trie.h"
+#include "utf8.h"
+
+esp_status esp_index_damaged(uint32_t section, const char *check, uint64_t where, esp_error *err) {
+    return esp_error_set(err, ESP_E_CORRUPT, section, where, check,
+        "the index is damaged (check %s); restore it from a copy or train it again", check);
+}
+
+/* ---- opening ------------------------------------------------------------ */
+
+static bool is_little_endian(void) {
+    const uint32_t mark = 1;
+    uint8_t first = 0;
+    memcpy(&first, &mark, 1);
+    return first == 1;
+}
+
+/* Header and section table: H1 to H7.  Everything else relies on them. */
+static esp_status check_header(esp_index *index, esp_error *err) {
+    const esp_file_header *head = (const void *)index->data;
+    if (!is_little_endian())
+        ESP_FAIL(err, ESP_E_UNSUPPORTED, "H1", 0, "index files need a little-endian host");
+    if (index->length < sizeof *head ||
+        memcmp(head->magic, ESP_MAGIC, sizeof head->magic) != 0)
+        ESP_FAIL(err, ESP_E_FORMAT, "H2", 0,
+            "not an Espalier index: the file does not begin with its signature");
+    if (head->endian != ESP_ENDIAN_MARK)
+        ESP_FAIL(err, ESP_E_FORMAT, "H1", 12, "the byte order mark is damaged");
+    if (head->major != ESP_FORMAT_MAJOR)
+        ESP_FAIL(err, ESP_E_VERSION, "H3", 8,
+            "index format %u.%u; this library reads %u.x: train again or use a matching version",
+            head->major, head->minor, ESP_FORMAT_MAJOR);
+    if (esp_crc32c(0, index->data, offsetof(esp_file_header, header_crc)) != head->header_crc)
+        return esp_index_damaged(0, "H4", offsetof(esp_file_header, header_crc), err);
+    if (head->file_bytes != index->length)
+        ESP_FAIL(err, ESP_E_CORRUPT, "H5", index->length,
+            "the file has %zu bytes, its header says %llu: it was cut short or appended to",
+            index->length, (unsigned long long)head->file_bytes);
+    const uint64_t table_bytes = (uint64_t)head->n_sections * sizeof(esp_file_section);
+    if (head->n_sections > ESP_MAX_SECTIONS || head->table_offset % 8 != 0 ||
+        head->table_offset > index->length || table_bytes > index->length - head->table_offset)
+        return esp_index_damaged(0, "H6", head->table_offset, err);
+    index->head = head;
+    index->table = (const void *)(index->data + head->table_offset);
+    if (esp_crc32c(0, (const uint8_t *)index->table, (size_t)table_bytes) != head->table_crc)
+        return esp_index_damaged(0, "H6", head->table_offset, err);
+    for (uint32_t i = 0; i < head->n_sections; i++) {
+        const esp_file_section *section = &index->table[i];
+        if (section->offset % ESP_ALIGNMENT != 0 || section->offset > index->length ||
+            section->length > index->length - section->offset || section->offset < sizeof *head)
+            return esp_index_damaged(section->id, "H7", section->offset, err);
+    }
+    return ESP_OK;
+}
+
+static esp_section find_section(const esp_index *index, uint32_t id) {
+    for (uint32_t i = 0; i < index->head->n_sections; i++)
+        if (index->table[i].id == id)
+            return (esp_section){index->data + index->table[i].offset, index->table[i].length};
+    return (esp_section){0};
+}
+
+const uint8_t *esp_index_section(const esp_index *index, uint32_t id, uint64_t *length) {
+    const esp_section section = find_section(index, id);
+    *length = section.length;
+    return section.data;
+}
+
+/* The section must be there with exactly count * size bytes. */
+static esp_status need(const esp_index *index, uint32_t id, uint64_t count, size_t size,
+    const void **data, esp_error *err) {
+    const esp_section section = find_section(index, id);
+    if (section.data == NULL || section.length != count * size)
+        return esp_index_damaged(id, "S1", section.length, err);
+    *data = section.data;
+    return ESP_OK;
+}
+
+static esp_status open_labels(esp_index *index, esp_error *err) {
+    const uint32_t n = index->params->n_labels;
+    const void *data = NULL;
+    if (find_section(index, ESP_SEC_LOFF).data == NULL)
+        return ESP_OK; /* a model without texts */
+    ESP_TRY(need(index, ESP_SEC_LOFF, (uint64_t)n + 1, 4, &data, err));
+    index->label_offset = data;
+    index->label_text = find_section(index, ESP_SEC_LTXT);
+    const esp_section displays = find_section(index, ESP_SEC_DIDS);
+    if (displays.length % 4 != 0 || displays.length / 4 > n)
+        return esp_index_damaged(ESP_SEC_DIDS, "S1", displays.length, err);
+    index->n_display = (uint32_t)(displays.length / 4);
+    if (index->n_display > 0) {
+        index->display_label = (const void *)displays.data;
+        ESP_TRY(need(index, ESP_SEC_DOFF, (uint64_t)index->n_display + 1, 4, &data, err));
+        index->display_offset = data;
+        index->display_text = find_section(index, ESP_SEC_DTXT);
+    }
+    const esp_section trie = find_section(index, ESP_SEC_TRIE);
+    if (trie.length % sizeof(esp_trie_node) != 0 ||
+        trie.length / sizeof(esp_trie_node) > 2 * (uint64_t)n + 1)
+        return esp_index_damaged(ESP_SEC_TRIE, "S1", trie.length, err);
+    index->trie = (const void *)trie.data;
+    index->n_trie = (uint32_t)(trie.length / sizeof(esp_trie_node));
+    ESP_TRY(need(index, ESP_SEC_USER, n, 4, &data, err));
+    index->users = data;
+    const esp_section maxima = find_section(index, ESP_SEC_PMAX);
+    if (maxima.length < sizeof(esp_maxima_header))
+        return esp_index_damaged(ESP_SEC_PMAX, "S1", maxima.length, err);
+    index->maxima = (const void *)maxima.data;
+    const uint32_t n_blocks = n / ESP_MAXIMA_BLOCK;
+    uint32_t n_levels = 0;
+    for (uint32_t blocks = n_blocks; blocks > 0; blocks >>= 1)
+        n_levels++;
+    if (index->maxima->n_labels != n || index->maxima->n_blocks != n_blocks ||
+        index->maxima->n_levels != n_levels ||
+        maxima.length != sizeof(esp_maxima_header) + (uint64_t)n_blocks * n_levels * 4)
+        return esp_index_damaged(ESP_SEC_PMAX, "P1", 0, err);
+    return ESP_OK;
+}
+
+static esp_status open_features(esp_index *index, esp_error *err) {
+    const esp_params *params = index->params;
+    const void *data = NULL;
+    if (find_section(index, ESP_SEC_FKEY).data == NULL)
+        return ESP_OK; /* features come from outside */
+    ESP_TRY(need(index, ESP_SEC_FKEY, params->n_features, 4, &data, err));
+    index->space.keys = data;
+    ESP_TRY(need(index, ESP_SEC_FIDF, params->n_features, 4, &data, err));
+    index->space.idf = data;
+    index->space.n_features = params->n_features;
+    index->space.prefix_features = params->prefix_features;
+    index->space.context_decay = params->context_decay;
+    index->space.max_context = params->max_context;
+    index->has_features = true;
+    return ESP_OK;
+}
+
+static esp_status open_model(esp_index *index, esp_error *err) {
+    const esp_params *params = index->params;
+    const void *data = NULL;
+    index->feature_bits = esp_feature_bits(params->n_features);
+    if (params->n_nodes == 0)
+        return ESP_OK; /* popularity only */
+    if (params->n_labels == 0 || index->feature_bits > ESP_MAX_FEATURE_BITS ||
+        params->max_children == 0 ||
+        params->max_children > (uint64_t)params->n_labels + params->n_nodes)
+        return esp_index_damaged(ESP_SEC_PARM, "S2", 0, err);
+    ESP_TRY(need(index, ESP_SEC_TREE, params->n_nodes, sizeof(esp_tree_node), &data, err));
+    index->tree = data;
+    ESP_TRY(need(index, ESP_SEC_LPOS, params->n_labels, 4, &data, err));
+    index->label_at = data;
+    ESP_TRY(need(index, ESP_SEC_POSL, params->n_labels, 4, &data, err));
+    index->position_of = data;
+    index->chunks = find_section(index, ESP_SEC_WGHT);
+    return ESP_OK;
+}
+
+static esp_status open_sections(esp_index *index, esp_error *err) {
+    const void *params = NULL;
+    ESP_TRY(check_header(index, err));
+    ESP_TRY(need(index, ESP_SEC_PARM, 1, sizeof(esp_params), &params, err));
+    index->params = params;
+    ESP_TRY(open_labels(index, err));
+    ESP_TRY(open_features(index, err));
+    return open_model(index, err);
+}
+
+static esp_status open_bytes(
+    const uint8_t *data, size_t length, bool mapped, esp_index **index, esp_error *err) {
+    esp_index *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        ESP_FAIL(err, ESP_E_MEMORY, "index", 0, "no memory to open an index");
+    made->data = data;
+    made->length = length;
+    made->mapped = mapped;
+    const esp_status status = open_sections(made, err);
+    if (status != ESP_OK) {
+        free(made);
+        return status;
+    }
+    *index = made;
+    return ESP_OK;
+}
+
+esp_status esp_index_open_memory(
+    const uint8_t *data, size_t length, esp_index **index, esp_error *err) {
+    if (data == NULL || (uintptr_t)data % ESP_ALIGNMENT != 0)
+        ESP_FAIL(err, ESP_E_ARGUMENT, "alignment", 0, "index bytes must be aligned to %u",
+            ESP_ALIGNMENT);
+    return open_bytes(data, length, false, index, err);
+}
+
+esp_status esp_index_open(const char *path, esp_index **index, esp_error *err) {
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        ESP_FAIL(err, ESP_E_IO, "open", errno, "cannot open the file: %s", strerror(errno));
+    struct stat status;
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+        close(file);
+        ESP_FAIL(err, ESP_E_IO, "open", 0, "not a regular file");
+    }
+    const size_t length = (size_t)status.st_size;
+    if (length < sizeof(esp_file_header)) {
+        close(file);
+        ESP_FAIL(err, ESP_E_FORMAT, "H2", length,
+            "not an Espalier index: %zu bytes are too few for a header", length);
+    }
+    void *data = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
+    const int why = errno;
+    close(file);
+    if (data == MAP_FAILED)
+        ESP_FAIL(err, ESP_E_IO, "mmap", why, "cannot map the file: %s", strerror(why));
+    const esp_status opened = open_bytes(data, length, true, index, err);
+    if (opened != ESP_OK)
+        munmap(data, length);
+    return opened;
+}
+
+void esp_index_close(esp_index *index) {
+    if (index == NULL)
+        return;
+    if (index->mapped)
+        munmap((void *)(uintptr_t)index->data, index->length);
+    free(index);
+}
+
+/* ---- checking ----------------------------------------------------------- */
+
+static bool all_zero(const uint8_t *data, uint64_t length) {
+    for (uint64_t i = 0; i < length; i++)
+        if (data[i] != 0)
+            return false;
+    return true;
+}
+
+/* Sections lie in file order with zeros between them, so every byte of the
+ * file is under a checksum or must be zero. */
+esp_status esp_index_verify(const esp_index *index, esp_error *err) {
+    uint64_t at = sizeof(esp_file_header);
+    for (uint32_t i = 0; i < index->head->n_sections; i++) {
+        const esp_file_section *section = &index->table[i];
+        if (section->offset < at || !all_zero(index->data + at, section->offset - at))
+            return esp_index_damaged(section->id, "H8", at, err);
+        if (esp_crc32c(0, index->data + section->offset, (size_t)section->length) != section->crc)
+            return esp_error_set(err, ESP_E_CORRUPT, section->id, section->offset, "C1",
+                "the checksum of a section does not match; restore the file or train it again");
+        at = section->offset + section->length;
+    }
+    const uint64_t table = index->head->table_offset;
+    const uint64_t end = table + (uint64_t)index->head->n_sections * sizeof(esp_file_section);
+    if (table < at || !all_zero(index->data + at, table - at) || end != index->length)
+        return esp_index_damaged(0, "H8", at, err);
+    return ESP_OK;
+}
+
+static esp_status validate_labels(const esp_index *index, esp_error *err) {
+    const uint32_t n = index->params->n_labels;
+    const uint8_t *before = NULL;
+    uint32_t before_length = 0;
+    if (index->label_offset[0] != 0 || index->label_offset[n] != index->label_text.length)
+        return esp_index_damaged(ESP_SEC_LOFF, "L1", 0, err);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *text = NULL;
+        uint32_t length = 0;
+        if (!esp_index_label(index, i, &text, &length) || length == 0)
+            return esp_index_damaged(ESP_SEC_LOFF, "L2", i, err);
+        if (esp_utf8_check(text, length) != length)
+            return esp_index_damaged(ESP_SEC_LTXT, "L3", i, err);
+        const uint32_t common = esp_min_u32(before_length, length);
+        const int order = i == 0 ? -1 : memcmp(before, text, common);
+        if (order > 0 || (order == 0 && before_length >= length))
+            return esp_index_damaged(ESP_SEC_LTXT, "L4", i, err);
+        before = text;
+        before_length = length;
+    }
+    for (uint32_t i = 0; i < index->n_display; i++) {
+        const uint32_t begin = index->display_offset[i];
+        const uint32_t end = index->display_offset[i + 1];
+        if (index->display_label[i] >= n ||
+            (i > 0 && index->display_label[i - 1] >= index->display_label[i]))
+            return esp_index_damaged(ESP_SEC_DIDS, "D1", i, err);
+        if (begin > end || end > index->display_text.length)
+            return esp_index_damaged(ESP_SEC_DOFF, "D2", i, err);
+        if (esp_utf8_check(index->display_text.data + begin, end - begin) != end - begin)
+            return esp_index_damaged(ESP_SEC_DTXT, "D3", i, err);
+    }
+    return ESP_OK;
+}
+
+static esp_status validate_features(const esp_index *index, esp_error *err) {
+    const esp_space *space = &index->space;
+    for (uint32_t i = 0; i < space->n_features; i++) {
+        if (i > 0 && space->keys[i - 1] >= space->keys[i])
+            return esp_index_damaged(ESP_SEC_FKEY, "F1", i, err);
+        if (!isfinite(space->idf[i]) || space->idf[i] < 0)
+            return esp_index_damaged(ESP_SEC_FIDF, "F2", i, err);
+    }
+    return ESP_OK;
+}
+
+static esp_status validate_params(const esp_index *index, esp_error *err) {
+    const esp_params *params = index->params;
+    const uint32_t post = params->post_processor;
+    const bool known = post == ESP_POST_NOOP || post == ESP_POST_SIGMOID ||
+                       post == ESP_POST_LOG_SIGMOID ||
+                       (post >= ESP_POST_L1_HINGE && post <= ESP_POST_L3_HINGE) ||
+                       (post >= ESP_POST_LOG_L1_HINGE && post <= ESP_POST_LOG_L3_HINGE);
+    if (!known || params->prefix_features > ESP_PREFIX_POSITION_WEIGHTED ||
+        !isfinite(params->context_decay) || !isfinite(params->blend_model) ||
+        !isfinite(params->blend_popularity) || params->default_matcher > ESP_MATCH_UNCONSTRAINED)
+        return esp_index_damaged(ESP_SEC_PARM, "S2", 0, err);
+    return ESP_OK;
+}
+
+esp_status esp_index_validate(const esp_index *index, esp_error *err) {
+    ESP_TRY(validate_params(index, err));
+    if (index->label_offset != NULL) {
+        ESP_TRY(validate_labels(index, err));
+        ESP_TRY(esp_trie_validate(index, err));
+        ESP_TRY(esp_maxima_validate(index, err));
+    }
+    if (index->has_features)
+        ESP_TRY(validate_features(index, err));
+    return index->tree == NULL ? ESP_OK : esp_tree_validate(index, err);
+}
+
+/* ---- describing --------------------------------------------------------- */
+
+void esp_index_get_info(const esp_index *index, esp_index_info *info) {
+    const esp_params *params = index->params;
+    *info = (esp_index_info){
+        .bytes = index->length,
+        .format_major = index->head->major,
+        .format_minor = index->head->minor,
+        .n_labels = params->n_labels,
+        .n_nodes = params->n_nodes,
+        .n_features = params->n_features,
+        .tree_depth = params->tree_depth,
+        .max_children = params->max_children,
+        .n_sections = index->head->n_sections,
+        .fingerprint = index->head->fingerprint,
+        .has_labels = index->label_offset != NULL,
+        .has_features = index->has_features,
+        .has_model = index->tree != NULL,
+        .post_processor = params->post_processor,
+    };
+}
+
+esp_status esp_index_get_section(
+    const esp_index *index, uint32_t i, esp_section_info *out, esp_error *err) {
+    if (i >= index->head->n_sections)
+        ESP_FAIL(err, ESP_E_ARGUMENT, "section", i, "section %u of %u", i,
+            index->head->n_sections);
+    const esp_file_section *section = &index->table[i];
+    *out = (esp_section_info){.id = section->id,
+        .crc32c = section->crc,
+        .offset = section->offset,
+        .length = section->length};
+    return ESP_OK;
+}
+
+static bool find_display(const esp_index *index, uint32_t label, esp_text *display) {
+    uint32_t lo = 0;
+    uint32_t hi = index->n_display;
+    while (lo < hi) {
+        const uint32_t middle = lo + (hi - lo) / 2;
+        if (index->display_label[middle] < label)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    if (lo == index->n_display || index->display_label[lo] != label)
+        return false;
+    const uint32_t begin = index->display_offset[lo];
+    const uint32_t end = index->display_offset[lo + 1];
+    if (begin > end || end > index->display_text.length)
+        return false;
+    *display = (esp_text){index->display_text.data + begin, end - begin};
+    return true;
+}
+
+esp_status esp_label_text(const esp_index *index, uint32_t label, esp_text *text,
+    esp_text *display, esp_error *err) {
+    if (index->label_offset == NULL)
+        ESP_FAIL(err, ESP_E_UNSUPPORTED, "labels", 0, "the index has no label texts");
+    if (label >= index->params->n_labels)
+        ESP_FAIL(err, ESP_E_ARGUMENT, "label", label, "label %u of %u", label,
+            index->params->n_labels);
+    const uint8_t *data = NULL;
+    uint32_t length = 0;
+    if (!esp_index_label(index, label, &data, &length))
+        return esp_index_damaged(ESP_SEC_LOFF, "L2", label, err);
+    *text = (esp_text){data, length};
+    if (!find_display(index, label, display))
+        *display = *text;
+    return ESP_OK;
+}
+
+esp_status esp_prefix_range(const esp_index *index, const uint8_t *prefix, size_t length,
+    uint32_t *lo, uint32_t *hi, esp_error *err) {
+    if (index->label_offset == NULL)
+        ESP_FAIL(err, ESP_E_UNSUPPORTED, "labels", 0, "the index has no label texts");
+    return esp_trie_range(index, prefix, length, lo, hi, err);
+}
+
+uint32_t esp_label_users(const esp_index *index, uint32_t label) {
+    return index->users != NULL && label < index->params->n_labels ? index->users[label] : 0;
+}

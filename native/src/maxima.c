@@ -1,0 +1,146 @@
+/* maxima.c: see maxima.h. */
+#include "maxima.h"
+
+static bool better(const uint32_t *value, uint32_t a, uint32_t b) {
+    return value[a] > value[b] || (value[a] == value[b] && a < b);
+}
+
+/* Largest of [lo, hi), not empty, by looking at each. */
+static uint32_t scan(const uint32_t *value, uint32_t lo, uint32_t hi) {
+    uint32_t best = lo;
+    for (uint32_t i = lo + 1; i < hi; i++)
+        if (value[i] > value[best])
+            best = i;
+    return best;
+}
+
+static uint32_t floor_log2(uint32_t n) {
+    uint32_t bits = 0;
+    while (n >>= 1)
+        bits++;
+    return bits;
+}
+
+/* Largest of [lo, hi), not empty, hi <= n_labels.  A table entry outside the
+ * blocks it stands for (a damaged file) is replaced by the first label of them,
+ * so the result is always inside the range. */
+static uint32_t range_top(const esp_index *index, uint32_t lo, uint32_t hi) {
+    const uint32_t *value = index->users;
+    const uint32_t first = (lo + ESP_MAXIMA_BLOCK - 1) / ESP_MAXIMA_BLOCK; /* whole blocks */
+    const uint32_t last = hi / ESP_MAXIMA_BLOCK;
+    if (first >= last)
+        return scan(value, lo, hi);
+    const uint32_t *table = (const void *)(index->maxima + 1);
+    const uint32_t level = floor_log2(last - first);
+    const uint32_t *row = table + (size_t)level * index->maxima->n_blocks;
+    const uint32_t begin[2] = {first, last - (1u << level)};
+    uint32_t best = lo;
+    if (lo < first * ESP_MAXIMA_BLOCK)
+        best = scan(value, lo, first * ESP_MAXIMA_BLOCK);
+    for (int i = 0; i < 2; i++) {
+        const uint32_t from = begin[i] * ESP_MAXIMA_BLOCK;
+        uint32_t top = row[begin[i]];
+        if (top < from || top - from >= ((uint32_t)ESP_MAXIMA_BLOCK << level))
+            top = from;
+        if (better(value, top, best))
+            best = top;
+    }
+    if (last * ESP_MAXIMA_BLOCK < hi) {
+        const uint32_t top = scan(value, last * ESP_MAXIMA_BLOCK, hi);
+        if (better(value, top, best))
+            best = top;
+    }
+    return best;
+}
+
+static bool above(const esp_range *a, const esp_range *b) {
+    return a->value > b->value || (a->value == b->value && a->top < b->top);
+}
+
+static void push(const esp_index *index, esp_ranking *ranking, uint32_t lo, uint32_t hi) {
+    if (lo >= hi || ranking->n == ranking->cap)
+        return;
+    const uint32_t top = range_top(index, lo, hi);
+    const esp_range added = {.value = index->users[top], .top = top, .lo = lo, .hi = hi};
+    size_t i = ranking->n++;
+    while (i > 0 && above(&added, &ranking->heap[(i - 1) / 2])) {
+        ranking->heap[i] = ranking->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    ranking->heap[i] = added;
+}
+
+static void pop(esp_ranking *ranking) {
+    const esp_range moved = ranking->heap[--ranking->n];
+    size_t i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= ranking->n)
+            break;
+        if (child + 1 < ranking->n && above(&ranking->heap[child + 1], &ranking->heap[child]))
+            child++;
+        if (!above(&ranking->heap[child], &moved))
+            break;
+        ranking->heap[i] = ranking->heap[child];
+        i = child;
+    }
+    ranking->heap[i] = moved;
+}
+
+void esp_ranking_start(const esp_index *index, esp_ranking *ranking, uint32_t lo, uint32_t hi) {
+    ranking->n = 0;
+    push(index, ranking, lo, hi);
+}
+
+bool esp_ranking_next(const esp_index *index, esp_ranking *ranking, uint32_t *label) {
+    if (ranking->n == 0)
+        return false;
+    const esp_range best = ranking->heap[0];
+    pop(ranking);
+    push(index, ranking, best.lo, best.top);
+    push(index, ranking, best.top + 1, best.hi);
+    *label = best.top;
+    return true;
+}
+
+static uint32_t levels_for(uint32_t n_blocks) {
+    return n_blocks == 0 ? 0 : floor_log2(n_blocks) + 1;
+}
+
+esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **section,
+    size_t *section_bytes, esp_error *err) {
+    const uint32_t n_blocks = n_labels / ESP_MAXIMA_BLOCK; /* whole ones; the rest is scanned */
+    const uint32_t n_levels = levels_for(n_blocks);
+    const size_t entries = (size_t)n_blocks * n_levels;
+    uint8_t *data = esp_alloc(sizeof(esp_maxima_header) + entries * sizeof(uint32_t), 1);
+    if (data == NULL)
+        ESP_FAIL(err, ESP_E_MEMORY, "maxima", n_labels, "no memory for maxima of %u labels",
+            n_labels);
+    const esp_maxima_header head = {
+        .n_labels = n_labels, .n_blocks = n_blocks, .n_levels = n_levels};
+    memcpy(data, &head, sizeof head);
+    uint32_t *table = (void *)(data + sizeof head);
+    for (uint32_t b = 0; b < n_blocks; b++)
+        table[b] = scan(value, b * ESP_MAXIMA_BLOCK, (b + 1) * ESP_MAXIMA_BLOCK);
+    for (uint32_t level = 1; level < n_levels; level++) {
+        const uint32_t *below = table + (size_t)(level - 1) * n_blocks;
+        uint32_t *row = table + (size_t)level * n_blocks;
+        const uint32_t half = 1u << (level - 1);
+        for (uint32_t b = 0; b < n_blocks; b++) {
+            const uint32_t right = b + half < n_blocks ? below[b + half] : below[b];
+            row[b] = better(value, right, below[b]) ? right : below[b];
+        }
+    }
+    *section = data;
+    *section_bytes = sizeof head + entries * sizeof(uint32_t);
+    return ESP_OK;
+}
+
+esp_status esp_maxima_validate(const esp_index *index, esp_error *err) {
+    uint8_t *wanted = NULL;
+    size_t bytes = 0;
+    ESP_TRY(esp_maxima_build(index->users, index->params->n_labels, &wanted, &bytes, err));
+    const bool same = memcmp(wanted, index->maxima, bytes) == 0; /* length: checked at open */
+    esp_buffer_free(wanted);
+    return same ? ESP_OK : esp_index_damaged(ESP_SEC_PMAX, "P2", 0, err);
+}

@@ -1,0 +1,91 @@
+/* scratch.h: what one thread needs for a query, allocated once.
+ *
+ *   [ terms | features ]           the query as a sparse vector
+ *   [ positions ]                  tree positions of the range's labels, sorted
+ *   [ beam | next | labels ]       bounded heaps of the search
+ *   [ memo -> arena ]              scores of nodes already seen in this query
+ *   [ ranking | candidates | set ] popular labels, the blend
+ */
+#ifndef ESP_SCRATCH_H
+#define ESP_SCRATCH_H
+
+#include "chunk.h"
+#include "features.h"
+#include "index.h"
+#include "maxima.h"
+
+/* A node or label with its score; [first, last) are the places in `positions`
+ * that lie below a node. */
+typedef struct esp_scored {
+    float score;
+    uint32_t id;
+    uint32_t first;
+    uint32_t last;
+} esp_scored;
+
+/* The best `limit` items seen; order is score, then smaller id: total. */
+typedef struct esp_top {
+    esp_scored *item;
+    uint32_t n;
+    uint32_t limit;
+    uint32_t cap;
+} esp_top;
+
+typedef struct esp_memo {
+    uint32_t stamp; /* of the query that filled it */
+    uint32_t node;
+    uint32_t at; /* in arena */
+} esp_memo;
+
+typedef struct esp_candidate {
+    uint32_t label;
+    uint32_t source;
+    float model;
+    float popularity;
+    float score;
+} esp_candidate;
+
+struct esp_scratch {
+    const esp_index *index;
+    esp_scratch_options caps;
+    esp_terms terms;
+    esp_feature *features;
+    uint32_t n_features;
+    uint32_t *positions;
+    uint32_t *positions_spare; /* for sorting */
+    uint32_t n_positions;
+    bool by_position; /* positions hold the range */
+    uint32_t start;   /* node below which the prefix leaves a choice */
+    esp_top beam;
+    esp_top next;
+    esp_top labels;
+    esp_memo *memo;
+    float *arena;
+    uint32_t arena_used;
+    float *spill; /* scores of one node that did not fit the arena */
+    uint32_t stamp;
+    esp_ranking ranking;
+    esp_candidate *candidates;
+    uint32_t n_candidates;
+    uint32_t *set;       /* candidate number + 1 by label, stamped below */
+    uint32_t *set_stamp;
+    uint32_t set_mask;
+    esp_work work;
+};
+
+enum {
+    ESP_POSITIONS_CAP = 2048, /* larger ranges are pruned by node bounds only */
+    ESP_MEMO_SLOTS = 4096,
+    ESP_ARENA_FLOATS = 65536
+};
+
+/* Keeps `item` if it is among the best `limit`. */
+void esp_top_add(esp_top *top, esp_scored item);
+
+/* Sorts, best first.  The heap is used up. */
+void esp_top_sort(esp_top *top);
+
+/* Forgets node scores and candidates of the query before. */
+void esp_scratch_begin(esp_scratch *scratch);
+
+#endif

@@ -1,0 +1,77 @@
+"""Unicode normalisation: the one place where typed text becomes what is compared.
+
+Labels and prefixes go through the same function, so that what the C library
+compares byte by byte is comparable: NFKC, case folded, control characters taken
+as white space, runs of white space one space, trimmed. A prefix keeps one
+trailing space, because "new " and "new" ask for different completions.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from espalier.errors import InvalidTextError
+
+# NFKC and case folding do not commute: folding can expose a new compatibility
+# form. Two rounds settle every assigned code point; a third would change nothing.
+_ROUNDS = 3
+
+
+def _fold(text: str) -> str:
+    for _ in range(_ROUNDS):
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        if folded == text:
+            break
+        text = folded
+    return text
+
+
+def _collapse(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
+    return " ".join(text.split())
+
+
+def normalise(text: str) -> str:
+    """Return the form in which queries are compared.
+
+    Idempotent. Raises:
+        InvalidTextError: ``text`` holds a lone surrogate and is not Unicode text.
+    """
+    if text.isascii():
+        return _collapse(text.lower())
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidTextError(
+            f"text has a lone surrogate at position {error.start}; "
+            "send valid Unicode (UTF-8 on the wire)"
+        ) from None
+    return _collapse(_fold(_collapse(text)))
+
+
+def normalise_prefix(text: str) -> str:
+    """Return the normalised prefix, with one trailing space if it was typed."""
+    prefix = normalise(text)
+    if prefix and (text[-1].isspace() or unicodedata.category(text[-1]) == "Cc"):
+        return prefix + " "
+    return prefix
+
+
+def utf16_length(text: str) -> int:
+    """Return the length of ``text`` in UTF-16 code units, as browsers count."""
+    return len(text) + sum(c > "\uffff" for c in text)
+
+
+class Query(str):
+    """Query text that does not print itself by accident.
+
+    A ``str`` in every respect but ``repr``, which shows length and a short hash
+    of the process instead of the text, so that a query in a traceback, a log
+    line or an f-string with ``!r`` says nothing about the person who typed it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<query of {len(self)} characters #{hash(self) & 0xFFFF:04x}>"
