@@ -30,7 +30,7 @@ class Check(Protocol):
     def allowed(self) -> str:
         """What may stand there, as the end of "must be ..."."""
 
-    def holds(self, value: Any) -> bool:  # noqa: ANN401 - each rule knows its type
+    def holds(self, value: Any) -> bool:
         """Return whether ``value`` keeps the rule."""
 
 
@@ -86,20 +86,21 @@ class Matches:
         return re.fullmatch(self.pattern, value) is not None
 
 
-def setting(default: Any, check: Check, meaning: str) -> Any:  # noqa: ANN401 - as dataclasses.field
+def setting(default: Any, check: Check, meaning: str) -> Any:
     """Return a dataclass field with a default, the rule it keeps and a sentence about it."""
     return field(default=default, metadata={"check": check, "meaning": meaning})
 
 
-def check_values(settings: Any, table: str) -> None:  # noqa: ANN401 - any dataclass here
+def check_values(settings: Any, table: str) -> None:
     """Check the type and the rule of every field.
 
     Raises:
         ConfigError: naming the first field that has an unusable value, and what it may be.
     """
+    kinds = _kinds(settings.__class__)
     for item in dataclasses.fields(settings):
         value = getattr(settings, item.name)
-        kind = _kinds(type(settings))[item.name]
+        kind = kinds[item.name]
         name = f"{table}.{item.name}"
         if not kind.holds(value):
             raise ConfigError(f"{name} must be {kind.name}, not {type(value).__name__}")
@@ -179,7 +180,7 @@ def _name_and_path(part: str) -> tuple[str, str]:
 
 
 @functools.cache
-def _kinds(settings: Any) -> dict[str, _Kind]:  # noqa: ANN401 - a dataclass
+def _kinds(settings: Any) -> dict[str, _Kind]:
     kinds: dict[str, _Kind] = {}
     for name, hint in typing.get_type_hints(settings).items():
         if isinstance(hint, types.UnionType) or typing.get_origin(hint) is Union:
@@ -213,7 +214,7 @@ class Source:
     is_text: bool = True
 
 
-def put(values: dict[str, Any], settings: type, key: str, value: Any, source: Source) -> None:  # noqa: ANN401 - TOML
+def put(values: dict[str, Any], settings: type, key: str, value: Any, source: Source) -> None:
     """Store ``value`` under a possibly dotted ``key``; nested tables become dictionaries."""
     name, _, rest = key.partition(".")
     refuse_unknown(name, list(_kinds(settings)), source.where)
@@ -256,7 +257,7 @@ def from_environment(env: Mapping[str, str], table: str, settings: type) -> dict
     return found
 
 
-def build(settings: type, values: dict[str, Any]) -> Any:  # noqa: ANN401 - the class given
+def build(settings: type, values: dict[str, Any]) -> Any:
     """Return ``settings(**values)``, nested tables built first."""
     kinds = _kinds(settings)
     return settings(

@@ -69,6 +69,9 @@ class LogSettings:
     format: str = setting(
         "auto", OneOf(("auto", "tsv", "csv", "jsonl", "parquet", "ubi")), "layout of the files"
     )
+    delimiter: str | None = setting(
+        None, OneOf((",", ";", "|")), "between the fields of CSV; a comma where not set"
+    )
     query_column: str = setting("query", _COLUMN, "text that was submitted")
     user_column: str | None = setting("user", _COLUMN, "who typed it")
     session_column: str | None = setting("session", _COLUMN, "which session it belongs to")
