@@ -1,0 +1,145 @@
+"""The README tells the truth: its commands and its Python run, in order, as written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+# The address the README serves on; each run gets a free port in its place.
+ADDRESS = "127.0.0.1:50051"
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str | None = None) -> list[tuple[str, str]]:
+    """Return ``(language, code)`` of the fenced blocks of the README, in order."""
+    found = _BLOCK.findall(README.read_text(encoding="utf-8"))
+    return [block for block in found if language in {None, block[0]}]
+
+
+def commands() -> list[str]:
+    """Return every shell command of the README."""
+    return [line for _, code in blocks("sh") for line in code.splitlines() if line.strip()]
+
+
+class Reader:
+    """Somebody who follows the README in an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start with nothing but the installed command on the path."""
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+        self._env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def follow(self, language: str, code: str) -> None:
+        """Do what one block says."""
+        code = code.replace(ADDRESS, self._address)
+        if language == "sh":
+            for line in filter(str.strip, code.splitlines()):
+                self._command(shlex.split(line))
+        elif language == "python":
+            self._run([sys.executable, "-c", code])
+
+    def _command(self, words: list[str]) -> None:
+        if words[0] in {"make", "pip"}:
+            return  # tested below, and by the packaging test
+        # The module, so that the test runs the tree it stands in.
+        command = [sys.executable, "-m", *words]
+        if words[:2] == ["espalier", "serve"]:
+            self._server = subprocess.Popen(command, cwd=self._folder, env=self._env)
+            self._wait_for_server()
+        else:
+            self._run(command)
+
+    def _run(self, command: list[str]) -> None:
+        done = subprocess.run(
+            command, cwd=self._folder, env=self._env, capture_output=True, text=True, check=False
+        )
+
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+        assert done.stdout.strip(), f"{shlex.join(command)} printed nothing"
+
+    def _wait_for_server(self) -> None:
+        host, port = self._address.split(":")
+        for _ in range(300):
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail("the server of the README did not come up within 30 seconds")
+
+    def leave(self) -> None:
+        """Stop what was started; the server drains and ends with 0."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGTERM)
+            assert self._server.wait(30) == 0
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Return a reader in an empty folder."""
+    started = Reader(tmp_path)
+    yield started
+    started.leave()
+
+
+@pytest.mark.slow
+def test_every_block_of_the_readme_runs(reader: Reader) -> None:
+    """Followed from top to bottom, everything works and says something."""
+    for language, code in blocks():
+        reader.follow(language, code)
+
+
+def test_every_block_of_the_readme_is_of_a_kind_that_is_tested() -> None:
+    """A block that nobody runs is drawn without a language."""
+    assert {language for language, _ in blocks()} <= {"", "sh", "python"}
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    """``make`` knows what the README tells people to type."""
+    for command in commands():
+        words = shlex.split(command)
+        if words[0] == "make":
+            subprocess.run(
+                ["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True
+            )
+
+
+def test_every_verb_of_the_command_line_is_shown_or_listed() -> None:
+    """The README uses every verb but those whose help it points to."""
+    from espalier.cli import cli
+
+    used = {words[1] for words in map(shlex.split, commands()) if words[0] == "espalier"}
+
+    assert set(cli.commands) - used == {"completions", "validate"}
+
+
+@pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
+    """Relative links name files and folders that exist."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_block_of_the_documents_is_closed() -> None:
+    """A fence left open would swallow the rest of the page."""
+    for document in sorted(ROOT.glob("*.md")):
+        fences = [line for line in document.read_text().splitlines() if line.startswith("```")]
+
+        assert len(fences) % 2 == 0, document.name

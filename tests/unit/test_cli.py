@@ -1,0 +1,415 @@
+"""The command line: every verb, its output, its JSON, and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier import console
+from espalier.cli import cli
+
+VERBS = sorted(cli.commands)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Return stdout as JSON; a failed command has none."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Espalier = Callable[..., Ended]
+
+
+@pytest.fixture
+def espalier(capsys: pytest.CaptureFixture[str]) -> Espalier:
+    """Return a function that runs the command line in this process."""
+
+    def run(*words: str | Path) -> Ended:
+        code = console.run(cli, [str(word) for word in words])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool]]:
+    """Replace the server by a list of what it was asked to serve."""
+    calls: list[tuple[Any, bool]] = []
+
+    def run(settings: object, *, verify: bool = True) -> int:
+        calls.append((settings, verify))
+        return 0
+
+    monkeypatch.setattr("espalier.serve.runner.run", run)
+    return calls
+
+
+# ---- help ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself_with_examples(verb: str, espalier: Espalier) -> None:
+    """`--help` says what the verb does and shows commands to copy."""
+    ended = espalier(verb, "--help")
+
+    assert ended.code == 0
+    assert f"  espalier {verb}" in ended.out.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_example_in_the_help_parses(verb: str) -> None:
+    """The commands shown are commands: every option in them exists."""
+    command = cli.commands[verb]
+    assert command.epilog is not None
+    for line in command.epilog.splitlines()[2:]:
+        words = shlex.split(line.split("|")[0].split(" > ")[0])
+        context = command.make_context(verb, words[2:], resilient_parsing=True)
+
+        assert words[:2] == ["espalier", verb]
+        assert context.args == []
+
+
+def test_every_option_has_a_help_text() -> None:
+    """An option without a word about it is a riddle (`--users` and `--seed` explain themselves)."""
+    for verb, command in cli.commands.items():
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name not in {"users", "seed"}:
+                assert getattr(parameter, "help", None), f"{verb} {parameter.name}"
+
+
+def test_the_version_is_printed(espalier: Espalier) -> None:
+    """`--version` names program and version."""
+    assert espalier("--version").out.startswith("espalier 0.")
+
+
+def test_a_misspelled_verb_is_bad_input(espalier: Espalier) -> None:
+    """One line, exit code 2."""
+    ended = espalier("trian")
+
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    assert "trian" in ended.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_is_printed(shell: str, espalier: Espalier) -> None:
+    """The script mentions the variable that makes the command complete itself."""
+    ended = espalier("completions", shell)
+
+    assert ended.code == 0
+    assert f"_ESPALIER_COMPLETE={shell}_complete" in ended.out
+
+
+# ---- complete -------------------------------------------------------------------------
+
+
+def test_completions_are_ranked_lines_with_their_source(
+    espalier: Espalier, demo_index: Path
+) -> None:
+    """Rank, text, score, source, aligned."""
+    ended = espalier("complete", demo_index, "s", "-k", "3")
+
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert ended.code == 0
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert all(row[1].startswith("s") for row in rows)
+    assert {row[-1] for row in rows} <= {"model", "popular"}
+
+
+def test_completions_as_json_have_the_four_fields(espalier: Espalier, demo_index: Path) -> None:
+    """Other tools read exactly these."""
+    found = espalier("complete", demo_index, "s", "--json", "-k", "4").json()
+
+    assert list(found) == ["suggestions"]
+    assert len(found["suggestions"]) == 4
+    for one in found["suggestions"]:
+        assert list(one) == ["text", "display_text", "score", "source"]
+        assert one["text"].startswith("s")
+        assert isinstance(one["score"], float)
+        assert one["source"] in {"MODEL", "POPULAR"}
+
+
+def test_previous_queries_change_the_ranking(espalier: Espalier, demo_index: Path) -> None:
+    """`--previous` reaches the model: some context orders the same labels differently."""
+    everything = espalier("complete", demo_index, "", "--json", "-k", "50").json()["suggestions"]
+    contexts = [one["text"] for one in everything][:10]
+    answers = {
+        espalier("complete", demo_index, "s", "--previous", context, "--json").out
+        for context in contexts
+    }
+
+    assert len(answers) > 1
+
+
+def test_a_prefix_may_be_empty_or_begin_with_a_dash(espalier: Espalier, demo_index: Path) -> None:
+    """An empty prefix asks for next queries; `--` ends the options."""
+    assert espalier("complete", demo_index, "", "--json").json()["suggestions"]
+    assert espalier("complete", demo_index, "--json", "--", "-x").json() == {"suggestions": []}
+
+
+def test_no_completion_is_no_failure(espalier: Espalier, demo_index: Path) -> None:
+    """Stdout stays empty, and a word on stderr says why."""
+    ended = espalier("complete", demo_index, "zzzzzz")
+
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err != ""
+
+
+def test_only_the_sources_asked_for_answer(espalier: Espalier, demo_index: Path) -> None:
+    """`--source popular` leaves the model out."""
+    found = espalier("complete", demo_index, "s", "--source", "popular", "--json").json()
+
+    assert {one["source"] for one in found["suggestions"]} == {"POPULAR"}
+
+
+@pytest.mark.parametrize("matcher", ["constrained", "unconstrained"])
+def test_both_matchers_keep_the_prefix(espalier: Espalier, demo_index: Path, matcher: str) -> None:
+    """How the beam walks changes the ranking at most, never the promise."""
+    found = espalier("complete", demo_index, "sh", "--matcher", matcher, "--json").json()
+
+    assert found["suggestions"]
+    assert all(one["text"].startswith("sh") for one in found["suggestions"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("complete", "{index}", "{bad}"),
+        ("complete", "{index}", "a", "--previous", "{bad}"),
+        ("complete", "{index}", "a" * 2000),
+        ("complete", "{index}", "a", "-k", "0"),
+        ("complete", "{index}", "a", "-k", "many"),
+        ("complete", "{index}"),
+        ("complete", "{index}", "a", "b"),
+        ("complete", "{index}.missing", "a"),
+        ("inspect", "{index}.missing"),
+        ("validate", "{index}.missing"),
+        ("evaluate", "{index}", "--pairs", "{index}.missing"),
+        ("evaluate", "{index}", "--pairs", "{index}"),
+        ("train", "--log", "{index}.missing", "--out", "{index}.new"),
+        ("train", "--log", "{index}", "--out", "{index}.new"),
+        ("train", "--log", "{log}", "--out", "{index}/x"),
+        ("train", "--log", "{log}", "--out", "{index}.new", "--set", "min_user=1"),
+        ("train", "--log", "{log}", "--out", "{index}.new", "--set", "min_users"),
+        ("train", "--log", "{log}", "--out", "{index}.new", "--config", "{index}"),
+        ("train", "--log", "{log}", "--out", "{index}.new", "--config", "{index}.missing"),
+        ("train", "--out", "{index}.new"),
+        ("pairs", "--log", "{log}", "--out", "{index}.new", "--split", "1.5"),
+        ("pairs", "--log", "{log}", "--out", "{index}.new", "--train-log", "{index}.train"),
+        ("serve",),
+        ("serve", "--index", "a.esp", "--index", "b.esp"),
+        ("serve", "--index", "{index}", "--listen", "nowhere"),
+        ("serve", "--index", "{index}.missing", "--listen", "127.0.0.1:0"),
+    ],
+    ids=lambda words: " ".join(words)[:60],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: tuple[str, ...], demo_index: Path, demo_log: Path, tmp_path: Path
+) -> None:
+    """Whatever is wrong with the arguments, no traceback and nothing written."""
+    index = shutil.copy(demo_index, tmp_path / "demo.esp")
+    places = {"index": str(index), "log": str(demo_log), "bad": os.fsdecode(b"caf\xe9")}
+    done = subprocess.run(
+        [sys.executable, "-m", "espalier", *(word.format(**places) for word in words)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    errors = done.stderr.splitlines()
+    assert done.returncode == 2, done.stderr
+    assert errors[-1].startswith("espalier: error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.esp"]
+
+
+# ---- inspect, validate -------------------------------------------------------------------
+
+
+def test_inspect_as_json_says_what_the_index_holds(espalier: Espalier, demo_index: Path) -> None:
+    """Labels, bytes, sections and the fingerprint of the training."""
+    facts = espalier("inspect", demo_index, "--json").json()
+
+    assert facts["bytes"] == demo_index.stat().st_size
+    assert facts["labels"] > 100
+    assert facts["bytes_per_label"] == round(facts["bytes"] / facts["labels"], 1)
+    assert int(facts["training_fingerprint"], 16) != 0
+    assert {"id", "offset", "length", "crc32c"} == set(facts["sections"][0])
+    assert sum(one["length"] for one in facts["sections"]) <= facts["bytes"]
+    assert isinstance(facts["meta"], dict)
+
+
+def test_inspect_shows_a_page_for_people(espalier: Espalier, demo_index: Path) -> None:
+    """The same facts, aligned."""
+    ended = espalier("inspect", demo_index)
+
+    assert ended.code == 0
+    assert "labels" in ended.out
+    assert "crc-32c" in ended.out
+
+
+@pytest.mark.parametrize("deep", [(), ("--deep",)])
+def test_a_whole_index_is_ok(espalier: Espalier, demo_index: Path, deep: tuple[str, ...]) -> None:
+    """One line that begins with ok."""
+    ended = espalier("validate", demo_index, *deep)
+
+    assert ended.code == 0
+    assert ended.out.startswith("ok: ")
+
+
+def test_a_damaged_index_fails_validation_with_2(
+    espalier: Espalier, demo_index: Path, tmp_path: Path
+) -> None:
+    """The line names what is wrong."""
+    damaged = bytearray(demo_index.read_bytes())
+    damaged[-100] ^= 0xFF
+    path = tmp_path / "damaged.esp"
+    path.write_bytes(damaged)
+
+    ended = espalier("validate", path)
+
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "checksum" in ended.err
+
+
+# ---- train, pairs, evaluate, demo-log ------------------------------------------------------
+
+
+def test_the_whole_way_from_a_log_to_figures(
+    espalier: Espalier, demo_log: Path, tmp_path: Path
+) -> None:
+    """Pairs → train → evaluate, as the README shows it."""
+    pairs, train_log = tmp_path / "pairs.tsv", tmp_path / "train.tsv"
+    index, figures = tmp_path / "site.esp", tmp_path / "figures.json"
+    report = tmp_path / "report"
+
+    split = espalier(
+        "pairs", "--log", demo_log, "--out", pairs, "--split", "0.8", "--train-log", train_log
+    )
+    trained = espalier(
+        "train", "--log", train_log, "--out", index, "--set", "min_users=1", "--report", report
+    )
+    evaluated = espalier("evaluate", index, "--pairs", pairs, "--json", figures)
+
+    assert split.code == 0, split.err
+    assert trained.code == 0, trained.err
+    assert any(report.iterdir())
+    assert evaluated.code == 0, evaluated.err
+    assert "mrr" in evaluated.out.lower()
+    found = json.loads(figures.read_text(encoding="utf-8"))
+    assert found["rows"] > 0
+    assert {"p50", "p95", "p99"} <= set(found["latency_us"])
+    assert {"all_sources", "labels_only", "most_frequent"} <= set(found["systems"])
+    assert 0 < found["systems"]["all_sources"]["mrr10"]["all"] <= 1
+
+
+def test_evaluate_can_print_only_json(espalier: Espalier, demo_index: Path, tmp_path: Path) -> None:
+    """`--json -` leaves nothing but the document on stdout."""
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("previous_query\tprefix\tnext_query\n\ts\tshoes\n", encoding="utf-8")
+
+    found = espalier("evaluate", demo_index, "--pairs", pairs, "--json", "-", "--quiet").json()
+
+    assert found["rows"] == 1
+
+
+def test_quiet_training_says_nothing_on_stderr(
+    espalier: Espalier, demo_log: Path, tmp_path: Path
+) -> None:
+    """`--quiet --json` is for scripts: one document, no progress."""
+    ended = espalier("train", "--log", demo_log, "--out", tmp_path / "x.esp", "--quiet", "--json")
+
+    assert isinstance(ended.json(), dict)
+    assert ended.err == ""
+
+
+def test_progress_of_training_goes_to_stderr(
+    espalier: Espalier, demo_log: Path, tmp_path: Path
+) -> None:
+    """Long work shows its stages, away from stdout."""
+    ended = espalier("train", "--log", demo_log, "--out", tmp_path / "x.esp")
+
+    assert ended.code == 0
+    assert len(ended.err.splitlines()) >= 2
+
+
+def test_the_demo_log_is_the_same_every_time(espalier: Espalier, tmp_path: Path) -> None:
+    """Same users, same seed, same bytes; and it says that it is synthetic."""
+    first, second = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    ended = espalier("demo-log", "--out", first, "--users", "20")
+    espalier(
+        "demo-log", "--out", second, "--users", "20", "--catalogue", tmp_path / "catalogue.tsv"
+    )
+
+    assert "synthetic" in ended.out
+    assert first.read_bytes() == second.read_bytes()
+    assert (tmp_path / "catalogue.tsv").stat().st_size > 0
+
+
+# ---- serve ------------------------------------------------------------------------------------
+
+
+def test_serve_names_its_indexes(espalier: Espalier, served: list[tuple[Any, bool]]) -> None:
+    """`NAME=PATH` names an index; a path that has an equals sign in it needs no name."""
+    ended = espalier(
+        "serve", "--index", "de=g.esp", "--index", "./a=b.esp", "--listen", "127.0.0.1:0"
+    )
+
+    assert ended.code == 0, ended.err
+    ((settings, verify),) = served
+    assert settings.index == {"de": Path("g.esp"), "default": Path("./a=b.esp")}
+    assert settings.listen == "127.0.0.1:0"
+    assert verify is True
+
+
+def test_serve_takes_settings_from_everywhere(
+    espalier: Espalier, served: list[tuple[Any, bool]], tmp_path: Path
+) -> None:
+    """Flags override the config file."""
+    config = tmp_path / "site.toml"
+    config.write_text('[serve]\nlisten = "127.0.0.1:1"\nsession_queries = 3\n', encoding="utf-8")
+
+    ended = espalier(
+        "serve",
+        "--config",
+        config,
+        "--index",
+        "a.esp",
+        "--listen",
+        "127.0.0.1:2",
+        "--set",
+        "session_ttl_seconds=60",
+        "--no-verify",
+    )
+
+    assert ended.code == 0, ended.err
+    ((settings, verify),) = served
+    assert (settings.listen, settings.session_queries, settings.session_ttl_seconds) == (
+        "127.0.0.1:2",
+        3,
+        60,
+    )
+    assert verify is False
