@@ -37,11 +37,11 @@ $(DEMO)/demo.esp: $(DEMO)/log.tsv $(TRAINING) | install
 # ---- working on it --------------------------------------------------------------
 
 test: lint ## lint, C tests under sanitizers, all Python tests with reduced counts
-	$(MAKE) --no-print-directory -C native test
+	$(MAKE) --no-print-directory -C native test sanitize fuzz FUZZ_SECONDS=3
 	ESPALIER_PROFILE=ci $(PY) -m pytest
 
 soak: dev ## the long runs: full property counts, sanitizers, fuzzing
-	$(MAKE) --no-print-directory -C native soak
+	$(MAKE) --no-print-directory -C native test sanitize analyze fuzz FUZZ_SECONDS=300
 	ESPALIER_PROFILE=long $(PY) -m pytest
 
 bench: dev ## measure quality and speed (needs ESPALIER_DATA for the large part)
@@ -60,7 +60,7 @@ format: dev ## rewrite Python and C in the house style
 	$(BIN)/clang-format -i $(C_FILES)
 
 proto: dev ## regenerate the stubs under plugin/espalier/v1
-	$(PY) tools/gen_proto.py
+	$(PY) -m tools.gen_proto
 
 bounds: ## all Python tests with the oldest versions pyproject.toml allows
 	PIP_CONSTRAINT=$(CURDIR)/.venv-bounds.txt; export PIP_CONSTRAINT; \
