@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 DATA = os.environ.get("ESPALIER_DATA")
 
 # Machines that run tests are shared: a slow example is not a wrong one.
-_RELAXED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("dev", max_examples=25, **_RELAXED)
-settings.register_profile("ci", max_examples=100, derandomize=True, **_RELAXED)
-settings.register_profile("long", max_examples=5_000, **_RELAXED)
+_relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", _relaxed, max_examples=25)
+settings.register_profile("ci", _relaxed, max_examples=100, derandomize=True)
+settings.register_profile("long", _relaxed, max_examples=5_000)
 settings.load_profile(os.environ.get("ESPALIER_PROFILE", "dev"))
 
 
