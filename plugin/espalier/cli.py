@@ -27,7 +27,6 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
 _SOURCES = ("model", "popular", "tail", "corrected")
 _MATCHERS = ("constrained", "unconstrained")
-_SYSTEMS = ("all_sources", "labels_only", "most_frequent")
 _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
 
 
@@ -161,7 +160,7 @@ def train(
 
     settings = load_settings(config, "train", parse_assignments(list(assignments)))
     result = train_index(logs, out, settings, report=report, progress=_progress(quiet=quiet))
-    click.echo(console.as_json(result.to_json()) if want_json else result.summary())
+    click.echo(console.as_json(result.to_json()) if want_json else result.table())
 
 
 @cli.command(
@@ -325,8 +324,8 @@ def complete(
     "--system",
     "systems",
     multiple=True,
-    type=click.Choice(_SYSTEMS),
-    help="Measure only this system. May repeat.",
+    metavar="NAME",
+    help="A system besides those always measured, as model_unconstrained. May repeat.",
 )
 @_count
 @_no_verify
@@ -340,14 +339,17 @@ def evaluate(
     k: int,
     no_verify: bool,
     quiet: bool,
-) -> None:
-    """Measure ranking quality and latency on held-out pairs."""
+) -> int:
+    """Measure ranking quality and latency on held-out pairs.
+
+    Ends with 1 if an answer broke a promise: the prefix kept, k of k, no duplicates.
+    """
     from espalier.evaluate import evaluate as measure
 
     report = measure(
         indexes,
         pairs,
-        systems=systems or _SYSTEMS,
+        systems=systems,
         k=k,
         verify=not no_verify,
         progress=_progress(quiet=quiet),
@@ -356,6 +358,10 @@ def evaluate(
         click.echo(report.table())
     if json_out is not None:
         console.write_json(json_out, report.to_json())
+    if report.violations.total:
+        click.echo("espalier: error: answers broke a promise; see violations", err=True)
+        return console.EXIT_FAILURE
+    return 0
 
 
 @cli.command(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import click
 import pytest
@@ -145,11 +146,11 @@ sys.exit(console.run(cli))
 """
 
 
-def start(verb: str, **options: object) -> subprocess.Popen[str]:
+def start(verb: str, stdout: int | TextIO = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start the script above with one verb."""
     return subprocess.Popen(
         [sys.executable, "-c", _SCRIPT, verb],
-        stdout=options.get("stdout", subprocess.PIPE),  # type: ignore[call-overload]
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
