@@ -66,13 +66,12 @@ def main() -> None:
                 train(split.train_log, out, [*COMMON, *settings])
             indexes.append(out)
         found = evaluate(indexes, split.pairs, systems=SYSTEMS, progress=TerminalProgress())
-    _print(report, dict(zip(numbers, found.indexes, strict=True)), found.indexes[0].pairs.rows)
+    report.text(f"{found.indexes[0].pairs.rows:,} rows asked")
+    _print(report, dict(zip(numbers, found.indexes, strict=True)))
     report.calibration()
 
 
-def _print(
-    report: harness.Reporter, by_number: Mapping[int, IndexReport], found: EvaluationReport
-) -> None:
+def _print(report: harness.Reporter, by_number: Mapping[int, IndexReport]) -> None:
     """Print the table and the ratios."""
     head = ["MRR@10", "configuration", *BUCKETS, "returned"]
     rows: list[list[str]] = []
@@ -100,7 +99,6 @@ def _print(
         shown = "undefined" if ratio is None else f"{ratio:.2f}"
         report.text(f"{system}: {_label(PUBLISHED)} / {_label(DEFAULT_PECOS)} = {shown}")
     report.text(f"the paper reports {PAPER_RATIO} for model_unconstrained")
-    report.text(f"rows {rows_asked:,}")
 
 
 def _label(number: int) -> str:
