@@ -17,7 +17,7 @@ TRAINING := $(wildcard native/include/*.h native/src/*.[ch] plugin/espalier/trai
 	plugin/espalier/querylog/*.py plugin/espalier/settings.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench lint format proto bounds install dev build clean
+.PHONY: help run test soak bench lint format proto buf bounds install dev build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ format: dev ## rewrite Python and C in the house style
 
 proto: dev ## regenerate the stubs under plugin/espalier/v1
 	$(PY) -m tools.gen_proto
+
+buf: ## a second opinion on proto/, where npm is at hand; the tests are the gate
+	npx --yes @bufbuild/buf@1.75.0 lint proto
 
 bounds: ## all Python tests with the oldest versions pyproject.toml allows
 	PIP_CONSTRAINT=$(CURDIR)/.venv-bounds.txt; export PIP_CONSTRAINT; \
