@@ -201,11 +201,12 @@ typedef enum esp_source {
 
 /* How the beam meets the prefix. */
 typedef enum esp_matcher {
-    ESP_MATCH_CONSTRAINED = 0,   /* children outside the range are pruned */
-    ESP_MATCH_UNCONSTRAINED = 1, /* the whole tree; `pool` best, then filtered */
+    ESP_MATCH_DEFAULT = 0,       /* as the index was trained for */
+    ESP_MATCH_CONSTRAINED = 1,   /* children outside the range are pruned */
+    ESP_MATCH_UNCONSTRAINED = 2, /* the whole tree; `pool` best, then filtered */
 } esp_matcher;
 
-/* One question.  Zero in k, beam, pool or sources means the index's default. */
+/* One question.  Zero in k, beam, pool, sources or matcher means the default. */
 typedef struct esp_query {
     uint32_t struct_size;       /* sizeof(esp_query) */
     uint32_t n_previous;
@@ -227,7 +228,7 @@ typedef struct esp_suggestion {
     uint32_t source;        /* an esp_source: the first that found it */
     float score;            /* of the blend; higher is better */
     float model;            /* log score of the tree, 0 without a model */
-    float popularity;       /* share of the prefix's users, 0 to 1 */
+    float popularity;       /* users / users of the prefix's most popular label */
     uint32_t reserved;
 } esp_suggestion;
 
@@ -249,7 +250,8 @@ void esp_scratch_free(esp_scratch *scratch);
 
 /* Fills `out` with at most query->k suggestions, best first; ties by label id,
  * so the order is total.  Every suggestion starts with the prefix, and if k
- * labels do, k come back.  `out` has room for `cap`.
+ * labels do, k come back as long as POPULAR is among the sources: the model
+ * alone may have spent its beam elsewhere.  `out` has room for `cap`.
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (a cap of the scratch), ESP_E_UTF8,
  * ESP_E_UNSUPPORTED.  O(beam * depth * features).  Since 1.0. */
 esp_status esp_complete(const esp_index *index, esp_scratch *scratch,

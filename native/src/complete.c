@@ -86,7 +86,7 @@ static esp_plan make_plan(const esp_index *index, const esp_scratch *scratch, co
         .pool = esp_max_u32(k, esp_min_u32(pool, caps->max_pool)),
         .sources = query->sources != 0 ? query->sources
                                        : (uint32_t)(ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR),
-        .matcher = query->matcher,
+        .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
     };
 }
 
@@ -118,7 +118,7 @@ static esp_status find_model(const esp_index *index, esp_scratch *scratch, const
     const esp_search search = {
         .lo = plan->lo,
         .hi = plan->hi,
-        .constrained = plan->matcher == ESP_MATCH_CONSTRAINED,
+        .constrained = plan->matcher != ESP_MATCH_UNCONSTRAINED,
         .beam = plan->beam,
         .pool = plan->pool,
     };

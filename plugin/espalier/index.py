@@ -1,0 +1,327 @@
+"""An index as a relevance engineer uses it: open a file, complete a prefix.
+
+>>> index = espalier.open("site.esp")                      # doctest: +SKIP
+>>> index.complete("ni", previous=["running shoes"])       # doctest: +SKIP
+[Suggestion(text='nike running shoes', ...), ...]
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espalier.errors import InputError, LimitError
+from espalier.native import Caps, Matcher, NativeIndex, Scratch, SectionInfo, Source, Work
+from espalier.text import normalise, normalise_prefix, utf16_length
+
+MAX_K = 100
+"""Suggestions in one answer, at most."""
+MAX_PREFIX_BYTES = 1024
+"""UTF-8 bytes of a normalised prefix, at most."""
+MAX_PREVIOUS = 32
+"""Previous queries that are looked at; older ones are ignored."""
+MAX_PREVIOUS_CODE_POINTS = 512
+"""Longer previous queries are cut: their beginning says what was searched for."""
+
+_SOURCE_NAMES = {int(source): str(source.name) for source in Source}
+_MATCHERS = {
+    None: Matcher.DEFAULT,
+    "constrained": Matcher.CONSTRAINED,
+    "unconstrained": Matcher.UNCONSTRAINED,
+}
+_CAPS = Caps(
+    k=MAX_K,
+    prefix_bytes=MAX_PREFIX_BYTES,
+    previous=MAX_PREVIOUS,
+    # Four bytes is the most a code point takes, three how much casefold can grow it.
+    context_bytes=MAX_PREVIOUS * MAX_PREVIOUS_CODE_POINTS * 4,
+)
+
+
+class Suggestion(NamedTuple):
+    """One completion.
+
+    Attributes:
+        text: Normalised text; starts with the normalised prefix.
+        display_text: The form people type most often.
+        score: Of the blend; comparable within one answer, higher is better.
+        source: MODEL, POPULAR, TAIL or CORRECTED: the first that found it.
+        matched_code_points: How much of ``text`` the prefix accounts for.
+        matched_utf16: The same in UTF-16 code units, as browsers count.
+        model: Log score of the ranking tree.
+        popularity: Users of this label over users of the prefix's most popular label.
+    """
+
+    text: str
+    display_text: str
+    score: float
+    source: str
+    matched_code_points: int
+    matched_utf16: int
+    model: float
+    popularity: float
+
+
+class Completion(NamedTuple):
+    """Suggestions, and what it took to find them.
+
+    Attributes:
+        suggestions: Best first.
+        work: Labels in the prefix's range, features known, nodes scored, candidates.
+        candidate_ids: Labels that were ranked, unordered.
+    """
+
+    suggestions: list[Suggestion]
+    work: Work
+    candidate_ids: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What an index holds.
+
+    Attributes:
+        bytes: Size of the file.
+        labels: Number of labels.
+        nodes: Tree nodes; 0 without a model.
+        features: Hashed n-grams the index knows.
+        depth: Edges from the root of the tree to a label.
+        fingerprint: Names the training run, 16 hexadecimal digits.
+        format_version: "major.minor".
+        sections: Name, offset, length and checksum of each section.
+        meta: What training recorded: settings, counts, data digest.
+    """
+
+    bytes: int
+    labels: int
+    nodes: int
+    features: int
+    depth: int
+    fingerprint: str
+    format_version: str
+    sections: tuple[SectionInfo, ...]
+    meta: dict[str, Any]
+
+
+class Index:
+    """An open index. Safe to share between threads."""
+
+    def __init__(self, native: NativeIndex, path: Path) -> None:
+        """Own an open native index; use :func:`open` instead."""
+        self.path = path
+        self._native = native
+        self._local = threading.local()
+
+    def __enter__(self) -> Self:
+        """Return the index."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the index."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name the file."""
+        return f"<espalier.Index {self.path}>"
+
+    def close(self) -> None:
+        """Unmap the file. No call may be under way."""
+        self._local = threading.local()
+        self._native.close()
+
+    @cached_property
+    def info(self) -> IndexInfo:
+        """What the index holds."""
+        native = self._native.info
+        meta = self._native.section("META")
+        return IndexInfo(
+            bytes=native.bytes,
+            labels=native.labels,
+            nodes=native.nodes,
+            features=native.features,
+            depth=native.depth,
+            fingerprint=f"{native.fingerprint:016x}",
+            format_version=native.format_version,
+            sections=tuple(self._native.sections()),
+            meta=json.loads(meta) if meta else {},
+        )
+
+    def validate(self, *, deep: bool = False) -> None:
+        """Check every checksum and, if ``deep``, every invariant of the format.
+
+        Raises:
+            IndexCorruptError: With the check that failed.
+        """
+        self._native.verify()
+        if deep:
+            self._native.validate()
+
+    def complete(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        beam: int = 0,
+        pool: int = 0,
+        sources: Source | None = None,
+        matcher: Literal["constrained", "unconstrained"] | None = None,
+    ) -> list[Suggestion]:
+        """Return at most ``k`` completions of ``prefix``, best first.
+
+        Every completion starts with the normalised prefix, and if ``k`` labels do,
+        ``k`` come back (unless ``sources`` leaves out POPULAR).
+
+        Args:
+            prefix: What was typed so far; "" asks for the next query.
+            previous: The session's queries, most recent first. At most the newest 32
+                are looked at, of each the first 512 code points; empty ones are ignored.
+            k: Suggestions wanted, 1 to 100.
+            beam: Nodes kept per level, 1 to 100; 0 for the index's own.
+            pool: Labels the model hands to the blend, 1 to 2048; 0 for the index's own.
+            sources: Where suggestions may come from; None for everywhere.
+            matcher: How the beam meets the prefix; None for the index's own.
+
+        Raises:
+            InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
+            LimitError: ``prefix`` above 1,024 bytes of UTF-8, or a number out of range.
+        """
+        return self._complete(self._scratch(), prefix, previous, k, beam, pool, sources, matcher)
+
+    def complete_with_work(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        beam: int = 0,
+        pool: int = 0,
+        sources: Source | None = None,
+        matcher: Literal["constrained", "unconstrained"] | None = None,
+    ) -> Completion:
+        """Complete, and tell what was considered. Arguments as in :meth:`complete`."""
+        scratch = self._scratch()
+        found = self._complete(scratch, prefix, previous, k, beam, pool, sources, matcher)
+        return Completion(found, scratch.work(), scratch.candidates())
+
+    def popular(self, prefix: str, k: int = 10) -> list[str]:
+        """Return the ``k`` labels of the prefix that most distinct users typed.
+
+        The baseline "most frequent completion": no session, no model.
+        """
+        labels = self._scratch().popular(_encode_prefix(normalise_prefix(prefix)), k)
+        return [self._native.label_texts(label)[0] for label in labels]
+
+    def find(self, text: str) -> int | None:
+        """Return the number of the label ``text``, None if it is no label."""
+        wanted = normalise(text)
+        encoded = wanted.encode()
+        lo, hi = self._native.prefix_range(encoded)
+        if lo < hi and self._native.label_texts(lo)[0] == wanted:
+            return lo
+        return None
+
+    def label(self, number: int) -> str:
+        """Return the normalised text of a label."""
+        return self._native.label_texts(number)[0]
+
+    def users(self, number: int) -> int:
+        """Return how many distinct users typed a label."""
+        return self._native.label_users(number)
+
+    def _scratch(self) -> Scratch:
+        scratch: Scratch | None = getattr(self._local, "scratch", None)
+        if scratch is None:
+            scratch = self._native.scratch(_CAPS)
+            self._local.scratch = scratch
+        return scratch
+
+    def _complete(
+        self,
+        scratch: Scratch,
+        prefix: str,
+        previous: Sequence[str],
+        k: int,
+        beam: int,
+        pool: int,
+        sources: Source | None,
+        matcher: str | None,
+    ) -> list[Suggestion]:
+        if not 1 <= k <= MAX_K:
+            raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
+        typed = normalise_prefix(prefix)
+        if matcher not in _MATCHERS:
+            raise InputError(f"no matcher {matcher!r}; use 'constrained' or 'unconstrained'")
+        found = scratch.complete(
+            _encode_prefix(typed),
+            encode_previous(previous),
+            k,
+            beam=beam,
+            pool=pool,
+            sources=0 if sources is None else int(sources),
+            matcher=_MATCHERS[matcher],
+        )
+        points, units = len(typed), utf16_length(typed)
+        return [
+            Suggestion(
+                raw.text,
+                raw.display,
+                raw.score,
+                _SOURCE_NAMES[raw.source],
+                points,
+                units,
+                raw.model,
+                raw.popularity,
+            )
+            for raw in found
+        ]
+
+
+def _encode_prefix(typed: str) -> bytes:
+    encoded = typed.encode()
+    if len(encoded) > MAX_PREFIX_BYTES:
+        raise LimitError(
+            f"a prefix of {len(encoded)} bytes; at most {MAX_PREFIX_BYTES} bytes of UTF-8"
+        )
+    return encoded
+
+
+def encode_previous(previous: Sequence[str]) -> list[bytes]:
+    """Return the previous queries as the C library takes them: normalised, cut, not empty."""
+    encoded = []
+    for text in previous[:MAX_PREVIOUS]:
+        query = normalise(text[:MAX_PREVIOUS_CODE_POINTS])
+        if query:
+            encoded.append(query[:MAX_PREVIOUS_CODE_POINTS].encode())
+    return encoded
+
+
+def open(path: Path | str, *, verify: bool = True) -> Index:
+    """Open an index file.
+
+    Args:
+        path: The ``.esp`` file.
+        verify: Compare all checksums first. Without it opening takes constant time.
+
+    Raises:
+        IndexMissingError: The file cannot be opened.
+        IndexFormatError: It is not an index.
+        IndexVersionError: It was written by an incompatible version.
+        IndexCorruptError: A checksum does not match.
+    """
+    native = NativeIndex.open(path)
+    if verify:
+        try:
+            native.verify()
+        except BaseException:
+            native.close()
+            raise
+    return Index(native, Path(path))
