@@ -15,9 +15,6 @@ from espalier.errors import EspalierError
 # A session id is any text of at most so many bytes of UTF-8.
 MAX_SESSION_ID_BYTES = 128
 
-# Of a query, so many code points are remembered; more never changes a ranking.
-MAX_QUERY_CODE_POINTS = 512
-
 
 class SessionStoreError(EspalierError):
     """A session store that does not answer, or not in time."""

@@ -1,0 +1,229 @@
+"""What the service does with a question; knows indexes and sessions, no gRPC."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from espalier.errors import InvalidTextError, LimitError
+from espalier.index import MAX_K, MAX_PREFIX_BYTES, MAX_PREVIOUS_CODE_POINTS
+from espalier.native import Source
+from espalier.serve.errors import (
+    EmptyQueryError,
+    NoSessionError,
+    PrefixTooLongError,
+    RequestError,
+    SessionIdTooLongError,
+)
+from espalier.serve.indexes import Indexes, ServedIndex, Suggested
+from espalier.serve.log import EventLog
+from espalier.sessions.base import MAX_SESSION_ID_BYTES, SessionStore, SessionStoreError
+from espalier.text import normalise
+
+DEFAULT_SUGGESTIONS = 10
+MAX_SET_ID_BYTES = 64
+
+
+class SessionState(enum.Enum):
+    """What became of the session a call named."""
+
+    NONE = "none"
+    FOUND = "found"
+    NEW = "new"
+    UNAVAILABLE = "unavailable"
+
+
+class Degradation(enum.Enum):
+    """One way in which an answer is less than it could be."""
+
+    WITHOUT_SESSION = "without_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to complete, and in which context.
+
+    Attributes:
+        prefix: What was typed, not normalised.
+        previous: Queries of the session, most recent first. If there are any, the
+            session is not looked up.
+        session_id: The session to look up; "" for none.
+        limit: Suggestions wanted; 0 for the default, coerced to the maximum.
+        index: Name of the index; "" for the default.
+        sources: Where suggestions may come from; ``None`` for everywhere.
+    """
+
+    prefix: str
+    previous: Sequence[str] = ()
+    session_id: str = ""
+    limit: int = 0
+    index: str = ""
+    sources: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Completions, and how they came about."""
+
+    served: ServedIndex
+    suggestions: Sequence[Suggested]
+    session: SessionState
+    degradations: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The suggestion a user took: ``position`` counts from 1, 0 if unknown."""
+
+    set_id: str
+    position: int
+
+
+class Completer:
+    """Completes, remembers and forgets. Safe to use from many threads.
+
+    Args:
+        indexes: What to complete from.
+        sessions: What remembers; may fail without failing `complete`.
+        context_queries: Queries of a session that count as context.
+        log: Told when the session store begins to fail and when it is back.
+    """
+
+    def __init__(
+        self,
+        indexes: Indexes,
+        sessions: SessionStore,
+        *,
+        context_queries: int,
+        log: EventLog,
+    ) -> None:
+        self.indexes = indexes
+        self._sessions = sessions
+        self._context_queries = context_queries
+        self._log = log
+        self._store_failing = False
+
+    def complete(self, question: Question) -> Answer:
+        """Answer ``question``.
+
+        Raises:
+            PrefixTooLongError, SessionIdTooLongError, UnknownIndexError: As named.
+            UnsupportedError: The index cannot do what is asked.
+        """
+        _check_bytes(question.prefix, MAX_PREFIX_BYTES, "prefix", PrefixTooLongError)
+        _check_session_id(question.session_id)
+        served = self.indexes.get(question.index)
+        previous, state = question.previous, SessionState.NONE
+        if question.session_id and not previous:
+            previous, state = self._recent(question.session_id)
+        degraded = state is SessionState.UNAVAILABLE
+        try:
+            suggestions = served.index.complete(
+                question.prefix,
+                previous,
+                k=min(question.limit or DEFAULT_SUGGESTIONS, MAX_K),
+                sources=question.sources,
+            )
+        except LimitError as error:
+            # Normalisation may lengthen text, and only the index sees the result.
+            raise _too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
+        return Answer(
+            served, suggestions, state, (Degradation.WITHOUT_SESSION,) if degraded else ()
+        )
+
+    def record(self, session_id: str, query: str, accepted: Accepted | None = None) -> SessionState:
+        """Remember a submitted query; return FOUND or NEW.
+
+        Raises:
+            NoSessionError, SessionIdTooLongError, EmptyQueryError, RequestError: As named.
+            SessionStoreError: It could not be remembered.
+        """
+        _require_session_id(session_id)
+        if accepted is not None:
+            _check_accepted(accepted)
+        # Cut first: normalising a megabyte to keep a line would be a way to hurt.
+        text = normalise(query[:MAX_PREVIOUS_CODE_POINTS])[:MAX_PREVIOUS_CODE_POINTS].rstrip()
+        if not text:
+            raise EmptyQueryError(
+                "the submitted query is blank; do not report blank searches", field="query"
+            )
+        known = self._sessions.append(session_id, text)
+        return SessionState.FOUND if known else SessionState.NEW
+
+    def delete(self, session_id: str) -> None:
+        """Forget a session, known or not.
+
+        Raises:
+            NoSessionError, SessionIdTooLongError: As named.
+            SessionStoreError: It may still be remembered.
+        """
+        _require_session_id(session_id)
+        self._sessions.delete(session_id)
+
+    def _recent(self, session_id: str) -> tuple[Sequence[str], SessionState]:
+        """Return the session's queries; a completion without context beats none."""
+        try:
+            queries = self._sessions.recent(session_id, self._context_queries)
+        except SessionStoreError as error:
+            self._note_store(failing=True, exception=type(error).__name__)
+            return (), SessionState.UNAVAILABLE
+        self._note_store(failing=False, exception=None)
+        return queries, SessionState.FOUND if queries else SessionState.NEW
+
+    def _note_store(self, *, failing: bool, exception: str | None) -> None:
+        # Once per change, not once per keystroke; two threads may both see a change.
+        if failing != self._store_failing:
+            self._store_failing = failing
+            if failing:
+                self._log.warning("session_store_failing", exception=exception)
+            else:
+                self._log.info("session_store_recovered")
+
+
+def _require_session_id(session_id: str) -> None:
+    if not session_id:
+        raise NoSessionError(
+            "session_id is empty; send the id of the session this is about", field="session_id"
+        )
+    _check_session_id(session_id)
+
+
+def _check_session_id(session_id: str) -> None:
+    _check_bytes(session_id, MAX_SESSION_ID_BYTES, "session_id", SessionIdTooLongError)
+
+
+def _check_accepted(accepted: Accepted) -> None:
+    if not 0 < len(accepted.set_id.encode()) <= MAX_SET_ID_BYTES:
+        raise RequestError(
+            f"accepted.suggestion_set_id must have 1 to {MAX_SET_ID_BYTES} bytes; "
+            "send the one of the reply, or leave out accepted",
+            field="accepted.suggestion_set_id",
+            limit_bytes=MAX_SET_ID_BYTES,
+        )
+    if not 0 <= accepted.position <= MAX_K:
+        raise RequestError(
+            f"accepted.position must be 1 to {MAX_K}, or 0 if unknown",
+            field="accepted.position",
+        )
+
+
+def _check_bytes(text: str, limit: int, field: str, kind: type[RequestError]) -> None:
+    """Check that ``text`` has at most ``limit`` bytes of UTF-8."""
+    if text.isascii():
+        length = len(text)
+    else:
+        try:
+            length = len(text.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidTextError(
+                f"{field} has a lone surrogate at position {error.start}; send valid Unicode"
+            ) from None
+    if length > limit:
+        raise _too_long(kind, field, limit)
+
+
+def _too_long(kind: type[RequestError], field: str, limit: int) -> RequestError:
+    return kind(
+        f"{field} has more than {limit} bytes of UTF-8; shorten it", field=field, limit_bytes=limit
+    )

@@ -1,0 +1,162 @@
+"""CompletionService: message to domain, domain to message, nothing else."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import grpc
+
+from espalier.native import Source
+from espalier.serve import domain
+from espalier.serve.domain import Accepted, Completer, Question
+from espalier.serve.errors import RequestError
+from espalier.serve.indexes import ServedIndex
+from espalier.serve.log import EventLog
+from espalier.serve.wire import Method, handlers_of
+from espalier.v1 import completion_service_pb2 as messages
+from espalier.v1.completion_service_pb2 import (
+    CompleteRequest,
+    CompleteResponse,
+    DeleteSessionRequest,
+    DeleteSessionResponse,
+    RecordQueryRequest,
+    RecordQueryResponse,
+)
+from espalier.v1.core_pb2 import (
+    Degradation,
+    ResponseHeader,
+    SessionState,
+    Suggestion,
+    SuggestionSource,
+)
+
+SERVICE_NAME = messages.DESCRIPTOR.services_by_name["CompletionService"].full_name
+
+_SOURCE_TO_WIRE = {
+    "MODEL": SuggestionSource.SUGGESTION_SOURCE_MODEL,
+    "POPULAR": SuggestionSource.SUGGESTION_SOURCE_POPULAR,
+    "TAIL": SuggestionSource.SUGGESTION_SOURCE_TAIL,
+    "CORRECTED": SuggestionSource.SUGGESTION_SOURCE_CORRECTED,
+}
+_SOURCE_FROM_WIRE = {number: Source[name] for name, number in _SOURCE_TO_WIRE.items()}
+_STATE_TO_WIRE = {
+    domain.SessionState.NONE: SessionState.SESSION_STATE_NONE,
+    domain.SessionState.FOUND: SessionState.SESSION_STATE_FOUND,
+    domain.SessionState.NEW: SessionState.SESSION_STATE_NEW,
+    domain.SessionState.UNAVAILABLE: SessionState.SESSION_STATE_UNAVAILABLE,
+}
+_DEGRADATION_TO_WIRE = {
+    domain.Degradation.WITHOUT_SESSION: Degradation.DEGRADATION_WITHOUT_SESSION,
+}
+
+
+def new_set_ids() -> Callable[[], str]:
+    """Return a function whose every result is new, in this process and in all others."""
+    process = base64.urlsafe_b64encode(os.urandom(12)).decode()
+    numbers = itertools.count(1)
+    return lambda: f"{process}{next(numbers):x}"
+
+
+class CompletionService:
+    """The methods of ``espalier.v1.CompletionService`` over a `Completer`.
+
+    Args:
+        clock: Unix time in nanoseconds, for reply headers.
+        new_set_id: Gives every reply its id.
+    """
+
+    def __init__(
+        self,
+        completer: Completer,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        new_set_id: Callable[[], str] | None = None,
+    ) -> None:
+        self._completer = completer
+        self._clock = clock
+        self._new_set_id = new_set_id or new_set_ids()
+
+    def handlers(self, log: EventLog) -> grpc.GenericRpcHandler:
+        """Return what grpcio needs to serve this."""
+        return handlers_of(
+            SERVICE_NAME,
+            [
+                Method("Complete", CompleteRequest, self.complete),
+                Method("RecordQuery", RecordQueryRequest, self.record_query),
+                Method("DeleteSession", DeleteSessionRequest, self.delete_session),
+            ],
+            log,
+        )
+
+    def complete(self, request: CompleteRequest) -> CompleteResponse:
+        """Complete a prefix."""
+        answer = self._completer.complete(
+            Question(
+                prefix=request.prefix,
+                previous=tuple(request.previous_queries),
+                session_id=request.session_id,
+                limit=request.max_suggestions,
+                index=request.index,
+                sources=_sources(request.allowed_sources),
+            )
+        )
+        return CompleteResponse(
+            header=self._header(answer.served),
+            suggestions=[
+                Suggestion(
+                    text=one.text,
+                    display_text=one.display_text,
+                    score=one.score,
+                    source=_SOURCE_TO_WIRE[one.source],
+                    matched_code_points=one.matched_code_points,
+                    matched_utf16_units=one.matched_utf16,
+                )
+                for one in answer.suggestions
+            ],
+            prefix=request.prefix,
+            sequence=request.sequence,
+            suggestion_set_id=self._new_set_id(),
+            session_state=_STATE_TO_WIRE[answer.session],
+            degradations=[_DEGRADATION_TO_WIRE[one] for one in answer.degradations],
+        )
+
+    def record_query(self, request: RecordQueryRequest) -> RecordQueryResponse:
+        """Remember a submitted query."""
+        accepted = None
+        if request.HasField("accepted"):
+            accepted = Accepted(request.accepted.suggestion_set_id, request.accepted.position)
+        state = self._completer.record(request.session_id, request.query, accepted)
+        return RecordQueryResponse(
+            header=self._header(self._completer.indexes.default),
+            session_state=_STATE_TO_WIRE[state],
+        )
+
+    def delete_session(self, request: DeleteSessionRequest) -> DeleteSessionResponse:
+        """Forget a session."""
+        self._completer.delete(request.session_id)
+        return DeleteSessionResponse(header=self._header(self._completer.indexes.default))
+
+    def _header(self, served: ServedIndex) -> ResponseHeader:
+        seconds, nanos = divmod(self._clock(), 1_000_000_000)
+        header = ResponseHeader(index=served.name, index_revision=served.revision)
+        header.server_time.seconds = seconds
+        header.server_time.nanos = nanos
+        return header
+
+
+def _sources(allowed: Sequence[SuggestionSource]) -> Source | None:
+    if not allowed:
+        return None
+    wanted = Source(0)
+    for number in allowed:
+        wanted |= _SOURCE_FROM_WIRE.get(number, Source(0))
+    if not wanted:
+        raise RequestError(
+            "allowed_sources names no source this version knows; leave it empty for all",
+            field="allowed_sources",
+        )
+    return wanted

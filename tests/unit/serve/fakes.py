@@ -1,0 +1,98 @@
+"""An index without a file and a log that remembers, for the service's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from espalier.native import Source
+from espalier.serve.indexes import Indexes, ServedIndex
+from espalier.serve.log import Field
+from espalier.text import normalise_prefix, utf16_length
+
+
+@dataclass(frozen=True, slots=True)
+class FakeSuggestion:
+    """One suggestion."""
+
+    text: str
+    display_text: str
+    score: float
+    source: str
+    matched_code_points: int
+    matched_utf16: int
+
+
+@dataclass(slots=True)
+class FakeIndex:
+    """Completes from a list; what shares a word with the newest previous query is first.
+
+    Attributes:
+        raises: Thrown by the next calls, if set.
+        asked: Arguments of every call: prefix, previous, k, sources.
+    """
+
+    labels: tuple[str, ...] = ("nike shoes", "nike socks", "nikon camera", "new york")
+    raises: BaseException | None = None
+    asked: list[tuple[str, tuple[str, ...], int, Source | None]] = field(default_factory=list)
+    closed: bool = False
+
+    def complete(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        sources: Source | None = None,
+    ) -> list[FakeSuggestion]:
+        """Return what starts with the prefix."""
+        self.asked.append((prefix, tuple(previous), k, sources))
+        if self.raises is not None:
+            raise self.raises
+        typed = normalise_prefix(prefix)
+        context = set(previous[0].split()) if previous else set()
+        found = [label for label in self.labels if label.startswith(typed)]
+        found.sort(key=lambda label: -len(context & set(label.split())))
+        return [
+            FakeSuggestion(
+                text=label,
+                display_text=label.title(),
+                score=1.0 / place,
+                source="MODEL" if context & set(label.split()) else "POPULAR",
+                matched_code_points=len(typed),
+                matched_utf16=utf16_length(typed),
+            )
+            for place, label in enumerate(found[:k], 1)
+        ]
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.closed = True
+
+
+@dataclass(slots=True)
+class ListLog:
+    """Keeps events as (level, event, fields)."""
+
+    events: list[tuple[str, str, dict[str, Field]]] = field(default_factory=list)
+
+    def info(self, event: str, **fields: Field) -> None:
+        """Keep it."""
+        self.events.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: Field) -> None:
+        """Keep it."""
+        self.events.append(("warning", event, fields))
+
+    def error(self, event: str, **fields: Field) -> None:
+        """Keep it."""
+        self.events.append(("error", event, fields))
+
+    def names(self) -> list[str]:
+        """Return the names of the events."""
+        return [event for _, event, _ in self.events]
+
+
+def indexes_of(**indexes: FakeIndex) -> Indexes:
+    """Return ``indexes`` as they are served; the revision is the name twice."""
+    return Indexes(ServedIndex(name, name * 2, index) for name, index in indexes.items())
