@@ -3,7 +3,9 @@
 Questions are pairs of the session log itself, so that prefixes and previous
 queries are as long and as frequent as people make them. Every cell asks the same
 number of questions in every round; a figure is the median over rounds of the
-round's percentile. `--sources labels` leaves generated queries out.
+round's percentile. `--sources labels` leaves generated queries out. "python" is the
+call a host makes; "native" is the call into the C library with texts normalised and
+encoded before, and no suggestion made a Python object.
 
 Without `--index` an index is trained from the whole log at `min_users` 1.
 """
@@ -14,6 +16,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import espalier
 from bench import harness
@@ -22,7 +25,8 @@ from espalier.evaluate.buckets import LENGTHS, masks
 from espalier.evaluate.latency import percentiles, time_calls
 from espalier.evaluate.questions import Question, Questions
 from espalier.evaluate.runner import WARM_UP_ROWS, read_questions
-from espalier.index import Source
+from espalier.index import Source, encode_previous
+from espalier.native import NativeIndex
 from espalier.progress import TerminalProgress
 from espalier.querylog import write_pairs
 from espalier.settings import LogSettings
@@ -32,7 +36,7 @@ QUESTIONS = 1000
 LABELS = Source.MODEL | Source.POPULAR
 PERCENTILES = ("p50", "p95", "p99")
 
-Ask = Callable[[str, Sequence[str]], object]
+Ask = Callable[[Any, Any], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,16 @@ def main() -> None:
     with harness.work_folder(chosen.work) as folder:
         path = chosen.index or trained(log, folder)
         cells = cells_of(questions_of(log, folder))
-        with espalier.open(path) as index:
+        with espalier.open(path) as index, NativeIndex.open(path) as native:
             report.text(f"{path.name}: {index.info.labels:,} labels, {index.info.bytes:,} bytes")
             sources = None if chosen.sources == "all" else LABELS
-            ask = functools.partial(index.complete, k=chosen.k, sources=sources)
-            measure(report, cells, {"python": ask}, chosen.rounds)
+            asks: dict[str, Ask] = {
+                "python": functools.partial(index.complete, k=chosen.k, sources=sources),
+                "native": functools.partial(
+                    native.scratch().time_complete, k=chosen.k, sources=int(sources or 0)
+                ),
+            }
+            measure(report, cells, asks, chosen.rounds)
     report.calibration()
 
 
@@ -123,7 +132,12 @@ def measure(
 
     def one_round(cell: Cell, name: str) -> float:
         ask = asks[name]
-        calls = [functools.partial(ask, q.prefix, q.previous) for q in cell.questions]
+        calls = [
+            functools.partial(ask, q.prefix.encode(), encode_previous(q.previous))
+            if name == "native"
+            else functools.partial(ask, q.prefix, q.previous)
+            for q in cell.questions
+        ]
         found = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS)).to_json()
         for percentile in PERCENTILES:
             taken.setdefault((cell, name, percentile), []).append(found[percentile])

@@ -21,10 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.errors import InvalidTextError
+from espalier.index import MAX_PREFIX_BYTES
 from espalier.text import normalise, normalise_prefix
-
-MAX_PREFIX_BYTES = 1024
-"""UTF-8 bytes of the longest prefix an index takes (espalier.h, esp_scratch_options)."""
 
 
 class PairRow(Protocol):

@@ -11,7 +11,7 @@ import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from espalier.errors import ConfigError, PairsError
 from espalier.evaluate.latency import Clock, calibrate, percentiles, time_calls
@@ -27,8 +27,9 @@ from espalier.evaluate.report import (
 )
 from espalier.evaluate.summary import summarise
 from espalier.evaluate.systems import Completer, select
-from espalier.index import Index
+from espalier.index import Index, encode_previous
 from espalier.index import open as open_index
+from espalier.native import NativeIndex
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog import read_pairs
 
@@ -36,6 +37,14 @@ LATENCY_ROWS: Final = 5000
 """Calls that are timed, spread evenly over the file."""
 WARM_UP_ROWS: Final = 500
 """Calls made before, untimed."""
+
+
+class NativeCompleter(Protocol):
+    """Completes without making Python objects of the answer."""
+
+    def time_complete(self, prefix: bytes, previous: Sequence[bytes], k: int) -> None:
+        """Complete and drop the answer."""
+        ...
 
 
 def evaluate(
@@ -84,8 +93,11 @@ def evaluate(
             with progress.stage(f"evaluating {path.name}", len(questions.asked)) as advance:
                 outcomes = ask_all(index, questions, chosen, k=k, advance=advance)
             summary = summarise(outcomes, questions, seed=seed)
-            with progress.stage(f"timing {path.name}"):
-                timing = time_index(index, questions, k=k, rows=latency_rows, clock=clock)
+            with progress.stage(f"timing {path.name}"), NativeIndex.open(path) as native:
+                scratch = native.scratch()
+                timing = time_index(
+                    index, questions, k=k, native=scratch, rows=latency_rows, clock=clock
+                )
         reports.append(IndexReport(facts, _pairs_facts(pairs, questions), k, summary, timing))
     return EvaluationReport(tuple(reports))
 
@@ -112,18 +124,35 @@ def time_index(
     questions: Questions,
     *,
     k: int,
+    native: NativeCompleter | None = None,
     rows: int = LATENCY_ROWS,
     clock: Clock = time.perf_counter_ns,
 ) -> Timing:
-    """Time the call a host makes, over ``rows`` questions spread over the file."""
+    """Time the call a host makes, over ``rows`` questions spread over the file.
+
+    ``native`` makes the same calls without the Python around them: texts are
+    encoded before, and no suggestion becomes a Python object.
+    """
     step = max(1, len(questions.asked) // rows)
     sample = questions.asked[::step][:rows]
     calls = [
         functools.partial(index.complete, question.prefix, question.previous, k=k)
         for question in sample
     ]
-    taken = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS, clock=clock))
-    return Timing(taken, None, calibrate(clock))
+    whole = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS, clock=clock))
+    inner = None
+    if native is not None:
+        calls_inside = [
+            functools.partial(
+                native.time_complete,
+                question.prefix.encode(),
+                encode_previous(question.previous),
+                k,
+            )
+            for question in sample
+        ]
+        inner = percentiles(time_calls(calls_inside, warm_up=WARM_UP_ROWS, clock=clock))
+    return Timing(whole, inner, calibrate(clock))
 
 
 def _facts(path: Path, index: Index) -> IndexFacts:

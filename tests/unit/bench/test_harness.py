@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import sys
@@ -18,7 +19,12 @@ from espalier.settings import load_settings
 def test_sides_run_interleaved_and_the_first_rotates() -> None:
     """Three sides in four rounds: each round has all, and starts one later."""
     order: list[str] = []
-    sides = {name: (lambda name=name: float(len(order.append(name) or order))) for name in "abc"}
+
+    def side(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    sides = {name: functools.partial(side, name) for name in "abc"}
     figures = harness.interleaved(sides, 4)
 
     assert "".join(order) == "abc" + "bca" + "cab" + "abc"

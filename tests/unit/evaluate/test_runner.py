@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ from espalier.evaluate.runner import time_index
 from tests.unit.evaluate.twin import TwinIndex
 
 MISSING = Path("no-such-file")
+
+
+class Recorder:
+    """Notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[bytes, list[bytes], int]] = []
+
+    def time_complete(self, prefix: bytes, previous: Sequence[bytes], k: int) -> None:
+        """Note one call."""
+        self.calls.append((prefix, list(previous), k))
 
 
 def test_without_an_index_there_is_nothing_to_evaluate() -> None:
@@ -45,3 +57,25 @@ def test_timed_calls_are_spread_over_the_file(rows: int, limit: int, timed: int)
     assert timing.call.calls == timed
     assert timing.call.p99 == 0.5
     assert timing.calibration_us == 0.5
+    assert timing.native is None
+
+
+def test_the_native_call_is_timed_with_texts_encoded_before() -> None:
+    """The same questions, as the C library takes them."""
+    asked = (Question("é", ("über", "b"), "été", 0), Question("a ", (), "a b", 1))
+    ticks = iter(range(0, 10**9, 500))
+    native = Recorder()
+    timing = time_index(
+        TwinIndex({"ab": 1}),
+        Questions(asked, 0),
+        k=12,
+        native=native,
+        clock=lambda: next(ticks),
+    )
+
+    assert timing.native is not None
+    assert timing.native.calls == 2
+    assert native.calls[-2:] == [
+        ("é".encode(), ["über".encode(), b"b"], 12),
+        (b"a ", [], 12),
+    ]
