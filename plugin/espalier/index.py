@@ -22,6 +22,8 @@ from espalier.errors import InputError, LimitError
 from espalier.native import Caps, Matcher, NativeIndex, Scratch, SectionInfo, Source, Work
 from espalier.text import normalise, normalise_prefix, utf16_length
 
+__all__ = ["Completion", "Index", "IndexInfo", "Source", "Suggestion", "encode_previous", "open"]
+
 MAX_K = 100
 """Suggestions in one answer, at most."""
 MAX_PREFIX_BYTES = 1024
