@@ -7,9 +7,14 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from espalier.errors import EspalierError
-from espalier.index import Completion, Index, IndexInfo, Suggestion, open  # noqa: A004
-from espalier.native import Source
+
+if TYPE_CHECKING:
+    from espalier.index import Completion, Index, IndexInfo, Suggestion, open  # noqa: A004
+    from espalier.native import Source
 
 __all__ = [
     "Completion",
@@ -20,3 +25,27 @@ __all__ = [
     "Suggestion",
     "open",
 ]
+
+__version__ = "0.1.0"
+
+# Loaded at first use: `espalier --help` and shell completion need no numpy.
+_LATER = {
+    "Completion": "espalier.index",
+    "Index": "espalier.index",
+    "IndexInfo": "espalier.index",
+    "Source": "espalier.native",
+    "Suggestion": "espalier.index",
+    "open": "espalier.index",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from espalier import console
+from espalier import __version__, console
 from espalier.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def main() -> int:
     epilog="Exit codes: 0 done, 1 could not be done, 2 bad input, 130 interrupted. "
     "ESPALIER_DEBUG=1 in the environment shows the traceback of an error.",
 )
-@click.version_option(package_name="espalier", message="espalier %(version)s")
+@click.version_option(__version__, message="espalier %(version)s")
 def cli() -> None:
     """Query completion that knows the session, learned from your own query log."""
 
