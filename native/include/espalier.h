@@ -72,11 +72,11 @@ typedef enum esp_status {
 
 /* Evidence of a failure, filled into the caller's memory. */
 typedef struct esp_error {
-    int32_t status;     /* an esp_status */
-    uint32_t section;   /* id of the section concerned, 0 if none */
-    uint64_t offset;    /* byte offset in the file, or index of the bad value */
-    char check[32];     /* name of the check, as in FORMAT.md: "T3", "H1" */
-    char message[160];  /* one sentence; no query text */
+    int32_t status;    /* an esp_status */
+    uint32_t section;  /* id of the section concerned, 0 if none */
+    uint64_t offset;   /* byte offset in the file, or index of the bad value */
+    char check[32];    /* name of the check, as in FORMAT.md: "T3", "H1" */
+    char message[160]; /* one sentence; no query text */
 } esp_error;
 
 /* Name of a status, "ESP_E_CORRUPT".  Static memory.  Never NULL. */
@@ -91,25 +91,25 @@ typedef struct esp_index esp_index;
 
 /* What an index holds.  Counts are labels, nodes, features; sizes are bytes. */
 typedef struct esp_index_info {
-    uint64_t bytes;             /* size of the file */
+    uint64_t bytes; /* size of the file */
     uint32_t format_major;
     uint32_t format_minor;
     uint32_t n_labels;
-    uint32_t n_nodes;           /* tree nodes that have children; 0: no model */
+    uint32_t n_nodes; /* tree nodes that have children; 0: no model */
     uint32_t n_features;
-    uint32_t tree_depth;        /* edges from the root to a label */
-    uint32_t max_children;      /* widest node of the tree */
+    uint32_t tree_depth;   /* edges from the root to a label */
+    uint32_t max_children; /* widest node of the tree */
     uint32_t n_sections;
-    uint64_t fingerprint;       /* of the training run; names the revision */
-    uint32_t has_labels;        /* 1: texts, prefix lookup, popularity */
-    uint32_t has_features;      /* 1: can turn text into features */
-    uint32_t has_model;         /* 1: can rank */
-    uint32_t post_processor;    /* esp_post_processor */
+    uint64_t fingerprint;    /* of the training run; names the revision */
+    uint32_t has_labels;     /* 1: texts, prefix lookup, popularity */
+    uint32_t has_features;   /* 1: can turn text into features */
+    uint32_t has_model;      /* 1: can rank */
+    uint32_t post_processor; /* esp_post_processor */
 } esp_index_info;
 
 /* One section of the file. */
 typedef struct esp_section_info {
-    uint32_t id;        /* four ASCII characters, first one lowest */
+    uint32_t id; /* four ASCII characters, first one lowest */
     uint32_t crc32c;
     uint64_t offset;
     uint64_t length;
@@ -151,8 +151,7 @@ esp_status esp_index_get_section(
 
 /* Bytes of the section with the given id, borrowed; NULL and length 0 where
  * the index has none.  Cannot fail. */
-const uint8_t *esp_index_section(
-    const esp_index *index, uint32_t id, uint64_t *length);
+const uint8_t *esp_index_section(const esp_index *index, uint32_t id, uint64_t *length);
 
 /* ---- labels ------------------------------------------------------------- */
 
@@ -164,13 +163,13 @@ typedef struct esp_text {
 
 /* Normalised text of a label, and the form it is shown in.  Borrowed from the
  * index.  Fails with ESP_E_ARGUMENT (no such label), ESP_E_UNSUPPORTED. */
-esp_status esp_label_text(const esp_index *index, uint32_t label,
-    esp_text *text, esp_text *display, esp_error *err);
+esp_status esp_label_text(
+    const esp_index *index, uint32_t label, esp_text *text, esp_text *display, esp_error *err);
 
 /* The labels that start with `prefix` are [*lo, *hi), in byte order.  An empty
  * prefix gives all.  Fails with ESP_E_UNSUPPORTED.  O(length). */
-esp_status esp_prefix_range(const esp_index *index, const uint8_t *prefix,
-    size_t length, uint32_t *lo, uint32_t *hi, esp_error *err);
+esp_status esp_prefix_range(const esp_index *index, const uint8_t *prefix, size_t length,
+    uint32_t *lo, uint32_t *hi, esp_error *err);
 
 /* Distinct users who typed the label.  0 for a label that does not exist. */
 uint32_t esp_label_users(const esp_index *index, uint32_t label);
@@ -208,15 +207,15 @@ typedef enum esp_matcher {
 
 /* One question.  Zero in k, beam, pool, sources or matcher means the default. */
 typedef struct esp_query {
-    uint32_t struct_size;       /* sizeof(esp_query) */
+    uint32_t struct_size; /* sizeof(esp_query) */
     uint32_t n_previous;
-    esp_text prefix;            /* may be empty */
-    const esp_text *previous;   /* most recent first; NULL if n_previous is 0 */
-    uint32_t k;                 /* suggestions wanted */
-    uint32_t beam;              /* nodes kept per level */
-    uint32_t pool;              /* labels the model hands to the blend */
-    uint32_t sources;           /* esp_source bits */
-    uint32_t matcher;           /* esp_matcher */
+    esp_text prefix;          /* may be empty */
+    const esp_text *previous; /* most recent first; NULL if n_previous is 0 */
+    uint32_t k;               /* suggestions wanted */
+    uint32_t beam;            /* nodes kept per level */
+    uint32_t pool;            /* labels the model hands to the blend */
+    uint32_t sources;         /* esp_source bits */
+    uint32_t matcher;         /* esp_matcher */
     uint32_t reserved;
 } esp_query;
 
@@ -225,26 +224,26 @@ typedef struct esp_suggestion {
     esp_text text;
     esp_text display;
     uint32_t label;
-    uint32_t source;        /* an esp_source: the first that found it */
-    float score;            /* of the blend; higher is better */
-    float model;            /* log score of the tree, 0 without a model */
-    float popularity;       /* users / users of the prefix's most popular label */
+    uint32_t source;  /* an esp_source: the first that found it */
+    float score;      /* of the blend; higher is better */
+    float model;      /* log score of the tree, 0 without a model */
+    float popularity; /* users / users of the prefix's most popular label */
     uint32_t reserved;
 } esp_suggestion;
 
 /* What one call did, for explanations and measurements. */
 typedef struct esp_work {
-    uint32_t range_labels;  /* labels that start with the prefix */
-    uint32_t n_features;    /* features of the query that the index knows */
-    uint32_t nodes_scored;  /* tree nodes whose children were scored */
-    uint32_t candidates;    /* labels that entered the blend */
+    uint32_t range_labels; /* labels that start with the prefix */
+    uint32_t n_features;   /* features of the query that the index knows */
+    uint32_t nodes_scored; /* tree nodes whose children were scored */
+    uint32_t candidates;   /* labels that entered the blend */
 } esp_work;
 
 /* Allocates everything that queries on `index` need, once.  `options` may be
  * NULL.  A scratch serves one thread at a time and only this index; free it
  * before the index is closed.  Fails with ESP_E_ARGUMENT, ESP_E_MEMORY. */
-esp_status esp_scratch_new(const esp_index *index,
-    const esp_scratch_options *options, esp_scratch **scratch, esp_error *err);
+esp_status esp_scratch_new(const esp_index *index, const esp_scratch_options *options,
+    esp_scratch **scratch, esp_error *err);
 
 void esp_scratch_free(esp_scratch *scratch);
 
@@ -254,9 +253,8 @@ void esp_scratch_free(esp_scratch *scratch);
  * alone may have spent its beam elsewhere.  `out` has room for `cap`.
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (a cap of the scratch), ESP_E_UTF8,
  * ESP_E_UNSUPPORTED.  O(beam * depth * features).  Since 1.0. */
-esp_status esp_complete(const esp_index *index, esp_scratch *scratch,
-    const esp_query *query, esp_suggestion *out, size_t cap, size_t *count,
-    esp_error *err);
+esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_query *query,
+    esp_suggestion *out, size_t cap, size_t *count, esp_error *err);
 
 /* What the last esp_complete() on this scratch did.  Cannot fail. */
 void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
@@ -264,20 +262,18 @@ void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
 /* The labels esp_complete() considered last on this scratch, before ranking
  * cut them to k: at most `cap` ids into `out`, unordered.  Returns how many
  * there were.  For candidate recall. */
-size_t esp_scratch_get_candidates(
-    const esp_scratch *scratch, uint32_t *out, size_t cap);
+size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, size_t cap);
 
 /* The k labels of the prefix with most users, best first, ties by label id:
  * "most frequent completion", the baseline, without any model. */
-esp_status esp_popular(const esp_index *index, esp_scratch *scratch,
-    const uint8_t *prefix, size_t length, uint32_t *out, size_t cap,
-    size_t *count, esp_error *err);
+esp_status esp_popular(const esp_index *index, esp_scratch *scratch, const uint8_t *prefix,
+    size_t length, uint32_t *out, size_t cap, size_t *count, esp_error *err);
 
 /* ---- extreme multi-label ranking on given features ---------------------- */
 
 /* A sparse matrix in rows.  Columns of a row are strictly ascending. */
 typedef struct esp_csr {
-    const uint64_t *row_ptr;    /* n_rows + 1 */
+    const uint64_t *row_ptr; /* n_rows + 1 */
     const uint32_t *col;
     const float *val;
     uint32_t n_rows;
@@ -301,9 +297,8 @@ typedef enum esp_post_processor {
 /* The `k` best labels for row `row` of `x` by beam search, without prefix.
  * Writes at most k labels and scores, best first, ties by label id.
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT, ESP_E_UNSUPPORTED. */
-esp_status esp_predict(const esp_index *index, esp_scratch *scratch,
-    const esp_csr *x, uint32_t row, uint32_t beam, uint32_t k,
-    uint32_t *labels, float *scores, size_t *count, esp_error *err);
+esp_status esp_predict(const esp_index *index, esp_scratch *scratch, const esp_csr *x, uint32_t row,
+    uint32_t beam, uint32_t k, uint32_t *labels, float *scores, size_t *count, esp_error *err);
 
 /* ---- features ----------------------------------------------------------- */
 
@@ -318,12 +313,12 @@ typedef enum esp_prefix_features {
 /* A feature space: the hashed n-grams an index knows and their idf.  Feature
  * number i is the n-gram with the i-th smallest key. */
 typedef struct esp_space {
-    const uint32_t *keys;       /* strictly ascending */
+    const uint32_t *keys; /* strictly ascending */
     const float *idf;
     uint32_t n_features;
-    uint32_t prefix_features;   /* esp_prefix_features */
-    float context_decay;        /* weight of query i + 1 against query i */
-    uint32_t max_context;       /* previous queries that count */
+    uint32_t prefix_features; /* esp_prefix_features */
+    float context_decay;      /* weight of query i + 1 against query i */
+    uint32_t max_context;     /* previous queries that count */
 } esp_space;
 
 /* What esp_features_hash() counts. */
@@ -338,30 +333,29 @@ typedef enum esp_feature_kind {
  * out_ptr[i+1]), keys ascending and distinct.  `cap` is the room in out_key and
  * out_weight; 3 entries per byte of text always suffice.
  * Fails with ESP_E_UTF8 (offset: the row), ESP_E_LIMIT, ESP_E_MEMORY. */
-esp_status esp_features_hash(const uint8_t *blob, const uint64_t *offsets,
-    const uint32_t *lengths, size_t n, uint32_t kind, uint32_t *out_key,
-    float *out_weight, uint64_t *out_ptr, size_t cap, esp_error *err);
+esp_status esp_features_hash(const uint8_t *blob, const uint64_t *offsets, const uint32_t *lengths,
+    size_t n, uint32_t kind, uint32_t *out_key, float *out_weight, uint64_t *out_ptr, size_t cap,
+    esp_error *err);
 
 /* One training row: which texts are its previous queries, and its prefix. */
 typedef struct esp_rows {
     const uint8_t *blob;
-    const uint64_t *offsets;        /* text i starts here ... */
-    const uint32_t *lengths;        /* ... and has so many bytes */
+    const uint64_t *offsets; /* text i starts here ... */
+    const uint32_t *lengths; /* ... and has so many bytes */
     uint32_t n_texts;
     uint32_t n_rows;
-    const uint64_t *context_ptr;    /* n_rows + 1, into context */
-    const uint32_t *context;        /* text numbers, most recent first */
-    const uint32_t *prefix_text;    /* n_rows: the prefix is the beginning ... */
-    const uint32_t *prefix_bytes;   /* n_rows: ... so many bytes of this text */
+    const uint64_t *context_ptr;  /* n_rows + 1, into context */
+    const uint32_t *context;      /* text numbers, most recent first */
+    const uint32_t *prefix_text;  /* n_rows: the prefix is the beginning ... */
+    const uint32_t *prefix_bytes; /* n_rows: ... so many bytes of this text */
 } esp_rows;
 
 /* The feature vectors a query path sees, in rows: exactly what esp_complete()
  * computes for the same texts.  out_col/out_val have room for `cap`;
  * out_ptr for n_rows + 1.
  * Fails with ESP_E_ARGUMENT, ESP_E_UTF8, ESP_E_LIMIT, ESP_E_MEMORY. */
-esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows,
-    uint64_t *out_ptr, uint32_t *out_col, float *out_val, size_t cap,
-    esp_error *err);
+esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows, uint64_t *out_ptr,
+    uint32_t *out_col, float *out_val, size_t cap, esp_error *err);
 
 /* ---- training kernels --------------------------------------------------- */
 
@@ -373,8 +367,8 @@ void esp_trainer_free(esp_trainer *trainer);
 
 typedef struct esp_split_options {
     uint32_t struct_size;
-    uint32_t parts;         /* 2 to 256 */
-    uint32_t iterations;    /* at most, per bisection */
+    uint32_t parts;      /* 2 to 256 */
+    uint32_t iterations; /* at most, per bisection */
     uint32_t reserved;
     uint64_t seed;
 } esp_split_options;
@@ -386,35 +380,35 @@ typedef struct esp_split_options {
  * so that group j is [bounds[j], bounds[j+1]); inside a group numbers ascend.
  * Same input and seed: same result, on any number of threads.
  * Fails with ESP_E_ARGUMENT, ESP_E_MEMORY. */
-esp_status esp_cluster_split(esp_trainer *trainer, const esp_csr *points,
-    uint32_t *members, const uint32_t *weight, uint32_t n_members,
-    const esp_split_options *options, uint32_t *bounds, esp_error *err);
+esp_status esp_cluster_split(esp_trainer *trainer, const esp_csr *points, uint32_t *members,
+    const uint32_t *weight, uint32_t n_members, const esp_split_options *options, uint32_t *bounds,
+    esp_error *err);
 
 typedef struct esp_rank_options {
     uint32_t struct_size;
-    uint32_t max_iterations;    /* passes over the rows, per column */
-    float cp;                   /* cost of a positive */
-    float cn;                   /* cost of a negative */
-    float epsilon;              /* stop when no projected gradient is larger */
-    float bias;                 /* value of the constant feature; 0: none */
-    float threshold;            /* smaller weights are dropped */
-    uint32_t max_nonzeros;      /* weights kept per column, 0: all */
-    uint32_t min_support;       /* users behind a context weight, see below */
-    uint32_t weight_bits;       /* 16 or 32 */
+    uint32_t max_iterations; /* passes over the rows, per column */
+    float cp;                /* cost of a positive */
+    float cn;                /* cost of a negative */
+    float epsilon;           /* stop when no projected gradient is larger */
+    float bias;              /* value of the constant feature; 0: none */
+    float threshold;         /* smaller weights are dropped */
+    uint32_t max_nonzeros;   /* weights kept per column, 0: all */
+    uint32_t min_support;    /* users behind a context weight, see below */
+    uint32_t weight_bits;    /* 16 or 32 */
     uint64_t seed;
 } esp_rank_options;
 
 /* The rows on which one node of the tree is trained, and which of them belong
  * to which child. */
 typedef struct esp_rank_task {
-    const uint32_t *rows;       /* row numbers of x, distinct, ascending */
+    const uint32_t *rows; /* row numbers of x, distinct, ascending */
     uint32_t n_rows;
-    uint32_t n_children;        /* any number above 0 */
-    const uint32_t *positive_ptr;   /* n_children + 1 */
-    const uint32_t *positive;   /* places in `rows`, ascending per child */
-    const float *cost;          /* per place in `rows`, factor on its cost, or NULL */
-    const uint32_t *user;       /* per row of x, or NULL: no support rule */
-    const uint8_t *is_context;  /* per feature: 1 where the support rule holds */
+    uint32_t n_children;          /* any number above 0 */
+    const uint32_t *positive_ptr; /* n_children + 1 */
+    const uint32_t *positive;     /* places in `rows`, ascending per child */
+    const float *cost;            /* per place in `rows`, factor on its cost, or NULL */
+    const uint32_t *user;         /* per row of x, or NULL: no support rule */
+    const uint8_t *is_context;    /* per feature: 1 where the support rule holds */
 } esp_rank_task;
 
 /* Trains the children of one node: a linear classifier each, squared hinge,
@@ -425,17 +419,15 @@ typedef struct esp_rank_task {
  * `*chunk` receives the encoded chunk or chunks (FORMAT.md, "Chunks"), allocated
  * here, to be released with esp_buffer_free().
  * Fails with ESP_E_ARGUMENT, ESP_E_MEMORY. */
-esp_status esp_rank_node(esp_trainer *trainer, const esp_csr *x,
-    const esp_rank_task *task, const esp_rank_options *options,
-    uint8_t **chunk, size_t *chunk_bytes, esp_error *err);
+esp_status esp_rank_node(esp_trainer *trainer, const esp_csr *x, const esp_rank_task *task,
+    const esp_rank_options *options, uint8_t **chunk, size_t *chunk_bytes, esp_error *err);
 
 /* Encodes given weights as the chunks of one node: column `c` holds
  * row/val[col_ptr[c], col_ptr[c+1]), rows ascending; bias[c] beside it.  For
  * imports.  weight_bits is 16 or 32.  Release with esp_buffer_free().
  * Fails with ESP_E_ARGUMENT (also for a value that is not finite). */
-esp_status esp_chunk_encode(uint32_t n_children, uint32_t n_features,
-    const uint64_t *col_ptr, const uint32_t *row, const float *val,
-    const float *bias, uint32_t weight_bits, uint8_t **chunk,
+esp_status esp_chunk_encode(uint32_t n_children, uint32_t n_features, const uint64_t *col_ptr,
+    const uint32_t *row, const float *val, const float *bias, uint32_t weight_bits, uint8_t **chunk,
     size_t *chunk_bytes, esp_error *err);
 
 void esp_buffer_free(uint8_t *buffer);
@@ -447,13 +439,13 @@ typedef struct esp_writer esp_writer;
 /* Starts an index file: writes go to a temporary file beside `path`, which
  * esp_writer_finish() syncs and renames over it.  Whatever happens before that,
  * the file at `path` stays as it was.  Fails with ESP_E_IO, ESP_E_MEMORY. */
-esp_status esp_writer_open(const char *path, uint64_t fingerprint,
-    esp_writer **writer, esp_error *err);
+esp_status esp_writer_open(
+    const char *path, uint64_t fingerprint, esp_writer **writer, esp_error *err);
 
 /* Appends one section.  Ids are written once each.  Fails with ESP_E_ARGUMENT,
  * ESP_E_IO (also a full disk). */
-esp_status esp_writer_add(esp_writer *writer, uint32_t id, const uint8_t *data,
-    uint64_t length, esp_error *err);
+esp_status esp_writer_add(
+    esp_writer *writer, uint32_t id, const uint8_t *data, uint64_t length, esp_error *err);
 
 /* Header, checksums, fsync, rename, fsync of the folder; frees the writer on
  * success and on failure. */
@@ -466,13 +458,13 @@ void esp_writer_abort(esp_writer *writer);
  * blob[offsets[i], offsets[i+1]).  The result is the TRIE section; release with
  * esp_buffer_free().  Fails with ESP_E_ARGUMENT (offset: the first label that is
  * not above the one before it), ESP_E_MEMORY. */
-esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets,
-    uint32_t n_labels, uint8_t **section, size_t *section_bytes, esp_error *err);
+esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets, uint32_t n_labels,
+    uint8_t **section, size_t *section_bytes, esp_error *err);
 
 /* Builds the range-maximum directory over one number per label: the PMAX
  * section. */
-esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels,
-    uint8_t **section, size_t *section_bytes, esp_error *err);
+esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **section,
+    size_t *section_bytes, esp_error *err);
 
 /* CRC-32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). */
 uint32_t esp_crc32c(uint32_t crc, const uint8_t *data, size_t length);

@@ -37,11 +37,11 @@ esp_status esp_error_set(esp_error *err, esp_status status, uint32_t section, ui
     return esp_error_set((err), (status), (section), (uint64_t)(offset), (check), __VA_ARGS__)
 
 /* Forwards a failure. */
-#define ESP_TRY(expr)                               \
-    do {                                            \
-        const esp_status esp_try_status_ = (expr);  \
+#define ESP_TRY(expr)                                \
+    do {                                             \
+        const esp_status esp_try_status_ = (expr);   \
         if (ESP_UNLIKELY(esp_try_status_ != ESP_OK)) \
-            return esp_try_status_;                 \
+            return esp_try_status_;                  \
     } while (0)
 
 /* a * b into *out; false where it does not fit a size_t. */

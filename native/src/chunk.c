@@ -59,8 +59,8 @@ static inline uint32_t read_index(const void *array, bool wide, uint32_t i) {
 
 /* Number of the row with this mixed feature; false in *found if there is none.
  * Returns false where the directory leaves the rows. */
-static inline bool find_row(
-    const esp_chunk *chunk, bool wide, uint32_t rest_bits, uint32_t mixed, uint32_t *row, bool *found) {
+static inline bool find_row(const esp_chunk *chunk, bool wide, uint32_t rest_bits, uint32_t mixed,
+    uint32_t *row, bool *found) {
     const uint32_t bucket = mixed >> rest_bits;
     const uint16_t rest = (uint16_t)(mixed & (0xFFFFu >> (16 - rest_bits)));
     const uint32_t begin = read_index(chunk->directory, wide, bucket);
@@ -198,8 +198,8 @@ static void write_index(void *array, bool wide, uint32_t i, uint32_t value) {
 }
 
 /* Entries sorted by (mixed, col) become one chunk at `data`, of head->bytes. */
-static void fill_chunk(
-    uint8_t *data, const esp_chunk_header *head, uint32_t bits, const entry *entries, const float *bias) {
+static void fill_chunk(uint8_t *data, const esp_chunk_header *head, uint32_t bits,
+    const entry *entries, const float *bias) {
     const layout at = layout_of(head);
     const bool wide = (head->flags & ESP_CHUNK_WIDE) != 0;
     const bool f32 = (head->flags & ESP_CHUNK_F32) != 0;
@@ -287,10 +287,9 @@ static esp_status check_columns(uint32_t n_children, uint32_t n_features, const 
 }
 
 esp_status esp_chunk_encode(uint32_t n_children, uint32_t n_features, const uint64_t *col_ptr,
-    const uint32_t *row, const float *val, const float *bias, uint32_t weight_bits,
-    uint8_t **chunk, size_t *chunk_bytes, esp_error *err) {
-    ESP_TRY(check_columns(
-        n_children, n_features, col_ptr, row, val, bias, weight_bits, err));
+    const uint32_t *row, const float *val, const float *bias, uint32_t weight_bits, uint8_t **chunk,
+    size_t *chunk_bytes, esp_error *err) {
+    ESP_TRY(check_columns(n_children, n_features, col_ptr, row, val, bias, weight_bits, err));
     const uint32_t bits = esp_feature_bits(n_features);
     entry *entries = esp_alloc((size_t)(col_ptr[n_children] - col_ptr[0]), sizeof *entries);
     uint8_t *out = NULL;
@@ -304,8 +303,8 @@ esp_status esp_chunk_encode(uint32_t n_children, uint32_t n_features, const uint
         for (uint32_t c = 0; c < n_cols; c++)
             for (uint64_t e = col_ptr[first + c]; e < col_ptr[first + c + 1]; e++)
                 if (val[e] != 0)
-                    entries[n++] = (entry){
-                        .mixed = esp_feature_mix(row[e], bits), .col = c, .value = val[e]};
+                    entries[n++] =
+                        (entry){.mixed = esp_feature_mix(row[e], bits), .col = c, .value = val[e]};
         qsort(entries, n, sizeof *entries, compare_entries);
         esp_chunk_header head;
         status = plan_chunk(entries, n, n_cols, bits, weight_bits, &head, err);

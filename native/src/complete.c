@@ -61,8 +61,8 @@ static esp_status check_query(
             "a prefix of %llu bytes, at most %u", (unsigned long long)query->prefix.length,
             caps->max_prefix_bytes);
     if (query->n_previous > caps->max_previous)
-        ESP_FAIL(err, ESP_E_LIMIT, "previous", query->n_previous,
-            "%u previous queries, at most %u", query->n_previous, caps->max_previous);
+        ESP_FAIL(err, ESP_E_LIMIT, "previous", query->n_previous, "%u previous queries, at most %u",
+            query->n_previous, caps->max_previous);
     uint64_t room = caps->max_context_bytes;
     for (uint32_t i = 0; i < query->n_previous; i++) {
         if (query->previous[i].length > room)
@@ -74,7 +74,8 @@ static esp_status check_query(
     return check_text(&query->prefix, "prefix", 0, err);
 }
 
-static esp_plan make_plan(const esp_index *index, const esp_scratch *scratch, const esp_query *query) {
+static esp_plan make_plan(
+    const esp_index *index, const esp_scratch *scratch, const esp_query *query) {
     const esp_params *params = index->params;
     const esp_scratch_options *caps = &scratch->caps;
     const uint32_t k = query->k != 0 ? query->k : esp_min_u32(ESP_DEFAULT_K, caps->max_k);
@@ -113,8 +114,8 @@ static void add_candidate(esp_scratch *scratch, uint32_t label, uint32_t source,
         (esp_candidate){.label = label, .source = source, .model = model};
 }
 
-static esp_status find_model(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
-    esp_error *err) {
+static esp_status find_model(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
     const esp_search search = {
         .lo = plan->lo,
         .hi = plan->hi,
@@ -135,8 +136,8 @@ static esp_status find_model(const esp_index *index, esp_scratch *scratch, const
  * where the beam came back with little. */
 static esp_status find_popular(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     bool has_model, esp_error *err) {
-    const uint32_t wanted = esp_min_u32(
-        plan->k * ESP_POPULAR_FACTOR, scratch->caps.max_pool + scratch->caps.max_k);
+    const uint32_t wanted =
+        esp_min_u32(plan->k * ESP_POPULAR_FACTOR, scratch->caps.max_pool + scratch->caps.max_k);
     uint32_t label = 0;
     esp_ranking_start(index, &scratch->ranking, plan->lo, plan->hi);
     for (uint32_t i = 0; i < wanted && esp_ranking_next(index, &scratch->ranking, &label); i++) {
@@ -159,7 +160,8 @@ static uint32_t most_users(const esp_index *index, esp_scratch *scratch, const e
 /* ---- ranking ------------------------------------------------------------ */
 
 /* A fixed linear blend of the two log scores.  Either alone orders by itself. */
-static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool has_model) {
+static void blend(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool has_model) {
     const float most = (float)esp_max_u32(1, most_users(index, scratch, plan));
     const bool popular = (plan->sources & ESP_SOURCE_POPULAR) != 0;
     const float model_weight = has_model ? index->params->blend_model : 0.0f;
@@ -174,8 +176,8 @@ static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *
     }
 }
 
-static esp_status write_suggestions(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
-    esp_suggestion *out, size_t *count, esp_error *err) {
+static esp_status write_suggestions(const esp_index *index, esp_scratch *scratch,
+    const esp_plan *plan, esp_suggestion *out, size_t *count, esp_error *err) {
     esp_top *top = &scratch->labels; /* the search is done with it */
     top->n = 0;
     top->limit = plan->k;
@@ -207,8 +209,8 @@ esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_
     if (plan.k > cap)
         ESP_FAIL(err, ESP_E_LIMIT, "cap", cap, "room for %zu suggestions, %u wanted", cap, plan.k);
     esp_scratch_begin(scratch);
-    ESP_TRY(esp_trie_range(index, query->prefix.data, (size_t)query->prefix.length, &plan.lo,
-        &plan.hi, err));
+    ESP_TRY(esp_trie_range(
+        index, query->prefix.data, (size_t)query->prefix.length, &plan.lo, &plan.hi, err));
     scratch->work.range_labels = plan.hi - plan.lo;
     if (plan.lo == plan.hi) {
         *count = 0;
@@ -217,8 +219,8 @@ esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_
     const bool has_model =
         (plan.sources & ESP_SOURCE_MODEL) != 0 && index->tree != NULL && index->has_features;
     if (has_model) {
-        ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous,
-            query->prefix.data, (size_t)query->prefix.length, &scratch->terms, err));
+        ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
+            (size_t)query->prefix.length, &scratch->terms, err));
         esp_tree_features(index, scratch);
         ESP_TRY(find_model(index, scratch, &plan, err));
     }

@@ -226,8 +226,8 @@ esp_status esp_vectorise(const esp_space *space, const esp_text *previous, uint3
     float factor = 1.0f;
     const uint32_t counted = esp_min_u32(n_previous, space->max_context);
     for (uint32_t i = 0; i < counted; i++) {
-        ESP_TRY(esp_terms_add(terms, ESP_FEATURE_WORDS, previous[i].data,
-            (size_t)previous[i].length, factor, err));
+        ESP_TRY(esp_terms_add(
+            terms, ESP_FEATURE_WORDS, previous[i].data, (size_t)previous[i].length, factor, err));
         factor *= space->context_decay;
     }
     const bool has_context = finish_block(space, terms, 0);
@@ -249,9 +249,9 @@ esp_status esp_vectorise(const esp_space *space, const esp_text *previous, uint3
     return ESP_OK;
 }
 
-esp_status esp_features_hash(const uint8_t *blob, const uint64_t *offsets,
-    const uint32_t *lengths, size_t n, uint32_t kind, uint32_t *out_key, float *out_weight,
-    uint64_t *out_ptr, size_t cap, esp_error *err) {
+esp_status esp_features_hash(const uint8_t *blob, const uint64_t *offsets, const uint32_t *lengths,
+    size_t n, uint32_t kind, uint32_t *out_key, float *out_weight, uint64_t *out_ptr, size_t cap,
+    esp_error *err) {
     size_t longest = 0;
     for (size_t i = 0; i < n; i++)
         longest = lengths[i] > longest ? lengths[i] : longest;
@@ -318,15 +318,14 @@ static esp_status check_texts(const esp_rows *rows, esp_error *err) {
     for (size_t r = 0; r < rows->n_rows; r++) {
         const uint32_t text = rows->prefix_text[r];
         const uint32_t cut = rows->prefix_bytes[r];
-        if (cut < rows->lengths[text] &&
-            (rows->blob[rows->offsets[text] + cut] & 0xC0u) == 0x80u)
+        if (cut < rows->lengths[text] && (rows->blob[rows->offsets[text] + cut] & 0xC0u) == 0x80u)
             ESP_FAIL(err, ESP_E_UTF8, "prefix", r, "row %zu cuts a character", r);
     }
     return ESP_OK;
 }
 
-esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows,
-    uint64_t *out_ptr, uint32_t *out_col, float *out_val, size_t cap, esp_error *err) {
+esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows, uint64_t *out_ptr,
+    uint32_t *out_col, float *out_val, size_t cap, esp_error *err) {
     size_t longest = 0;
     ESP_TRY(check_rows(rows, &longest, err));
     ESP_TRY(check_texts(rows, err));
@@ -344,10 +343,10 @@ esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows,
     for (size_t r = 0; r < rows->n_rows; r++) {
         uint32_t n_previous = 0;
         for (uint64_t c = rows->context_ptr[r];
-             c < rows->context_ptr[r + 1] && n_previous < max_context; c++) {
+            c < rows->context_ptr[r + 1] && n_previous < max_context; c++) {
             const uint32_t text = rows->context[c];
-            previous[n_previous++] = (esp_text){
-                .data = rows->blob + rows->offsets[text], .length = rows->lengths[text]};
+            previous[n_previous++] =
+                (esp_text){.data = rows->blob + rows->offsets[text], .length = rows->lengths[text]};
         }
         status = esp_vectorise(space, previous, n_previous,
             rows->blob + rows->offsets[rows->prefix_text[r]], rows->prefix_bytes[r], &terms, err);

@@ -6,7 +6,9 @@
 #include "base.h"
 
 /* Little-endian hosts map the file as it is; others are refused at open. */
-#define ESP_MAGIC "\x93" "ESPL\r\n\x1a"
+#define ESP_MAGIC \
+    "\x93"        \
+    "ESPL\r\n\x1a"
 #define ESP_FORMAT_MAJOR 1u
 #define ESP_FORMAT_MINOR 0u
 #define ESP_ENDIAN_MARK 0x01020304u

@@ -34,8 +34,7 @@ static esp_status check_header(esp_index *index, esp_error *err) {
     const esp_file_header *head = (const void *)index->data;
     if (!is_little_endian())
         ESP_FAIL(err, ESP_E_UNSUPPORTED, "H1", 0, "index files need a little-endian host");
-    if (index->length < sizeof *head ||
-        memcmp(head->magic, ESP_MAGIC, sizeof head->magic) != 0)
+    if (index->length < sizeof *head || memcmp(head->magic, ESP_MAGIC, sizeof head->magic) != 0)
         ESP_FAIL(err, ESP_E_FORMAT, "H2", 0,
             "not an Espalier index: the file does not begin with its signature");
     if (head->endian != ESP_ENDIAN_MARK)
@@ -362,8 +361,7 @@ void esp_index_get_info(const esp_index *index, esp_index_info *info) {
 esp_status esp_index_get_section(
     const esp_index *index, uint32_t i, esp_section_info *out, esp_error *err) {
     if (i >= index->head->n_sections)
-        ESP_FAIL(err, ESP_E_ARGUMENT, "section", i, "section %u of %u", i,
-            index->head->n_sections);
+        ESP_FAIL(err, ESP_E_ARGUMENT, "section", i, "section %u of %u", i, index->head->n_sections);
     const esp_file_section *section = &index->table[i];
     *out = (esp_section_info){.id = section->id,
         .crc32c = section->crc,
@@ -392,13 +390,13 @@ static bool find_display(const esp_index *index, uint32_t label, esp_text *displ
     return true;
 }
 
-esp_status esp_label_text(const esp_index *index, uint32_t label, esp_text *text,
-    esp_text *display, esp_error *err) {
+esp_status esp_label_text(
+    const esp_index *index, uint32_t label, esp_text *text, esp_text *display, esp_error *err) {
     if (index->label_offset == NULL)
         ESP_FAIL(err, ESP_E_UNSUPPORTED, "labels", 0, "the index has no label texts");
     if (label >= index->params->n_labels)
-        ESP_FAIL(err, ESP_E_ARGUMENT, "label", label, "label %u of %u", label,
-            index->params->n_labels);
+        ESP_FAIL(
+            err, ESP_E_ARGUMENT, "label", label, "label %u of %u", label, index->params->n_labels);
     const uint8_t *data = NULL;
     uint32_t length = 0;
     if (!esp_index_label(index, label, &data, &length))

@@ -114,8 +114,8 @@ esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **
     const size_t entries = (size_t)n_blocks * n_levels;
     uint8_t *data = esp_alloc(sizeof(esp_maxima_header) + entries * sizeof(uint32_t), 1);
     if (data == NULL)
-        ESP_FAIL(err, ESP_E_MEMORY, "maxima", n_labels, "no memory for maxima of %u labels",
-            n_labels);
+        ESP_FAIL(
+            err, ESP_E_MEMORY, "maxima", n_labels, "no memory for maxima of %u labels", n_labels);
     const esp_maxima_header head = {
         .n_labels = n_labels, .n_blocks = n_blocks, .n_levels = n_levels};
     memcpy(data, &head, sizeof head);

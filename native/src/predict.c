@@ -2,9 +2,8 @@
 #include "scratch.h"
 #include "tree.h"
 
-esp_status esp_predict(const esp_index *index, esp_scratch *scratch, const esp_csr *x,
-    uint32_t row, uint32_t beam, uint32_t k, uint32_t *labels, float *scores, size_t *count,
-    esp_error *err) {
+esp_status esp_predict(const esp_index *index, esp_scratch *scratch, const esp_csr *x, uint32_t row,
+    uint32_t beam, uint32_t k, uint32_t *labels, float *scores, size_t *count, esp_error *err) {
     const esp_scratch_options *caps = &scratch->caps;
     if (index->tree == NULL)
         ESP_FAIL(err, ESP_E_UNSUPPORTED, "model", 0, "the index has no ranking model");
@@ -27,8 +26,7 @@ esp_status esp_predict(const esp_index *index, esp_scratch *scratch, const esp_c
     for (uint64_t i = begin; i < end; i++) {
         if (x->col[i] >= x->n_cols)
             ESP_FAIL(err, ESP_E_ARGUMENT, "col", i, "column %u of %u", x->col[i], x->n_cols);
-        scratch->terms.item[scratch->terms.n++] =
-            (esp_term){.key = x->col[i], .weight = x->val[i]};
+        scratch->terms.item[scratch->terms.n++] = (esp_term){.key = x->col[i], .weight = x->val[i]};
     }
     esp_tree_features(index, scratch);
     const esp_search search = {.hi = index->params->n_labels, .beam = beam, .pool = k};

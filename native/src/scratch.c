@@ -102,9 +102,9 @@ static bool scratch_alloc(esp_scratch *s) {
     s->set = esp_alloc((size_t)s->set_mask + 1, sizeof *s->set);
     s->set_stamp = calloc((size_t)s->set_mask + 1, sizeof *s->set_stamp);
     return top_alloc(&s->beam, caps->max_beam) && top_alloc(&s->next, caps->max_beam) &&
-           top_alloc(&s->labels, caps->max_pool) && s->terms.item != NULL &&
-           s->features != NULL && s->positions != NULL && s->positions_spare != NULL &&
-           s->memo != NULL && s->arena != NULL && s->spill != NULL && s->ranking.heap != NULL &&
+           top_alloc(&s->labels, caps->max_pool) && s->terms.item != NULL && s->features != NULL &&
+           s->positions != NULL && s->positions_spare != NULL && s->memo != NULL &&
+           s->arena != NULL && s->spill != NULL && s->ranking.heap != NULL &&
            s->candidates != NULL && s->set != NULL && s->set_stamp != NULL;
 }
 
@@ -130,9 +130,9 @@ esp_status esp_scratch_new(const esp_index *index, const esp_scratch_options *op
         .max_previous = cap_or(options->max_previous, DEFAULT_PREVIOUS),
     };
     const esp_scratch_options *caps = &made->caps;
-    if (caps->max_k > LARGEST_CAP || caps->max_beam > LARGEST_CAP ||
-        caps->max_pool > LARGEST_CAP || caps->max_prefix_bytes > LARGEST_CAP ||
-        caps->max_context_bytes > LARGEST_CAP || caps->max_previous > LARGEST_CAP) {
+    if (caps->max_k > LARGEST_CAP || caps->max_beam > LARGEST_CAP || caps->max_pool > LARGEST_CAP ||
+        caps->max_prefix_bytes > LARGEST_CAP || caps->max_context_bytes > LARGEST_CAP ||
+        caps->max_previous > LARGEST_CAP) {
         free(made);
         ESP_FAIL(err, ESP_E_ARGUMENT, "caps", LARGEST_CAP, "a cap is above %d", LARGEST_CAP);
     }

@@ -67,7 +67,7 @@ struct esp_scratch {
     esp_ranking ranking;
     esp_candidate *candidates;
     uint32_t n_candidates;
-    uint32_t *set;       /* candidate number + 1 by label, stamped below */
+    uint32_t *set; /* candidate number + 1 by label, stamped below */
     uint32_t *set_stamp;
     uint32_t set_mask;
     esp_work work;

@@ -82,8 +82,8 @@ static esp_status children_of(
     return ESP_OK;
 }
 
-static esp_status score_chunks(
-    const esp_index *index, const esp_scratch *scratch, uint32_t node, uint32_t n, float *out, esp_error *err) {
+static esp_status score_chunks(const esp_index *index, const esp_scratch *scratch, uint32_t node,
+    uint32_t n, float *out, esp_error *err) {
     uint64_t at = index->tree[node].chunk;
     for (uint32_t done = 0; done < n;) {
         esp_chunk chunk;
@@ -356,8 +356,8 @@ static uint32_t child_holding(const esp_index *index, const children *below, uin
     return lo;
 }
 
-esp_status esp_tree_score(const esp_index *index, esp_scratch *scratch, uint32_t label,
-    float *score, esp_error *err) {
+esp_status esp_tree_score(
+    const esp_index *index, esp_scratch *scratch, uint32_t label, float *score, esp_error *err) {
     const uint32_t post = index->params->post_processor;
     const uint32_t position = index->position_of[label];
     float sum = 0;
@@ -365,8 +365,8 @@ esp_status esp_tree_score(const esp_index *index, esp_scratch *scratch, uint32_t
         children below;
         const float *scores = NULL;
         ESP_TRY(children_of(index, node, &below, err));
-        const uint32_t c = below.are_labels ? position - below.begin
-                                            : child_holding(index, &below, position);
+        const uint32_t c =
+            below.are_labels ? position - below.begin : child_holding(index, &below, position);
         if (c >= below.n)
             return esp_index_damaged(ESP_SEC_TREE, "N3", node, err);
         ESP_TRY(node_scores(index, scratch, node, below.n, &scores, err));
@@ -434,7 +434,8 @@ static esp_status validate_chunks(
                 index->feature_bits, &chunk) ||
             chunk.head->n_cols != wanted)
             return esp_index_damaged(ESP_SEC_WGHT, "W1", *at, err);
-        const char *check = esp_chunk_validate(&chunk, index->feature_bits, index->params->n_features);
+        const char *check =
+            esp_chunk_validate(&chunk, index->feature_bits, index->params->n_features);
         if (check != NULL)
             return esp_index_damaged(ESP_SEC_WGHT, check, *at, err);
         *at += chunk.head->bytes;

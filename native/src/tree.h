@@ -33,8 +33,8 @@ esp_status esp_tree_search(
 
 /* Score of one label of the range of the last constrained search, as that
  * search would have given it with an unbounded beam. */
-esp_status esp_tree_score(const esp_index *index, esp_scratch *scratch, uint32_t label,
-    float *score, esp_error *err);
+esp_status esp_tree_score(
+    const esp_index *index, esp_scratch *scratch, uint32_t label, float *score, esp_error *err);
 
 /* The value a caller sees for an internal score: products are kept as sums of
  * logarithms inside. */

@@ -141,8 +141,8 @@ static bool add_node(builder *b, uint32_t lo, uint32_t hi, uint8_t byte) {
 static uint32_t shared_bytes(const builder *b, uint32_t lo, uint32_t hi) {
     const uint8_t *x = b->blob + b->offsets[lo];
     const uint8_t *y = b->blob + b->offsets[hi - 1];
-    const uint64_t limit = text_length(b, lo) < text_length(b, hi - 1) ? text_length(b, lo)
-                                                                       : text_length(b, hi - 1);
+    const uint64_t limit =
+        text_length(b, lo) < text_length(b, hi - 1) ? text_length(b, lo) : text_length(b, hi - 1);
     uint32_t i = 0;
     while (i < limit && x[i] == y[i])
         i++;
@@ -192,8 +192,8 @@ static bool split_node(builder *b, size_t at) {
     return true;
 }
 
-static esp_status check_sorted(const uint8_t *blob, const uint64_t *offsets, uint32_t n_labels,
-    esp_error *err) {
+static esp_status check_sorted(
+    const uint8_t *blob, const uint64_t *offsets, uint32_t n_labels, esp_error *err) {
     for (uint32_t i = 0; i < n_labels; i++) {
         if (offsets[i] > offsets[i + 1] || offsets[i + 1] > UINT32_MAX)
             ESP_FAIL(err, ESP_E_ARGUMENT, "offsets", i,
@@ -202,8 +202,7 @@ static esp_status check_sorted(const uint8_t *blob, const uint64_t *offsets, uin
             continue;
         const uint64_t x = offsets[i] - offsets[i - 1];
         const uint64_t y = offsets[i + 1] - offsets[i];
-        const int order =
-            memcmp(blob + offsets[i - 1], blob + offsets[i], (size_t)(x < y ? x : y));
+        const int order = memcmp(blob + offsets[i - 1], blob + offsets[i], (size_t)(x < y ? x : y));
         if (order > 0 || (order == 0 && x >= y))
             ESP_FAIL(err, ESP_E_ARGUMENT, "sorted", i,
                 "label %u is not above the one before it; sort labels by their bytes", i);
@@ -223,7 +222,8 @@ esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets, uint32_t
         ok = (b.nodes = esp_alloc(1, sizeof *b.nodes)) != NULL;
     if (!ok) {
         free(b.nodes);
-        ESP_FAIL(err, ESP_E_MEMORY, "trie", n_labels, "no memory for a trie of %u labels", n_labels);
+        ESP_FAIL(
+            err, ESP_E_MEMORY, "trie", n_labels, "no memory for a trie of %u labels", n_labels);
     }
     *section = (uint8_t *)b.nodes;
     *section_bytes = b.n * sizeof *b.nodes;
@@ -275,8 +275,8 @@ esp_status esp_trie_validate(const esp_index *index, esp_error *err) {
                 (!last && (child[1].lo <= child->lo || child[1].lo > ends[at] ||
                               child[1].byte <= child->byte)))
                 check = "T2";
-            else if (!esp_index_label(index, child->lo, &text, &length) ||
-                     length <= node->depth || text[node->depth] != child->byte)
+            else if (!esp_index_label(index, child->lo, &text, &length) || length <= node->depth ||
+                     text[node->depth] != child->byte)
                 check = "T4";
         }
     }

@@ -24,8 +24,8 @@ uint32_t esp_utf8_step(const uint8_t *text, size_t length, uint32_t *point) {
     if (a < 0xF0) {
         if (length < 3 || !is_tail(text[1]) || !is_tail(text[2]))
             return 0;
-        *point = ((uint32_t)(a & 0x0Fu) << 12) | ((uint32_t)(text[1] & 0x3Fu) << 6) |
-                 (text[2] & 0x3Fu);
+        *point =
+            ((uint32_t)(a & 0x0Fu) << 12) | ((uint32_t)(text[1] & 0x3Fu) << 6) | (text[2] & 0x3Fu);
         return *point < 0x800 || (*point >= 0xD800 && *point <= 0xDFFF) ? 0 : 3;
     }
     if (length < 4 || !is_tail(text[1]) || !is_tail(text[2]) || !is_tail(text[3]))

@@ -168,8 +168,7 @@ static esp_status finish(esp_writer *writer, esp_error *err) {
     };
     ESP_TRY(write_all(writer, writer->table, table_bytes, err));
     head.file_bytes = writer->at;
-    head.header_crc =
-        esp_crc32c(0, (const uint8_t *)&head, offsetof(esp_file_header, header_crc));
+    head.header_crc = esp_crc32c(0, (const uint8_t *)&head, offsetof(esp_file_header, header_crc));
     if (lseek(writer->file, 0, SEEK_SET) != 0)
         return io_error(err, "seek", "write");
     ESP_TRY(write_all(writer, &head, sizeof head, err));
