@@ -37,9 +37,9 @@ if ! complete; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say 'installing gcc, Python headers and venv with apt-get'
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq >&2
+        apt-get update -qq
         apt-get install -qq -y --no-install-recommends \
-            gcc libc6-dev python3 python3-dev python3-venv >&2
+            gcc libc6-dev python3 python3-dev python3-venv >/dev/null
     fi
     if ! complete; then
         say 'needs Python 3.11+ with venv and headers, and gcc. On Debian and Ubuntu:'
