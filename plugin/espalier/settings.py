@@ -110,6 +110,7 @@ class TrainSettings:
     min_users: int = setting(
         3, Between(1, 1_000_000, "users"), "distinct users behind every query and word kept"
     )
+    empty_results: bool = False
     indexer: str = setting("hybrid", _NAME, "kmeans, trie, hybrid, must-link or an entry point")
     ranker: str = setting("linear", _NAME, "linear or an entry point")
     depth: int = setting(

@@ -1,0 +1,207 @@
+"""The training pipeline, stage by stage.
+
+::
+
+    log -> rows -> vectorise -> index -> match + rank -> blend -> write
+            |          |          |          |             |
+          labels   vocabulary    tree     chunks        .esp file
+
+Same log, settings and version: same bytes, on any number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espalier.errors import InputError
+from espalier.native import version
+from espalier.progress import NO_PROGRESS, Progress
+from espalier.querylog import QueryLog, read_log
+from espalier.settings import TrainSettings
+from espalier.train.beam import BeamSearch
+from espalier.train.blend import choose_blend
+from espalier.train.index import IndexerInput
+from espalier.train.matrices import take_rows
+from espalier.train.rank import Entries, RankInput, rank_tree, tree_order
+from espalier.train.report import TrainReport
+from espalier.train.rows import Labels, log_digest
+from espalier.train.stages import make_indexer, make_matcher, make_ranker
+from espalier.train.tree import Tree
+from espalier.train.vectorise import Lessons, label_vectors, make_lessons
+from espalier.train.workers import Workers
+from espalier.train.write import (
+    Model,
+    all_sections,
+    fingerprint_of,
+    recorded_settings,
+    write_index,
+)
+
+
+def train_index(
+    logs: Sequence[Path],
+    out: Path,
+    settings: TrainSettings,
+    *,
+    report: Path | None = None,
+    progress: Progress = NO_PROGRESS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainReport:
+    """Train an index on query logs and write it to ``out``.
+
+    Args:
+        logs: Query logs; see ``espalier.querylog`` for the formats.
+        out: The index file, replaced only when the new one is complete.
+        settings: What to train, and how.
+        report: Folder for ``report.json``, made if missing; None for none.
+        progress: Told about every stage.
+        clock: Seconds, for the report.
+
+    Raises:
+        InputError: No log, a log nobody can read, or unusable settings.
+        StorageError: The index or the report cannot be written.
+    """
+    if not logs:
+        raise InputError("training needs a query log; give at least one with --log")
+    run = _Run(progress, clock)
+    # Names that do not exist fail now, not after minutes of reading.
+    make_indexer(settings), make_matcher(settings), make_ranker(settings)
+    with run.stage("read"):
+        log = read_log(logs, settings.log, progress)
+    result = train_on(log, out, settings, progress=progress, clock=clock)
+    result = replace(result, seconds={**run.seconds, **result.seconds})
+    if report is not None:
+        result.write(report)
+    return result
+
+
+def train_on(
+    log: QueryLog,
+    out: Path,
+    settings: TrainSettings,
+    *,
+    progress: Progress = NO_PROGRESS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainReport:
+    """Train an index on a log that has been read; otherwise as ``train_index``."""
+    run = _Run(progress, clock)
+    with run.stage("vectorise"):
+        lessons = make_lessons(log, settings)
+        digest = log_digest(log)
+    with run.stage("index"):
+        tree = _grow(lessons, settings)
+    with run.stage("rank", tree.n_nodes) as done:
+        chunks = _rank(tree, lessons, settings, done)
+    model = Model(lessons.vocabulary.space, tree, chunks)
+    fingerprint = fingerprint_of(digest, settings, version())
+    facts: dict[str, Any] = {
+        "settings": recorded_settings(settings),
+        "fingerprint": f"{fingerprint:016x}",
+        "counts": _counts(log, lessons, tree),
+        "dropped": _dropped(log, lessons.labels),
+    }
+    with run.stage("write"):
+        meta = {"version": version(), "data": digest, **facts}
+        sections = all_sections(settings, lessons.labels, model, choose_blend(settings), meta)
+        write_index(out, sections, fingerprint)
+    return TrainReport(
+        out=out,
+        seconds=run.seconds,
+        section_bytes={name: len(data) for name, data in sections.items()},
+        file_bytes=out.stat().st_size,
+        peak_memory_bytes=_peak_memory(),
+        **facts,
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    """Shows the stages of one run and remembers how long each took."""
+
+    progress: Progress
+    clock: Callable[[], float]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        start = self.clock()
+        with self.progress.stage(name, total) as advance:
+            yield advance
+        self.seconds[name] = self.clock() - start
+
+
+def _grow(lessons: Lessons, settings: TrainSettings) -> Tree:
+    vectors = functools.cache(lambda: label_vectors(lessons, settings))
+    with Workers(settings.thread_count, lessons.x.n_cols) as workers:
+        return make_indexer(settings).index(IndexerInput(lessons.labels.texts, vectors, workers))
+
+
+def _rank(
+    tree: Tree, lessons: Lessons, settings: TrainSettings, done: Callable[[int], None]
+) -> list[bytes]:
+    """Train every node; the rows are brought into tree order first."""
+    rows = lessons.rows
+    order = tree_order(tree, rows.entry_row, rows.entry_label, len(rows))
+    number = np.empty(len(rows), np.uint32)
+    number[order] = np.arange(len(rows), dtype=np.uint32)
+    x = take_rows(lessons.x, order)
+    # With a threshold of one user every weight has the support it needs.
+    support = settings.min_users > 1 and rows.user is not None
+    data = RankInput(
+        x=x,
+        user=rows.user[order] if support and rows.user is not None else None,
+        cost=None if rows.cost is None else rows.cost[order],
+        is_context=lessons.vocabulary.is_context,
+    )
+    with Workers(settings.thread_count, x.n_cols) as workers:
+        return rank_tree(
+            tree,
+            Entries.of(tree, number[rows.entry_row], rows.entry_label, len(rows)),
+            data,
+            matcher=make_matcher(settings),
+            ranker=make_ranker(settings),
+            workers=workers,
+            beams=BeamSearch(tree, x, lessons.vocabulary.space, settings),
+            done=done,
+        )
+
+
+def _counts(log: QueryLog, lessons: Lessons, tree: Tree) -> dict[str, int]:
+    return {
+        "rows_read": log.report.rows_read,
+        "rows_used": log.report.rows_used,
+        "events": len(log.event_query),
+        "queries": len(log.queries),
+        "labels": len(lessons.labels),
+        "training_rows": len(lessons.rows),
+        "features": len(lessons.vocabulary.space.keys),
+        "context_features": int(lessons.vocabulary.is_context.sum()),
+        "nonzeros": int(lessons.x.row_ptr[-1]),
+        "nodes": tree.n_nodes,
+        "levels": tree.n_levels,
+    }
+
+
+def _dropped(log: QueryLog, labels: Labels) -> dict[str, int]:
+    """Return what was left out, by reason; kinds and rules are those of ``querylog``."""
+    return {
+        **{f"row: {kind}": bad.count for kind, bad in log.report.bad_rows.items()},
+        **{f"row: {rule}": count for rule, count in log.report.private_rows.items()},
+        "query: too few users": len(log.queries) - len(labels) - labels.without_results,
+        "query: no results": labels.without_results,
+    }
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
