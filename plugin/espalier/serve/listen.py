@@ -16,6 +16,9 @@ from espalier.errors import EspalierError
 # sun_path holds 108 bytes, a NUL included.
 _UNIX_PATH_BYTES = 107
 
+_MAX_PORT = 65_535
+_EXPECTED = "use HOST:PORT, as in 127.0.0.1:50051"
+
 
 class ListenError(EspalierError):
     """An address nobody can listen on, at least not now."""
@@ -29,14 +32,13 @@ def claim_tcp(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
+    # getaddrinfo would take a number modulo 65,536, and a name from /etc/services.
+    if not port.isdecimal() or int(port) > _MAX_PORT:
+        raise ListenError(f"cannot listen on {address}: {_EXPECTED}")
     try:
-        found = socket.getaddrinfo(
-            host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (OSError, ValueError, UnicodeError) as error:
-        raise ListenError(
-            f"cannot listen on {address}: {_why(error)}; use HOST:PORT, as in 127.0.0.1:50051"
-        ) from error
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ListenError(f"cannot listen on {address}: {_why(error)}; {_EXPECTED}") from error
     for family, kind, protocol, _, place in found:
         with socket.socket(family, kind, protocol) as probe:
             # As the server itself: connections of a predecessor that are still
@@ -77,15 +79,15 @@ def claim_unix(path: Path) -> None:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return f"{error.strerror}"
-    if isinstance(error, OSError):
-        match error.errno:
-            case errno.EADDRINUSE:
-                return "the port is in use; stop who uses it, or choose another (port 0: any)"
-            case errno.EADDRNOTAVAIL:
-                return "this machine does not have that address"
-            case errno.EACCES:
-                return "not permitted; ports below 1024 need a privilege"
-        return error.strerror or type(error).__name__
+    match error:
+        case socket.gaierror():
+            return str(error.strerror)
+        case OSError(errno=errno.EADDRINUSE):
+            return "the port is in use; stop who uses it, or choose another (port 0: any)"
+        case OSError(errno=errno.EADDRNOTAVAIL):
+            return "this machine does not have that address"
+        case OSError(errno=errno.EACCES):
+            return "not permitted; ports below 1024 need a privilege"
+        case OSError():
+            return error.strerror or type(error).__name__
     return "not an address"

@@ -1,0 +1,82 @@
+"""Addresses that cannot be had are refused with the reason."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from espalier.serve.listen import ListenError, claim_tcp, claim_unix
+
+
+def test_a_free_port_is_free_afterwards() -> None:
+    """Trying leaves nothing behind."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    claim_tcp(f"127.0.0.1:{port}")
+    claim_tcp(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", "0.0.0.0:0"])
+def test_port_zero_is_always_free(address: str) -> None:
+    """The system chooses."""
+    claim_tcp(address)
+
+
+@pytest.mark.parametrize("reuse", [False, True], ids=["alone", "reuse_port"])
+def test_a_port_somebody_listens_on_is_refused(*, reuse: bool) -> None:
+    """Even if the other one would share it."""
+    with socket.socket() as other:
+        if reuse:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ListenError, match="the port is in use"):
+            claim_tcp(f"127.0.0.1:{other.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("192.0.2.1:50051", "does not have that address"),
+        ("[::zz]:50051", "cannot listen on .*::zz"),
+        ("127.0.0.1:99999", "use HOST:PORT"),
+        ("127.0.0.1:http", "use HOST:PORT"),
+    ],
+)
+def test_other_faults_say_what_is_wrong(address: str, why: str) -> None:
+    """The message names the address and the reason."""
+    with pytest.raises(ListenError, match=why):
+        claim_tcp(address)
+
+
+def test_a_unix_socket_in_use_is_refused_and_a_left_over_removed(tmp_path: Path) -> None:
+    """A process that died left its socket; one that lives still answers."""
+    path = tmp_path / "s"
+    claim_unix(path)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(ListenError, match="another process does"):
+            claim_unix(path)
+    claim_unix(path)
+
+    assert not path.exists()
+
+
+def test_a_file_in_the_place_of_a_socket_stays(tmp_path: Path) -> None:
+    """Nothing that is not a socket is removed."""
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(ListenError, match="is no socket"):
+        claim_unix(path)
+
+    assert path.read_text() == "precious"
+
+
+def test_a_unix_path_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """The system would cut it."""
+    with pytest.raises(ListenError, match="longer than"):
+        claim_unix(tmp_path / ("x" * 120))
