@@ -1,0 +1,44 @@
+"""Query logs: read, cleaned, cut into sessions, paired.
+
+Where to start: ``read_log`` turns files into a ``QueryLog``, ``write_pairs`` into the
+questions of an evaluation, ``write_demo_log`` makes a synthetic log to try both on.
+
+::
+
+    files ──► lines ──► delimited, documents, ubi ──► formats ─┐   rows of one shape
+    Parquet ─► parquet ────────────────────────────────────────┴► ingest   table log
+                                                                   │
+                    privacy ──► texts   every typed form normalised and judged once
+                                                                   │
+                                 sessions   people, order, cuts, repeats: table events
+                                                                   │
+                                 reading ──┬──► dataset   QueryLog: arrays and texts
+                                           └──► pairs ──► pairs_file
+
+What grows with the log stays in DuckDB (``engine``), which spills to disk; only distinct
+texts pass through Python, and only they and integer arrays come to memory. ``kinds`` has
+every way a row can be bad, ``privacy`` every rule that keeps one out. A module may import
+those left of it or above it. Nothing here knows training, serving or the index.
+"""
+
+from espalier.querylog.dataset import QueryLog, pairs_of, read_log
+from espalier.querylog.demo import write_demo_log
+from espalier.querylog.kinds import Bad
+from espalier.querylog.pairs import PairsReport, is_training_user, write_pairs
+from espalier.querylog.pairs_file import PairRow, PairsFile, read_pairs
+from espalier.querylog.report import ReadReport
+
+__all__ = [
+    "Bad",
+    "PairRow",
+    "PairsFile",
+    "PairsReport",
+    "QueryLog",
+    "ReadReport",
+    "is_training_user",
+    "pairs_of",
+    "read_log",
+    "read_pairs",
+    "write_demo_log",
+    "write_pairs",
+]

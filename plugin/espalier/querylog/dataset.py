@@ -1,0 +1,196 @@
+"""The query log in memory: distinct queries, their counts, and events as integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from espalier.progress import NO_PROGRESS, Progress
+from espalier.querylog.reading import Events, read_events, results
+from espalier.querylog.report import ReadReport
+from espalier.settings import LogSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryLog:
+    """A query log, ready to learn from.
+
+    ``Q`` distinct queries, ``E`` events. Query numbers index ``queries``.
+
+    Attributes:
+        queries: Distinct normalised queries, ascending by code point, which is the order
+            of their UTF-8 bytes.
+        display: Form of each query that was typed most often, the smallest of equals.
+        users: Distinct people who typed each query, shape ``(Q,)``: users, or sessions
+            where the log has no users, or rows where it has neither.
+        counts: Events of each query, shape ``(Q,)``.
+        event_query: Query of each event, shape ``(E,)``. Events of a session stand
+            together, in the order typed.
+        event_session: Session of each event, dense from 0, non-decreasing, ``(E,)``.
+        event_user: Person of each event, dense from 0 by first appearance, ``(E,)``.
+        event_time: Seconds since 1970 UTC, shape ``(E,)``; None if the log has no times.
+        has_users: Whether the log says who typed.
+        has_sessions: Whether the log itself names sessions.
+        report: What became of the rows.
+        locales: Distinct locales, ascending; empty if the log has none.
+        event_locale: Index into ``locales``, -1 for none, ``(E,)``; None without locales.
+        categories: Distinct categories, ascending; empty if the log has none.
+        event_category: Index into ``categories``, -1 for none, ``(E,)``; None without.
+        results: Number of results of each query when it was last typed with one, -1 if
+            never, shape ``(Q,)``; None if the log does not say.
+    """
+
+    queries: list[str]
+    display: list[str]
+    users: NDArray[np.uint32]
+    counts: NDArray[np.uint32]
+    event_query: NDArray[np.uint32]
+    event_session: NDArray[np.uint32]
+    event_user: NDArray[np.uint32]
+    event_time: NDArray[np.int64] | None
+    has_users: bool
+    has_sessions: bool
+    report: ReadReport
+    locales: list[str]
+    event_locale: NDArray[np.int32] | None
+    categories: list[str]
+    event_category: NDArray[np.int32] | None
+    results: NDArray[np.int64] | None
+
+
+def read_log(
+    paths: Sequence[Path],
+    settings: LogSettings,
+    progress: Progress = NO_PROGRESS,
+    *,
+    threads: int = 0,
+    memory: int = 0,
+) -> QueryLog:
+    """Read query logs.
+
+    Equal files and settings give an equal log, whatever the threads and memory.
+
+    Args:
+        paths: The files; a user id means the same person in all of them.
+        settings: How they are read.
+        progress: Hears of the stages.
+        threads: Threads of the database; 0: one per processor.
+        memory: Its memory in MiB before it spills to disk; 0: half of the machine's,
+            at most 2,048. The arrays and texts that are returned come on top.
+
+    Raises:
+        LogError: A file cannot be used or has no usable row.
+        ConfigError: A blocklist or pattern cannot be used.
+        StorageError: The disk for temporary files is full.
+        ResourceError: The memory limit is too small.
+    """
+    with (
+        read_events(paths, settings, progress, threads=threads, memory=memory) as events,
+        progress.stage("collecting queries"),
+    ):
+        return _collect(events)
+
+
+def pairs_of(log: QueryLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the events (previous, next) of each pair of neighbours in a session.
+
+    Both have shape ``(P,)`` and index the event arrays; ``next`` ascends.
+    """
+    following = np.flatnonzero(log.event_session[1:] == log.event_session[:-1]) + 1
+    return following - 1, following
+
+
+def _collect(events: Events) -> QueryLog:
+    connection, present = events.connection, events.ingested.present
+    connection.execute(
+        "CREATE TABLE queries AS SELECT label, row_number() OVER (ORDER BY label) - 1 AS query, "
+        "count(*) AS counts, count(DISTINCT member) AS users FROM events GROUP BY label"
+    )
+    queries = connection.execute(
+        "SELECT labels.text, CAST(queries.users AS UINTEGER) AS users, "
+        "CAST(queries.counts AS UINTEGER) AS counts "
+        "FROM queries JOIN labels ON labels.label = queries.label ORDER BY queries.query"
+    ).fetchnumpy()
+    typed = connection.execute(
+        "SELECT CAST(queries.query AS UINTEGER) AS query, "
+        "CAST(events.session AS UINTEGER) AS session, "
+        "CAST(events.member AS UINTEGER) AS member, events.second "
+        "FROM events JOIN queries ON queries.label = events.label "
+        "ORDER BY events.session, events.second, events.spot"
+    ).fetchnumpy()
+    locales, event_locale = _coded(connection, "locale", present)
+    categories, event_category = _coded(connection, "category", present)
+    return QueryLog(
+        queries=queries["text"].tolist(),
+        display=_display(connection),
+        users=queries["users"],
+        counts=queries["counts"],
+        event_query=typed["query"],
+        event_session=typed["session"],
+        event_user=typed["member"],
+        event_time=typed["second"] if events.ingested.has_times else None,
+        has_users=events.ingested.has_users,
+        has_sessions=events.ingested.has_sessions,
+        report=events.report,
+        locales=locales,
+        event_locale=event_locale,
+        categories=categories,
+        event_category=event_category,
+        results=_results(connection) if "results" in present else None,
+    )
+
+
+def _display(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the commonest typed form of each query."""
+    rows = connection.execute(
+        "SELECT display FROM ("
+        "SELECT events.label, coalesce(forms.display, forms.text) AS display, count(*) AS times "
+        "FROM events JOIN forms ON forms.form = events.form GROUP BY ALL) "
+        "QUALIFY row_number() OVER (PARTITION BY label ORDER BY times DESC, display) = 1 "
+        "ORDER BY label"
+    ).fetchnumpy()
+    display: list[str] = rows["display"].tolist()
+    return display
+
+
+def _coded(
+    connection: duckdb.DuckDBPyConnection, role: str, present: frozenset[str]
+) -> tuple[list[str], NDArray[np.int32] | None]:
+    """Return the distinct values of a column over the events, and each event's among them."""
+    if role not in present:
+        return [], None
+    connection.execute(
+        f"CREATE TABLE coded AS SELECT events.session, events.second, events.spot, "
+        f"nullif(trim(log.raw_{role}), '') AS value FROM events JOIN log ON log.spot = events.spot"
+    )
+    values = connection.execute(
+        "SELECT DISTINCT value FROM coded WHERE value IS NOT NULL ORDER BY value"
+    ).fetchall()
+    codes = connection.execute(
+        "SELECT CAST(coalesce(place, -1) AS INTEGER) AS code FROM coded LEFT JOIN "
+        "(SELECT value, row_number() OVER (ORDER BY value) - 1 AS place FROM "
+        "(SELECT DISTINCT value FROM coded WHERE value IS NOT NULL)) AS places "
+        "ON places.value = coded.value ORDER BY session, second, spot"
+    ).fetchnumpy()
+    connection.execute("DROP TABLE coded")
+    return [value for (value,) in values], codes["code"]
+
+
+def _results(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """Return the newest number of results of each query, -1 where there is none."""
+    rows = connection.execute(
+        "WITH counted AS (SELECT events.label, events.second, events.spot, "
+        f"{results('log.raw_results')} AS found "
+        "FROM events JOIN log ON log.spot = events.spot), "
+        "newest AS (SELECT label, found FROM counted WHERE found IS NOT NULL "
+        "QUALIFY row_number() OVER (PARTITION BY label ORDER BY second DESC, spot DESC) = 1) "
+        "SELECT CAST(coalesce(newest.found, -1) AS BIGINT) AS found FROM queries "
+        "LEFT JOIN newest ON newest.label = queries.label ORDER BY queries.query"
+    ).fetchnumpy()
+    found: NDArray[np.int64] = rows["found"]
+    return found
