@@ -73,5 +73,5 @@ def test_make_run_shows_completions_and_then_serves(
     assert first != second
 
     with Client(f"127.0.0.1:{port}", timeout=30) as client:
-        answer = client.complete("s")
+        answer = client.complete("c")
     assert answer.suggestions

@@ -5,8 +5,8 @@ set -eu
 
 index=$1
 address=$2
-previous='running shoes'
-prefix='s'
+previous='tent'
+prefix='c'
 
 show() {
     printf '\n$ espalier'

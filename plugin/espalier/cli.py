@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -397,20 +397,24 @@ def _facts(index: Index) -> dict[str, Any]:
 
 
 def _facts_as_text(facts: Mapping[str, Any]) -> str:
-    def text(value: object) -> str:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return f"{value:,}"
-        if isinstance(value, str):
-            return console.printable(value)
-        return console.printable(json.dumps(value, ensure_ascii=False))
-
-    plain = [[key, text(value)] for key, value in facts.items() if key not in {"sections", "meta"}]
-    meta = [[f"meta.{key}", text(value)] for key, value in facts["meta"].items()]
+    plain = {key: value for key, value in facts.items() if key != "sections"}
     sections = [["section", "offset", "bytes", "crc-32c"]] + [
         [one["id"], f"{one['offset']:,}", f"{one['length']:,}", one["crc32c"]]
         for one in facts["sections"]
     ]
-    return f"{console.table(plain + meta)}\n\n{console.table(sections, '-rr-')}"
+    return f"{console.table(list(_flat(plain)))}\n\n{console.table(sections, '-rr-')}"
+
+
+def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[list[str]]:
+    for key, value in facts.items():
+        name = above + console.printable(key)
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield [name, f"{value:,}"]
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield [name, console.printable(text)]
 
 
 @cli.command(epilog=_examples("espalier validate site.esp", "espalier validate site.esp --deep"))
