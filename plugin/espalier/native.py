@@ -867,9 +867,13 @@ class Scratch:
 class NativeIndex:
     """An open index file. Shared by threads; each has a scratch object of its own."""
 
-    def __init__(self, index: Any, keep: Any = None) -> None:
-        """Own ``index``, an ``esp_index *``; ``keep`` stays alive as long."""
+    def __init__(self, index: Any, keep: Any = None, *, name: str = "") -> None:
+        """Own ``index``, an ``esp_index *``; ``keep`` stays alive as long.
+
+        Errors about the file begin with ``name``.
+        """
         self._index: Any = index
+        self._name = name
         self._keep = keep
         self._error = threading.local()
 
@@ -890,7 +894,7 @@ class NativeIndex:
             message = ffi.string(error.message).decode("utf-8", "replace")
             raise IndexMissingError(f"{path}: {message}; train one with `espalier train`")
         _check(status, error, str(path))
-        return cls(index[0])
+        return cls(index[0], name=str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> NativeIndex:
@@ -931,7 +935,7 @@ class NativeIndex:
             IndexCorruptError: One does not match.
         """
         error = ffi.new("esp_error *")
-        _check(lib.esp_index_verify(self._open(), error), error)
+        _check(lib.esp_index_verify(self._open(), error), error, self._name)
 
     def validate(self) -> None:
         """Check every invariant of the format.
@@ -940,7 +944,7 @@ class NativeIndex:
             IndexCorruptError: One does not hold.
         """
         error = ffi.new("esp_error *")
-        _check(lib.esp_index_validate(self._open(), error), error)
+        _check(lib.esp_index_validate(self._open(), error), error, self._name)
 
     @property
     def info(self) -> NativeInfo:
