@@ -53,7 +53,9 @@ __all__ = [
 TABLES: Final = ("train", "serve", "experiments")
 
 
-_NAME: Final = Matches(r"[A-Za-z][A-Za-z0-9._-]*", "a name of letters, digits, '.', '_' and '-'")
+_NAME: Final = Matches(
+    r"[A-Za-z][A-Za-z0-9._+-]*", "a name of letters, digits, '.', '_', '+' and '-'"
+)
 _COLUMN: Final = Matches(r"(?s).+", "a column name that is not empty")
 
 

@@ -184,7 +184,7 @@ def test_an_unusable_value_is_answered_with_the_allowed_range(
         ("[train]\nindexer = 3\n", "must be text, not int"),
         ("[train]\nlog = 3\n", "log is a table"),
         ("train = 3\n", "write \\[train\\] above"),
-        ("[serve]\nindex = 3\n", "table of names and paths"),
+        ("[train.log]\nblocklist = 3\n", "must be a path, not int"),
         ("[train\n", "not TOML"),
     ],
 )
@@ -192,10 +192,18 @@ def test_a_file_of_wrong_types_is_refused(tmp_path: Path, text: str, says: str) 
     """TOML values are not converted from other types."""
     path = tmp_path / "bad.toml"
     path.write_text(text, encoding="utf-8")
-    table = "serve" if "serve" in text else "train"
 
     with pytest.raises(ConfigError, match=says):
-        load_settings(path, table, {}, {})
+        load_settings(path, "train", {}, {})
+
+
+def test_an_index_is_named_in_a_table(tmp_path: Path) -> None:
+    """A path alone has no name to be asked for."""
+    path = tmp_path / "bad.toml"
+    path.write_text("[serve]\nindex = 3\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="table of names and paths"):
+        load_settings(path, "serve", {}, {})
 
 
 def test_a_file_that_cannot_be_read_is_a_config_error(tmp_path: Path) -> None:

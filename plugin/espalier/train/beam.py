@@ -70,7 +70,9 @@ class BeamSearch:
             return {0: np.arange(n_rows, dtype=np.uint32)}
         upper, frontier = upper_tree(self.tree, level)
         leaf = self.tree.is_leaf[: upper.n_nodes]
-        identity = certain_child(self.settings, self.x.n_cols)
+        identity = certain_child(
+            self.settings.post_processor, self.settings.weight_bits, self.x.n_cols
+        )
         known = [
             identity if is_leaf else chunk
             for is_leaf, chunk in zip(leaf.tolist(), chunks[: upper.n_nodes], strict=True)

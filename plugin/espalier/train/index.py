@@ -242,7 +242,9 @@ def _split_down(
         return members, bounds
 
     while frontier:
-        results = labels.workers.map(split, frontier, cost=lambda job: job[0].size)
+        results = labels.workers.map(
+            split, frontier, n_features=vectors.n_cols, cost=lambda job: job[0].size
+        )
         below: list[tuple[_Cell, int]] = []
         for (cell, stop), (members, bounds) in zip(frontier, results, strict=True):
             builder.label_at[cell.begin : cell.end] = members
@@ -300,7 +302,9 @@ def _split_linked(
         )
         return members, bounds
 
-    results = labels.workers.map(split, cells, cost=lambda cell: cell.size)
+    results = labels.workers.map(
+        split, cells, n_features=points.n_cols, cost=lambda cell: cell.size
+    )
     below: list[_Cell] = []
     for cell, result in zip(cells, results, strict=True):
         if result is None:

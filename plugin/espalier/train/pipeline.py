@@ -142,7 +142,7 @@ class _Run:
 
 def _grow(lessons: Lessons, settings: TrainSettings) -> Tree:
     vectors = functools.cache(lambda: label_vectors(lessons, settings))
-    with Workers(settings.thread_count, lessons.x.n_cols) as workers:
+    with Workers(settings.thread_count) as workers:
         return make_indexer(settings).index(IndexerInput(lessons.labels.texts, vectors, workers))
 
 
@@ -163,7 +163,7 @@ def _rank(
         cost=None if rows.cost is None else rows.cost[order],
         is_context=lessons.vocabulary.is_context,
     )
-    with Workers(settings.thread_count, x.n_cols) as workers:
+    with Workers(settings.thread_count) as workers:
         return rank_tree(
             tree,
             Entries.of(tree, number[rows.entry_row], rows.entry_label, len(rows)),

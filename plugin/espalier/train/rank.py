@@ -8,6 +8,7 @@ above finished before the next one starts.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -81,7 +82,7 @@ class LinearRanker:
         """
         settings = self.settings
         if task.n_children == 1 and settings.post_processor != "noop":
-            return certain_child(settings, data.x.n_cols)
+            return certain_child(settings.post_processor, settings.weight_bits, data.x.n_cols)
         cost = None if data.cost is None else data.cost[task.rows]
         return trainer.rank(
             data.x,
@@ -112,9 +113,10 @@ class LinearRanker:
 RANKERS: Final[dict[str, Callable[[TrainSettings], Ranker]]] = {"linear": LinearRanker}
 
 
-def certain_child(settings: TrainSettings, n_features: int) -> bytes:
+@functools.cache
+def certain_child(post_processor: str, weight_bits: int, n_features: int) -> bytes:
     """Return the chunk of a single child whose score never takes anything away."""
-    bias = _CERTAIN.get(settings.post_processor, 1.0)
+    bias = _CERTAIN.get(post_processor, 1.0)
     return chunk_encode(
         1,
         n_features,
@@ -122,7 +124,7 @@ def certain_child(settings: TrainSettings, n_features: int) -> bytes:
         np.zeros(0, np.uint32),
         np.zeros(0, np.float32),
         np.array([bias], np.float32),
-        weight_bits=settings.weight_bits,
+        weight_bits=weight_bits,
     )
 
 
@@ -235,7 +237,7 @@ def rank_tree(
         ranker: Trains a node.
         workers: Threads with kernels for ``data.x``.
         beams: Asked once per level where the matcher needs it.
-        done: Called with 1 for every node.
+        done: Called with the number of nodes just finished.
     """
     n_rows = entries.begin[tree.pos_end] - entries.begin[tree.pos_begin]
     costs = (n_rows * tree.n_children).tolist()
@@ -252,5 +254,11 @@ def rank_tree(
             task = node_task(tree, entries, node, matcher, in_beam.get(node, nothing))
             return ranker.rank(trainer, data, task)
 
-        chunks += workers.map(train, nodes.tolist(), cost=costs.__getitem__, done=done)
+        chunks += workers.map(
+            train,
+            nodes.tolist(),
+            n_features=data.x.n_cols,
+            cost=costs.__getitem__,
+            done=done,
+        )
     return chunks

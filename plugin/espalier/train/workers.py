@@ -11,9 +11,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from espalier.native import Trainer
+
+# Small enough that no thread waits long at the end, large enough that handing over
+# work costs nothing beside it.
+_BATCHES_PER_THREAD: Final = 100
+_LARGEST_BATCH: Final = 256
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -22,14 +27,9 @@ Result = TypeVar("Result")
 class Workers:
     """A pool of threads, each with its own ``Trainer``; a context manager."""
 
-    def __init__(
-        self,
-        threads: int,
-        n_features: int,
-        make_trainer: Callable[[int], Trainer] = Trainer,
-    ) -> None:
-        """Prepare ``threads`` threads for matrices of ``n_features`` columns."""
-        self._n_features = n_features
+    def __init__(self, threads: int, make_trainer: Callable[[int], Trainer] = Trainer) -> None:
+        """Prepare ``threads`` threads."""
+        self._threads = threads
         self._make_trainer = make_trainer
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(threads, "espalier-train") if threads > 1 else None
@@ -53,6 +53,7 @@ class Workers:
         work: Callable[[Trainer, Job], Result],
         jobs: Sequence[Job],
         *,
+        n_features: int,
         cost: Callable[[Job], float],
         done: Callable[[int], None] | None = None,
     ) -> list[Result]:
@@ -61,33 +62,55 @@ class Workers:
         Args:
             work: Called on several threads at a time.
             jobs: What to do.
+            n_features: Columns of the matrices the kernels will see.
             cost: How long a job takes, in any unit; the longest start first.
-            done: Called with 1 after every job, from any thread.
+            done: Called with a number of finished jobs, from any thread.
 
         Raises:
             Whatever a call of ``work`` raises; jobs not yet started are dropped.
         """
 
-        def run(job: Job) -> Result:
-            result = work(self._trainer(), job)
+        def run(batch: list[int]) -> list[tuple[int, Result]]:
+            trainer = self._trainer(n_features)
+            results = [(number, work(trainer, jobs[number])) for number in batch]
             if done is not None:
-                done(1)
-            return result
+                done(len(batch))
+            return results
 
+        batches = _batches([cost(job) for job in jobs], self._threads)
+        found: dict[int, Result] = {}
         if self._pool is None:
-            return [run(job) for job in jobs]
-        order = sorted(range(len(jobs)), key=lambda number: -cost(jobs[number]))
-        futures = {number: self._pool.submit(run, jobs[number]) for number in order}
-        try:
-            return [futures[number].result() for number in range(len(jobs))]
-        except BaseException:
-            for future in futures.values():
-                future.cancel()
-            raise
+            for batch in batches:
+                found.update(run(batch))
+        else:
+            futures = [self._pool.submit(run, batch) for batch in batches]
+            try:
+                for future in futures:
+                    found.update(future.result())
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                raise
+        return [found[number] for number in range(len(jobs))]
 
-    def _trainer(self) -> Trainer:
-        trainer: Trainer | None = getattr(self._local, "trainer", None)
-        if trainer is None:
-            trainer = self._make_trainer(self._n_features)
-            self._local.trainer = trainer
-        return trainer
+    def _trainer(self, n_features: int) -> Trainer:
+        kept: tuple[int, Trainer] | None = getattr(self._local, "trainer", None)
+        if kept is None or kept[0] < n_features:
+            kept = (n_features, self._make_trainer(n_features))
+            self._local.trainer = kept
+        return kept[1]
+
+
+def _batches(costs: list[float], threads: int) -> list[list[int]]:
+    """Return the jobs, costly ones first; small ones together, to be handed over at once."""
+    order = sorted(range(len(costs)), key=lambda number: -costs[number])
+    enough = sum(costs) / (threads * _BATCHES_PER_THREAD)
+    batches: list[list[int]] = []
+    filled = enough
+    for number in order:
+        if filled >= enough or len(batches[-1]) >= _LARGEST_BATCH:
+            batches.append([])
+            filled = 0.0
+        batches[-1].append(number)
+        filled += costs[number]
+    return batches

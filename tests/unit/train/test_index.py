@@ -15,6 +15,7 @@ from espalier.settings import TrainSettings
 from espalier.train.index import (
     CodePoints,
     HybridIndexer,
+    Indexer,
     IndexerInput,
     KMeansIndexer,
     MustLinkIndexer,
@@ -38,16 +39,17 @@ def vectors_of(n_labels: int, seed: int = 0) -> Csr:
     return csr_of(normalise_rows(matrix))
 
 
-def run(indexer: object, texts: list[str], *, threads: int = 1, seed: int = 0) -> Tree:
+def run(indexer: Indexer, texts: list[str], *, threads: int = 1, seed: int = 0) -> Tree:
     """Return the tree an indexer makes of the labels with random vectors."""
-    with Workers(threads, N_FEATURES) as workers:
+    with Workers(threads) as workers:
         labels = IndexerInput(texts, lambda: vectors_of(len(texts), seed), workers)
-        return indexer.index(labels)  # type: ignore[attr-defined,no-any-return]
+        return indexer.index(labels)
 
 
 def labels_below(tree: Tree, node: int) -> list[int]:
     """Return the labels of a node."""
-    return tree.label_at[int(tree.pos_begin[node]) : int(tree.pos_end[node])].tolist()
+    labels: list[int] = tree.label_at[tree.pos_begin[node] : tree.pos_end[node]].tolist()
+    return labels
 
 
 def children_of(tree: Tree, node: int) -> list[list[int]]:
@@ -58,7 +60,8 @@ def children_of(tree: Tree, node: int) -> list[list[int]]:
 
 def leaf_sizes(tree: Tree) -> list[int]:
     """Return the number of labels of every leaf."""
-    return tree.n_children[tree.is_leaf].tolist()
+    sizes: list[int] = tree.n_children[tree.is_leaf].tolist()
+    return sizes
 
 
 def is_partition(tree: Tree) -> bool:
@@ -130,7 +133,7 @@ def test_the_hybrid_is_a_trie_with_kmeans_below(
 
     assert is_partition(tree)
     assert cells - single <= nodes
-    leaves = [sorted(labels_below(tree, leaf)) for leaf in np.flatnonzero(tree.is_leaf)]
+    leaves = [sorted(labels_below(tree, leaf)) for leaf in np.flatnonzero(tree.is_leaf).tolist()]
     for leaf in leaves:
         # A leaf is a small cell, a part of a large one, or a choice between single labels.
         choice = all(len({texts[i][:depth] for i in pair}) > 1 for pair in itertools.pairwise(leaf))
@@ -188,7 +191,7 @@ def test_a_trie_never_asks_for_vectors() -> None:
     def refuse() -> Csr:
         raise AssertionError
 
-    with Workers(1, N_FEATURES) as workers:
+    with Workers(1) as workers:
         tree = TrieIndexer(TrainSettings()).index(IndexerInput(["a", "b"], refuse, workers))
     assert tree.n_labels == 2
 

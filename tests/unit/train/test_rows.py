@@ -81,9 +81,15 @@ def test_queries_without_results_are_left_out(log_of: MakeLog) -> None:
         choose_labels(log_of([["a"]], results={"a": 0}), TrainSettings(min_users=1))
 
 
-@given(sessions_of, st.integers(0, 3), st.integers(1, 3), st.booleans(), st.integers(0, 9))
+@given(
+    sessions=sessions_of,
+    context=st.integers(0, 3),
+    draws=st.integers(1, 3),
+    first=st.booleans(),
+    seed=st.integers(0, 9),
+)
 def test_rows_are_the_events_with_what_came_before(
-    log_of: MakeLog, sessions: list[list[str]], context: int, draws: int, first: bool, seed: int
+    log_of: MakeLog, *, sessions: list[list[str]], context: int, draws: int, first: bool, seed: int
 ) -> None:
     """Every row is an event with its session's previous queries and a true prefix."""
     log = log_of(sessions)

@@ -169,4 +169,5 @@ def test_matrices_survive_the_way_to_scipy_and_back() -> None:
     taken = take_rows(matrix, np.array([2, 1, 0, 2]))
     assert scipy_of(taken).toarray().tolist() == dense[[2, 1, 0, 2]].tolist()
     unit = normalise_rows(scipy_of(matrix)).toarray()
-    assert np.allclose(unit, [[0, 1, 0], [0, 0, 0], [0.6, 0, 0.8]])
+    expected = np.array([[0, 1, 0], [0, 0, 0], [0.6, 0, 0.8]])
+    assert np.allclose(unit, expected)
