@@ -11,6 +11,7 @@ rewriting. Lint faults and breaking changes stop it before anything is written.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -93,7 +94,12 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def _protoc(root: Path, files: Sequence[str], options: Sequence[str]) -> None:
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{root}", *options, *files]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    # protoc looks for its plugins on the path, where an environment that is not
+    # activated has none.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
     if done.returncode:
         raise ProtocError(done.stderr.strip())
 
