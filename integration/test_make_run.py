@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from espalier.client import Client
@@ -72,6 +73,8 @@ def test_make_run_shows_completions_and_then_serves(
     assert len(first) == len(second) == 5
     assert first != second
 
-    with Client(f"127.0.0.1:{port}", timeout=30) as client:
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+    grpc.channel_ready_future(channel).result(60)
+    with Client(channel=channel) as client:
         answer = client.complete("c")
     assert answer.suggestions
