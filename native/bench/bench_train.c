@@ -2,7 +2,7 @@
  *
  *      bench_train [rows [labels [leaf [seed]]]]     default 46000 30000 100 1
  *
- * Labels are one to four words of a Zipf vocabulary of made-up words.  A row is
+ * Labels are two to six words of a Zipf vocabulary of made-up words.  A row is
  * a label, cut to a random prefix, whose character 1- to 3-grams weigh 1/(i+1),
  * and the words of a previous query, which shares words with it now and then.
  * The tree is what the trainer builds: 2-means over label vectors down to
@@ -24,7 +24,7 @@ enum {
     WORD_CHARS = 12,
     GRAM_FEATURES = 60000,
     FEATURES = GRAM_FEATURES + VOCABULARY,
-    LABEL_WORDS = 4,
+    LABEL_WORDS = 6,
     LABEL_CHARS = LABEL_WORDS * (WORD_CHARS + 1),
     ROW_FEATURES = 3 * LABEL_CHARS + LABEL_WORDS,
 };
@@ -97,7 +97,7 @@ static void make_words(char words[VOCABULARY][WORD_CHARS]) {
 }
 
 static void make_label(label *l, char words[VOCABULARY][WORD_CHARS]) {
-    *l = (label){.n_words = 1 + draw(LABEL_WORDS)};
+    *l = (label){.n_words = 2 + draw(LABEL_WORDS - 1)};
     for (uint32_t k = 0; k < l->n_words; k++) {
         l->word[k] = draw_zipf(VOCABULARY);
         if (k > 0)
@@ -165,11 +165,6 @@ static esp_csr view(const matrix *m) {
 static int by_number(const void *a, const void *b) {
     const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
-}
-
-static int by_row(const void *a, const void *b) {
-    const pair *x = a, *y = b;
-    return (x->col > y->col) - (x->col < y->col);
 }
 
 /* Trains one node whose child c holds the labels bounds[c] .. bounds[c + 1] of
@@ -278,7 +273,7 @@ int main(int argc, char **argv) {
             if (draw(3) == 0)
                 previous.word[k] = labels[l].word[draw(labels[l].n_words)];
         add_row(&pairs, &labels[l], 1 + draw(labels[l].length), &previous);
-        row_label[i] = (pair){l, (float)0};
+        row_label[i] = (pair){l, 0};
     }
     uint32_t *rows_ptr = need((n_labels + 1ul) * sizeof *rows_ptr);
     uint32_t *rows_of = need(n_rows * sizeof *rows_of);
@@ -291,7 +286,6 @@ int main(int argc, char **argv) {
     memcpy(cursor, rows_ptr, n_labels * sizeof *cursor);
     for (uint32_t i = 0; i < n_rows; i++)
         rows_of[cursor[row_label[i].col]++] = i;
-    (void)by_row;
     const esp_csr label_view = view(&points), x = view(&pairs);
     printf("%u rows of %.1f entries, %u labels of %.1f entries, %d features, leaf %u\n", n_rows,
         (double)x.row_ptr[n_rows] / n_rows, n_labels,
@@ -311,7 +305,7 @@ int main(int argc, char **argv) {
     bounds[0] = 0;
     bounds[1] = n_labels;
     double clustering = 0;
-    totals inner = {0}, leaves = {0};
+    totals inner = {0}, leaves = {0}, busy = {0};
     for (uint32_t level = 0; level < depth; level++) {
         const uint32_t nodes = 1u << level;
         for (uint32_t k = nodes; k > 0; k--)
@@ -334,19 +328,24 @@ int main(int argc, char **argv) {
     for (uint32_t l = 0; l <= n_labels; l++)
         each[l] = l;
     for (uint32_t k = 0; k < 1u << depth; k++)
-        if (bounds[k] < bounds[k + 1])
+        if (bounds[k] < bounds[k + 1]) {
+            uint32_t n = 0;
+            for (uint32_t l = bounds[k]; l < bounds[k + 1]; l++)
+                n += rows_ptr[order[l] + 1] - rows_ptr[order[l]];
             train_node(trainer, &x, order, each + bounds[k], bounds[k + 1] - bounds[k],
-                rows_ptr, rows_of, &leaves);
+                rows_ptr, rows_of, n <= 512 ? &leaves : &busy);
+        }
     printf("%-12s %8.2f s  %u levels\n", "clustering", clustering, depth);
     print("inner nodes", &inner);
     print("leaf nodes", &leaves);
+    print("busy leaves", &busy); /* more than 512 rows */
 
     /* A trie's root: many children, all rows. */
     totals wide = {0};
     uint32_t letter[28];
     for (uint32_t l = 0; l < n_labels; l++)
         row_label[l] = (pair){((uint32_t)(unsigned char)labels[l].text[0] << 24) | l, 0};
-    qsort(row_label, n_labels, sizeof *row_label, by_row);
+    qsort(row_label, n_labels, sizeof *row_label, by_column);
     uint32_t children = 0;
     for (uint32_t l = 0; l < n_labels; l++) {
         order[l] = row_label[l].col & 0xFFFFFF;

@@ -29,7 +29,10 @@ typedef struct esp_dual {
     float epsilon;
     uint32_t max_iterations;
     uint64_t random;      /* state of the generator */
-    uint32_t *active;     /* n_rows, spare */
+    uint32_t *active;     /* 2 * n_rows, spare */
+    const float *gram;    /* n_rows rows of `stride` inner products, or NULL */
+    float *margin;        /* with gram: `stride` sums of alpha sign gram */
+    size_t stride;
 } esp_dual;
 
 /* Descends from the given alpha, with w and constant belonging to it, until no
@@ -37,7 +40,28 @@ typedef struct esp_dual {
  * Returns the passes. */
 uint32_t esp_dual_descend(esp_dual *dual);
 
-/* The same over the Gram matrix of the rows, for nodes of few rows and many
- * children.  w and constant are not read, and written at the end. */
+/* Floats in a row of the Gram matrix of n rows: a multiple of eight. */
+static inline size_t esp_gram_stride(uint32_t n) {
+    return ((size_t)n + 7) & ~(size_t)7;
+}
+
+/* margin += factor * row of the Gram matrix. */
+static inline void esp_gram_add(
+    const float *restrict row, size_t stride, float factor, float *restrict margin) {
+    for (size_t j = 0; j < stride; j += 8)
+        for (size_t k = 0; k < 8; k++)
+            margin[j + k] += factor * row[j + k];
+}
+
+/* Fills gram with the inner products of the rows, constant feature included.
+ * w is used, and must be and will be all zeros. */
+void esp_dual_gram(const esp_local *local, float bias, float *w, float *gram);
+
+/* Descends like esp_dual_descend() from alpha and the margin belonging to it; w
+ * and constant are not read, and not written. */
+uint32_t esp_dual_descend_gram(esp_dual *dual);
+
+/* Writes the w and constant that belong to alpha. */
+void esp_dual_primal(esp_dual *dual);
 
 #endif

@@ -29,7 +29,8 @@ typedef struct esp_node {
     const esp_rank_options *options;
     esp_dual dual;
     const esp_dual_row *base;    /* rows as all negatives, solved if has_start */
-    const float *base_w;
+    const float *base_w;         /* one of the two, as node->dual.gram is */
+    const float *base_margin;
     double base_constant;
     bool has_start;
     uint8_t *positive;           /* per row, of the current column */
@@ -44,6 +45,14 @@ typedef struct esp_node {
 
 static uint32_t n_positive(const esp_rank_task *task, uint32_t child) {
     return task->positive_ptr[child + 1] - task->positive_ptr[child];
+}
+
+/* Is the Gram matrix worth its making?  Up to MOST rows it fits the second
+ * cache; making it costs a look at all rows per two of them, and a child would
+ * look at all rows some twenty times. */
+static bool wants_gram(const esp_rank_task *task) {
+    enum { MOST = 512, LOOKS = 32 };
+    return task->n_rows <= MOST && (uint64_t)task->n_children * LOOKS >= task->n_rows;
 }
 
 /* A child starts from the solution without positives if few rows differ. */
@@ -202,7 +211,7 @@ static esp_status prepare(esp_node *node, const esp_csr *x, esp_error *err) {
         .local = local,
         .row = esp_trainer_room(trainer, ESP_ROOM_ROW, n, sizeof *node->dual.row),
         .w = esp_trainer_room(trainer, ESP_ROOM_W, ids, sizeof *node->dual.w),
-        .active = esp_trainer_room(trainer, ESP_ROOM_ACTIVE, n, sizeof *node->dual.active),
+        .active = esp_trainer_room(trainer, ESP_ROOM_ACTIVE, 2 * n, sizeof *node->dual.active),
         .bias = options->bias,
         .epsilon = options->epsilon,
         .max_iterations = options->max_iterations,
@@ -232,21 +241,56 @@ static esp_status prepare(esp_node *node, const esp_csr *x, esp_error *err) {
     node->ascending = by;
     ESP_TRY(prepare_support(node, err));
 
+    memset(base_w, 0, ids * sizeof *base_w);
+    float *base_margin = NULL;
+    if (wants_gram(task)) {
+        const size_t stride = esp_gram_stride(task->n_rows);
+        float *gram = esp_trainer_room(trainer, ESP_ROOM_GRAM, n * stride, sizeof *gram);
+        base_margin = esp_trainer_room(trainer, ESP_ROOM_MARGIN, 2 * stride, sizeof *base_margin);
+        if (gram == NULL || base_margin == NULL)
+            ESP_FAIL(err, ESP_E_MEMORY, "memory", n, "no memory to train %zu rows", n);
+        esp_dual_gram(local, options->bias, base_w, gram);
+        memset(base_margin, 0, stride * sizeof *base_margin);
+        node->dual.gram = gram;
+        node->dual.margin = base_margin + stride;
+        node->dual.stride = stride;
+        node->base_margin = base_margin;
+    }
     uint32_t starters = 0;
     for (uint32_t c = 0; c < children; c++)
         starters += starts_from_base(node, c);
-    memset(base_w, 0, ids * sizeof *base_w);
     if (starters >= 4) {
         esp_dual start = node->dual;
         start.row = base;
         start.w = base_w;
+        start.margin = base_margin;
         start.epsilon /= 4; /* many columns build on it */
         start.random = options->seed;
-        esp_dual_descend(&start);
+        if (start.gram != NULL)
+            esp_dual_descend_gram(&start);
+        else
+            esp_dual_descend(&start);
         node->base_constant = start.constant;
         node->has_start = true;
     }
     return ESP_OK;
+}
+
+/* A start for a column: alpha and what belongs to it. */
+static void start_column(esp_node *node, bool warm) {
+    const esp_rank_task *task = node->task;
+    esp_dual *dual = &node->dual;
+    memcpy(dual->row, node->base, task->n_rows * sizeof *dual->row);
+    dual->constant = warm ? node->base_constant : 0;
+    for (uint32_t i = 0; !warm && i < task->n_rows; i++)
+        dual->row[i].alpha = 0;
+    float *to = dual->gram != NULL ? dual->margin : dual->w;
+    const float *from = dual->gram != NULL ? node->base_margin : node->base_w;
+    const size_t size = dual->gram != NULL ? dual->stride : dual->local->n_ids;
+    if (warm)
+        memcpy(to, from, size * sizeof *to);
+    else
+        memset(to, 0, size * sizeof *to);
 }
 
 /* Solves one column into node->dual. */
@@ -256,23 +300,17 @@ static void solve(esp_node *node, uint32_t child) {
     esp_dual *dual = &node->dual;
     const uint32_t *positive = task->positive + task->positive_ptr[child];
     const uint32_t n = n_positive(task, child);
-    memcpy(dual->row, node->base, task->n_rows * sizeof *dual->row);
-    const bool warm = node->has_start && starts_from_base(node, child);
-    if (warm) {
-        memcpy(dual->w, node->base_w, local->n_ids * sizeof *dual->w);
-        dual->constant = node->base_constant;
-    } else {
-        memset(dual->w, 0, local->n_ids * sizeof *dual->w);
-        dual->constant = 0;
-        for (uint32_t i = 0; i < task->n_rows; i++)
-            dual->row[i].alpha = 0;
-    }
+    start_column(node, node->has_start && starts_from_base(node, child));
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t i = positive[k];
         esp_dual_row *row = &dual->row[i];
         if (row->alpha != 0) { /* a negative of the start leaves the sum */
-            esp_row_add(local->entry + local->ptr[i], local->entry + local->ptr[i + 1],
-                row->alpha, dual->w);
+            if (dual->gram != NULL)
+                esp_gram_add(
+                    dual->gram + i * dual->stride, dual->stride, row->alpha, dual->margin);
+            else
+                esp_row_add(local->entry + local->ptr[i], local->entry + local->ptr[i + 1],
+                    row->alpha, dual->w);
             dual->constant += (double)row->alpha * (double)dual->bias;
         }
         const float diagonal = diagonal_of(task, i, node->options->cp);
@@ -284,7 +322,12 @@ static void solve(esp_node *node, uint32_t child) {
     }
     uint64_t seed = node->options->seed + child + 1;
     dual->random = esp_random_next(&seed);
-    esp_dual_descend(dual);
+    if (dual->gram == NULL) {
+        esp_dual_descend(dual);
+        return;
+    }
+    esp_dual_descend_gram(dual);
+    esp_dual_primal(dual);
 }
 
 /* Appends what is worth keeping of the solved column to the result. */
