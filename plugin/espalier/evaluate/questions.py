@@ -5,7 +5,7 @@ asked is counted, by kind:
 
 - *skipped*: the prefix is the whole next query (a trailing space aside); there
   is nothing left to complete;
-- *bad*: ``next_query_empty`` (nothing left after normalising),
+- *bad*: ``empty_next_query`` (nothing left after normalising),
   ``prefix_too_long`` (more UTF-8 bytes than an index takes), ``text_invalid``
   (not Unicode text), beside the kinds the file reader counted.
 """
@@ -119,7 +119,7 @@ def prepare(rows: Iterable[PairRow], bad: Mapping[str, int] | None = None) -> Qu
             problems["text_invalid"] += 1
             continue
         if not wanted:
-            problems["next_query_empty"] += 1
+            problems["empty_next_query"] += 1
         elif prefix.rstrip(" ") == wanted:
             skipped += 1
         elif len(prefix.encode()) > MAX_PREFIX_BYTES:

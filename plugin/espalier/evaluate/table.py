@@ -63,7 +63,9 @@ def _index_block(name: str, report: IndexReport) -> str:
         by_system = {
             system: figures.measures[measure] for system, figures in summary.systems.items()
         }
-        parts.append(_figures_table(_TITLES[measure], by_system, summary.bucket_rows))
+        # How many rows a bucket has is said once, under the first table.
+        rows = summary.bucket_rows if measure == MEASURES[0] else None
+        parts.append(_figures_table(_TITLES[measure], by_system, rows))
     parts.append(
         _figures_table(
             "suggestions",

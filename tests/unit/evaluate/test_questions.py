@@ -58,7 +58,7 @@ def test_rows_that_cannot_be_asked_are_counted_by_kind() -> None:
 
     assert dict(questions.bad) == {
         "missing_column": 7,
-        "next_query_empty": 1,
+        "empty_next_query": 1,
         "prefix_too_long": 1,
         "text_invalid": 1,
     }
