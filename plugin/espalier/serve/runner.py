@@ -1,8 +1,9 @@
 """Puts the sidecar together, runs it, and ends it.
 
 SIGTERM and SIGINT (Ctrl-C) drain: health says NOT_SERVING, no new calls are
-taken, those under way have the grace to finish, and the process ends with 0. A
-second signal ends it at once.
+taken, those under way have the grace to finish, and the process ends with 0; what
+the grace was too short for is cut off, and counted in the log. A second signal
+ends it at once, with 128 and the number of the signal.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from espalier.errors import ConfigError
@@ -25,11 +24,13 @@ from espalier.serve.indexes import Indexes, load_indexes
 from espalier.serve.log import EventLog, JsonLog, LibraryLogs
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
+from espalier.serve.signals import SignalQueue
 from espalier.sessions.memory import MemorySessionStore
 from espalier.settings import ServeSettings
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_CUT_OFF = 1
+# What a shell says of a process that a signal ended, plus its number.
+_SIGNALLED = 128
 
 
 def run(
@@ -65,7 +66,7 @@ def run(
         )
     with _library_logs(log):
         indexes = load_indexes(settings.index, verify=verify, log=log)
-        with _signals() as signals:
+        with SignalQueue(_SIGNALS) as signals:
             return _serve(settings, indexes, signals=signals, out=out, log=log, leave=leave)
 
 
@@ -73,7 +74,7 @@ def _serve(
     settings: ServeSettings,
     indexes: Indexes,
     *,
-    signals: queue.SimpleQueue[int],
+    signals: SignalQueue,
     out: TextIO,
     log: EventLog,
     leave: Callable[[int], object],
@@ -98,43 +99,28 @@ def _serve(
         print(f"listening on {address}", file=out, flush=True)
         log.info("listening", address=address)
 
-    received = signals.get()
+    received = signals.wait()
     health.set("drain", well=False)
-    log.info("draining", signal=signal.Signals(received).name, grace=settings.grace_seconds)
-    finished = server.drain(settings.grace_seconds, lambda seconds: _arrived(signals, seconds))
-    log.info("stopped", every_call_finished=finished)
-    if not finished:
-        # Threads may still be inside the index: closing it, or waiting for them,
-        # would be worse than ending here.
-        leave(_CUT_OFF)
-        return _CUT_OFF
+    log.info("draining", signal=received.name if received else None, grace=settings.grace_seconds)
+    second: list[signal.Signals] = []
+
+    def hurry(seconds: float) -> bool:
+        again = signals.wait(seconds)
+        if again is not None:
+            second.append(again)
+        return again is not None
+
+    cut_off = server.drain(settings.grace_seconds, hurry)
+    log.info("stopped", calls_cut_off=cut_off)
+    if cut_off:
+        # Their threads may still be inside the index: closing it, or waiting for
+        # them, would be worse than ending here.
+        code = _SIGNALLED + second[0] if second else 0
+        leave(code)
+        return code
     sessions.close()
     indexes.close()
     return 0
-
-
-def _arrived(signals: queue.SimpleQueue[int], seconds: float) -> bool:
-    try:
-        signals.get(timeout=seconds)
-    except queue.Empty:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[queue.SimpleQueue[int]]:
-    """Collect signals in a queue; a SimpleQueue may be filled from a handler."""
-    received: queue.SimpleQueue[int] = queue.SimpleQueue()
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        received.put(number)
-
-    before = {number: signal.signal(number, note) for number in _SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -122,25 +122,26 @@ class Server:
         """Begin to answer."""
         self._server.start()
 
-    def drain(self, grace_seconds: float, hurry: Callable[[float], bool]) -> bool:
+    def drain(self, grace_seconds: float, hurry: Callable[[float], bool]) -> int:
         """Take no new calls, finish those under way, and end.
 
         Args:
-            grace_seconds: How long they may take; what is left then is cancelled.
+            grace_seconds: How long they may take; what is left then is cut off.
             hurry: Waits for the given seconds; true if it shall end at once.
 
         Returns:
-            Whether every call was finished.
+            How many calls were cut off. If any, their threads may still be busy.
         """
-        stopped = self._server.stop(grace_seconds)
+        # Later than ours, so that what is left at our deadline was not just cancelled.
+        stopped = self._server.stop(grace_seconds + _FLUSH_SECONDS)
         deadline = time.monotonic() + grace_seconds
         # Health watchers hold their streams open for ever, so the server alone
         # would always use up its grace; ours are the calls in the pool.
         while self._pool.unfinished and time.monotonic() < deadline:
             if hurry(_POLL_SECONDS):
-                return False
-        finished = not self._pool.unfinished
-        self._server.stop(_FLUSH_SECONDS if finished else 0)
+                break
+        left = self._pool.unfinished
+        self._server.stop(0 if left else _FLUSH_SECONDS)
         stopped.wait(_FLUSH_SECONDS + 1.0)
-        self._pool.shutdown(wait=finished, cancel_futures=True)
-        return finished
+        self._pool.shutdown(wait=not left, cancel_futures=True)
+        return left

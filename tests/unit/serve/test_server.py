@@ -254,7 +254,10 @@ def slow_call(running: Running) -> tuple[threading.Thread, list[object]]:
 
 
 def test_draining_finishes_calls_and_takes_no_new_ones() -> None:
-    """Who was let in gets an answer; who comes later is turned away."""
+    """Who was let in gets an answer; who comes later is turned away.
+
+    A connection made in the moment the port closes ends as CANCELLED, not UNAVAILABLE.
+    """
     index = SlowIndex()
     running = Running(index)
     thread, outcome = slow_call(running)
@@ -268,11 +271,11 @@ def test_draining_finishes_calls_and_takes_no_new_ones() -> None:
         time.sleep(0.01)
         return False
 
-    assert running.server.drain(PATIENT, once_stopping)
+    assert running.server.drain(PATIENT, once_stopping) == 0
     thread.join(PATIENT)
 
     assert outcome == ["new york"]
-    assert late[0].code == grpc.StatusCode.UNAVAILABLE
+    assert late[0].code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 def test_draining_does_not_wait_for_health_watchers() -> None:
@@ -284,7 +287,7 @@ def test_draining_does_not_wait_for_health_watchers() -> None:
         seen.append(next(stream).status)
         running.health.set("drain", well=False)
         started = time.monotonic()
-        assert running.server.drain(PATIENT, lambda _: False)
+        assert running.server.drain(PATIENT, lambda _: False) == 0
         seconds = time.monotonic() - started
         seen.append(next(stream).status)
 
@@ -297,7 +300,7 @@ def test_draining_does_not_wait_for_health_watchers() -> None:
 
 @pytest.mark.parametrize("by", ["grace", "hurry"])
 def test_a_call_that_takes_too_long_is_cut_off(by: str) -> None:
-    """Drain says that it was, after the grace or when it is told to hurry."""
+    """Drain counts it, after the grace or when it is told to hurry."""
     index = SlowIndex()
     running = Running(index)
     thread, outcome = slow_call(running)
@@ -306,7 +309,7 @@ def test_a_call_that_takes_too_long_is_cut_off(by: str) -> None:
         time.sleep(seconds)
         return by == "hurry"
 
-    assert not running.server.drain(0.2 if by == "grace" else PATIENT, hurry)
+    assert running.server.drain(0.2 if by == "grace" else PATIENT, hurry) == 1
     running.server.drain(0, lambda _: False)
     index.go_on.set()
     thread.join(PATIENT)

@@ -1,0 +1,143 @@
+"""Starting the real command as a user does, and ending it for sure."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+PATIENCE = 60.0
+"""Seconds after which something that should have happened has not; for slow machines."""
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_LISTENING = "listening on "
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return an environment in which the package of this tree is found, and no setting is made."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ESPALIER_")}
+    paths = [str(ROOT / "plugin"), *filter(None, [kept.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(paths)} | changes
+
+
+def espalier(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "espalier", *map(str, arguments)],
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Sidecar:
+    """``espalier serve`` in a process of its own, from ``with`` to its end.
+
+    Attributes:
+        addresses: Where it listens, as it said.
+        process: The process.
+    """
+
+    def __init__(
+        self,
+        *arguments: str | Path,
+        listen: str = "127.0.0.1:0",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._arguments: Sequence[str] = ["serve", "--listen", listen, *map(str, arguments)]
+        self._env = environment(**(env or {}))
+        self._lines: list[str] = []
+        self._ready = threading.Event()
+        self.addresses: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Start it; return once it has said where it listens.
+
+        Raises:
+            AssertionError: It ended or said nothing. Its stderr is in the message.
+        """
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "espalier", *self._arguments],
+            env=self._env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._readers = [
+            threading.Thread(target=self._read_out, args=(self.process.stdout,)),
+            threading.Thread(target=self._read_err, args=(self.process.stderr,)),
+        ]
+        for reader in self._readers:
+            reader.start()
+        if not self._ready.wait(PATIENCE) or not self.addresses:
+            self._end()
+            raise AssertionError(f"serve did not start: {self.stderr}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill it if it still runs."""
+        self._end()
+
+    @property
+    def address(self) -> str:
+        """Where it listens first."""
+        return self.addresses[0]
+
+    @property
+    def stderr(self) -> str:
+        """Everything it wrote to stderr so far."""
+        return "".join(self._lines)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return its log; every line must be JSON."""
+        return [json.loads(line) for line in self._lines]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for it to end by itself; return its exit code."""
+        code = self.process.wait(PATIENCE)
+        self._join()
+        return code
+
+    def _read_out(self, stream: IO[str]) -> None:
+        for line in stream:
+            if line.startswith(_LISTENING):
+                self.addresses.append(line.removeprefix(_LISTENING).strip())
+                self._ready.set()
+        self._ready.set()
+
+    def _read_err(self, stream: IO[str]) -> None:
+        self._lines.extend(stream)
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE)
+        self._join()
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
