@@ -1,6 +1,7 @@
 /* chunk.c: see chunk.h. */
 #include "chunk.h"
 
+#include <float.h>
 #include <math.h>
 
 /* Where the arrays of a chunk lie, from its header alone. */
@@ -250,10 +251,10 @@ static esp_status plan_chunk(const entry *entries, size_t n, uint32_t n_cols, ui
         .n_cols = (uint16_t)n_cols,
         .dir_bits = (uint8_t)dir_bits,
         .flags = (uint8_t)((weight_bits == 32 ? ESP_CHUNK_F32 : 0) | (wide ? ESP_CHUNK_WIDE : 0)),
-        .scale = largest > 0 ? largest / 32767.0f : 1.0f,
+        /* Not below the normal numbers: a denormal scale is so coarse that the
+         * largest weight divided by it can pass 32,767. */
+        .scale = largest > 0 ? fmaxf(largest / 32767.0f, FLT_MIN) : 1.0f,
     };
-    if (!(head->scale > 0)) /* a denormal maximum would divide to zero */
-        head->scale = 1.0f;
     const uint64_t bytes = layout_of(head).end;
     if (n > UINT32_MAX || bytes > UINT32_MAX)
         ESP_FAIL(err, ESP_E_LIMIT, "chunk", n, "a node with %zu weights is too large", n);

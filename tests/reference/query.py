@@ -1,0 +1,380 @@
+"""What an index answers, by definition: the slow twin of the query path.
+
+Nothing here is clever. A prefix range is found by looking at every label,
+popularity by sorting, a label's score by walking its whole path, and the beam
+is a list that is sorted at every level. Numbers are float64 throughout.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.reference.format import Index
+
+F64 = NDArray[np.float64]
+Vector = dict[int, float]
+Scored = tuple[float, int]
+
+WORD_SEED: Final = 0x9AE16A3B2F90404F
+CHAR_SEED: Final = 0xC3A5C85C97CB3127
+MASK: Final = (1 << 64) - 1
+UNSPACED: Final = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+LISTED: Final = 2048
+"""Ranges of at most so many labels are compared with nodes label by label."""
+NOOP: Final = 0
+LINEAR_OUTPUT: Final = frozenset({0, 2, 21, 22, 23})
+"""Post-processors whose scores come out as they are; the others' logs are undone."""
+
+
+# ---- prefix and popularity ---------------------------------------------------
+
+
+def prefix_range(labels: Sequence[bytes], prefix: bytes) -> tuple[int, int]:
+    """Return the labels that start with ``prefix``; (0, 0) like any empty range."""
+    found = [i for i, label in enumerate(labels) if label.startswith(prefix)]
+    return (found[0], found[-1] + 1) if found else (0, 0)
+
+
+def by_popularity(users: Sequence[int], lo: int, hi: int) -> list[int]:
+    """Return the labels of a range, most users first, ties by number."""
+    return sorted(range(lo, hi), key=lambda label: (-users[label], label))
+
+
+# ---- features ----------------------------------------------------------------
+
+
+def hash_ngram(seed: int, text: str) -> int:
+    """Return the 32-bit key of an n-gram."""
+    state = seed
+    for byte in text.encode():
+        state = (state ^ byte) * 0x100000001B3 & MASK
+    state = (state ^ state >> 33) * 0xFF51AFD7ED558CCD & MASK
+    state = (state ^ state >> 33) * 0xC4CEB9FE1A85EC53 & MASK
+    return state >> 32
+
+
+def _kind(character: str) -> str:
+    if unicodedata.category(character)[0] not in "LMN":
+        return "separator"
+    point = ord(character)
+    return "unspaced" if any(lo <= point <= hi for lo, hi in UNSPACED) else "word"
+
+
+def words(text: str) -> Iterator[str]:
+    """Yield runs of letters, marks and digits; pairs of characters in unspaced scripts."""
+    start = 0
+    while start < len(text):
+        kind = _kind(text[start])
+        end = start
+        while end < len(text) and _kind(text[end]) == kind:
+            end += 1
+        run = text[start:end]
+        if kind == "word" or (kind == "unspaced" and len(run) == 1):
+            yield run
+        elif kind == "unspaced":
+            yield from (run[i : i + 2] for i in range(len(run) - 1))
+        start = end
+
+
+def ngrams(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the character 1- to 3-grams with their offsets."""
+    for size in (1, 2, 3):
+        for at in range(len(text) - size + 1):
+            yield at, text[at : at + size]
+
+
+def word_terms(text: str, factor: float = 1.0) -> Vector:
+    """Return key and weight of each word."""
+    terms: Vector = defaultdict(float)
+    for word in words(text):
+        terms[hash_ngram(WORD_SEED, word)] += factor
+    return dict(terms)
+
+
+def char_terms(text: str, *, position_weighted: bool) -> Vector:
+    """Return key and weight of each character n-gram."""
+    terms: Vector = defaultdict(float)
+    for at, ngram in ngrams(text):
+        terms[hash_ngram(CHAR_SEED, ngram)] += 1 / (at + 1) if position_weighted else 1.0
+    return dict(terms)
+
+
+def _block(index: Index, terms: Vector) -> Vector:
+    """Return known features times idf, of unit length."""
+    assert index.keys is not None
+    assert index.idf is not None
+    number = {int(key): i for i, key in enumerate(index.keys)}
+    known = {
+        number[key]: weight * float(index.idf[number[key]])
+        for key, weight in terms.items()
+        if key in number
+    }
+    length = math.sqrt(sum(weight**2 for weight in known.values()))
+    return {i: weight / length if length else 0.0 for i, weight in known.items()}
+
+
+def vectorise(index: Index, previous: Sequence[str], prefix: str) -> Vector:
+    """Return the features of previous queries (newest first) and prefix."""
+    params = index.params
+    context: Vector = defaultdict(float)
+    for age, query in enumerate(previous[: int(params["max_context"])]):
+        for key, weight in word_terms(query, float(params["context_decay"]) ** age).items():
+            context[key] += weight
+    blocks = [_block(index, context)]
+    if params["prefix_features"]:
+        weighted = bool(params["prefix_features"] == 2)
+        blocks.append(_block(index, char_terms(prefix, position_weighted=weighted)))
+    share = 1 / math.sqrt(max(1, sum(any(block.values()) for block in blocks)))
+    vector: Vector = defaultdict(float)
+    for block in blocks:
+        for i, weight in block.items():
+            vector[i] += weight * share
+    return dict(vector)
+
+
+# ---- tree --------------------------------------------------------------------
+
+
+def _log_sigmoid(v: F64) -> F64:
+    return -np.logaddexp(0.0, -v)
+
+
+def _log_hinge(power: int) -> Callable[[F64], F64]:
+    return lambda v: -(np.maximum(0.0, 1.0 - v) ** power)
+
+
+TRANSFORMS: Final[dict[int, Callable[[F64], F64]]] = {
+    0: lambda v: v,
+    1: _log_sigmoid,
+    2: _log_sigmoid,
+    11: _log_hinge(1),
+    12: _log_hinge(2),
+    13: _log_hinge(3),
+    21: _log_hinge(1),
+    22: _log_hinge(2),
+    23: _log_hinge(3),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Outcome of a search.
+
+    Attributes:
+        labels: Score and label, best first.
+        gap: Smallest difference by which something was cut from the beam or the
+            pool: below rounding error another choice is as right.
+        start: Node below which the prefix leaves a choice.
+    """
+
+    labels: list[Scored]
+    gap: float
+    start: int
+
+
+class Ranker:
+    """The tree's scores for one feature vector."""
+
+    def __init__(self, index: Index, vector: Vector) -> None:
+        self.index = index
+        self.vector = vector
+        self.post = int(index.params["post_processor"])
+        self._own: dict[int, F64] = {}
+
+    def own_scores(self, node: int) -> F64:
+        """Return the transformed margins of a node's children."""
+        if node not in self._own:
+            margins = [
+                chunk.bias
+                + sum(
+                    (value * chunk.weights[i] for i, value in self.vector.items()),
+                    np.zeros(len(chunk.bias)),
+                )
+                for chunk in self.index.chunks(node)
+            ]
+            self._own[node] = TRANSFORMS[self.post](np.concatenate(margins))
+        return self._own[node]
+
+    def combine(self, parent: float, own: float) -> float:
+        """Return the score of a child."""
+        return own if self.post == NOOP else parent + own
+
+    def output(self, score: float) -> float:
+        """Return the score a caller of predict sees."""
+        return score if self.post in LINEAR_OUTPUT else math.exp(score)
+
+    def label_scores(self, start: int = 0) -> dict[int, float]:
+        """Return the score of every label below a node along its whole path."""
+        scores: dict[int, float] = {}
+        todo = [(start, 0.0)]
+        for node, score in todo:
+            begin, end, are_labels = self.index.children(node)
+            for child, own in zip(range(begin, end), self.own_scores(node), strict=True):
+                total = self.combine(score, float(own))
+                if are_labels:
+                    scores[int(self.index.label_at[child])] = total
+                else:
+                    todo.append((child, total))
+        return scores
+
+    def labels_below(self, node: int) -> set[int]:
+        """Return the labels below a node."""
+        assert self.index.tree is not None
+        at = self.index.tree[node]
+        return set(self.index.label_at[at["pos_begin"] : at["pos_end"]].tolist())
+
+    def _survives(self, node: int, lo: int, hi: int) -> bool:
+        assert self.index.tree is not None
+        at = self.index.tree[node]
+        if hi - lo > LISTED:
+            return bool(at["label_max"] >= lo and at["label_min"] < hi)
+        return not self.labels_below(node).isdisjoint(range(lo, hi))
+
+    def _covered(self, node: int, lo: int, hi: int) -> bool:
+        assert self.index.tree is not None
+        at = self.index.tree[node]
+        return bool(lo <= at["label_min"] and at["label_max"] < hi)
+
+    def start(self, lo: int, hi: int) -> int:
+        """Walk down while the range leaves one child."""
+        node = 0
+        while True:
+            begin, end, are_labels = self.index.children(node)
+            if are_labels or self._covered(node, lo, hi):
+                return node
+            survivors = [child for child in range(begin, end) if self._survives(child, lo, hi)]
+            if len(survivors) != 1:
+                return node
+            node = survivors[0]
+
+    def expand(
+        self, level: list[Scored], lo: int, hi: int, *, constrained: bool
+    ) -> Iterator[Scored]:
+        """Yield the nodes of the next level; a node of labels stays as it is."""
+        for score, node in level:
+            begin, end, are_labels = self.index.children(node)
+            if are_labels:
+                yield score, node
+                continue
+            for child, own in zip(range(begin, end), self.own_scores(node), strict=True):
+                if not constrained or self._survives(child, lo, hi):
+                    yield self.combine(score, float(own)), child
+
+    def labels_of(self, level: list[Scored]) -> Iterator[Scored]:
+        """Yield the labels of a level of nodes that have no child nodes."""
+        for score, node in level:
+            begin, end, _ = self.index.children(node)
+            for position, own in zip(range(begin, end), self.own_scores(node), strict=True):
+                yield self.combine(score, float(own)), int(self.index.label_at[position])
+
+    def search(self, lo: int, hi: int, *, constrained: bool, beam: int, pool: int) -> Found:
+        """Return the best labels by beam search."""
+        gaps = [math.inf]
+
+        def best(items: Iterator[Scored], limit: int) -> list[Scored]:
+            ranked = sorted(items, key=lambda item: (-item[0], item[1]))
+            if len(ranked) > limit:
+                gaps.append(ranked[limit - 1][0] - ranked[limit][0])
+            return ranked[:limit]
+
+        start = self.start(lo, hi) if constrained else 0
+        level: list[Scored] = [(0.0, start)]
+        while any(not self.index.children(node)[2] for _, node in level):
+            level = best(self.expand(level, lo, hi, constrained=constrained), beam)
+        found = best(
+            (
+                (score, label)
+                for score, label in self.labels_of(level)
+                if not constrained or lo <= label < hi
+            ),
+            pool,
+        )
+        return Found(found, min(gaps), start)
+
+
+# ---- completion --------------------------------------------------------------
+
+MODEL: Final = 1
+POPULAR: Final = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One label that was ranked."""
+
+    score: float
+    label: int
+    source: int
+    model: float
+    popularity: float
+
+
+def complete(
+    index: Index,
+    prefix: bytes,
+    previous: Sequence[str],
+    *,
+    k: int,
+    beam: int,
+    pool: int,
+    sources: int = MODEL | POPULAR,
+    constrained: bool = True,
+) -> tuple[list[Candidate], float]:
+    """Return all candidates, best first, and the gap of the search."""
+    assert index.users is not None
+    users = index.users.tolist()
+    lo, hi = prefix_range(index.labels(), prefix)
+    if lo == hi:
+        return [], math.inf
+    has_model = bool(sources & MODEL) and index.tree is not None and index.keys is not None
+    model: dict[int, float] = {}
+    source: dict[int, int] = {}
+    gap = math.inf
+    popular = by_popularity(users, lo, hi)
+    if has_model:
+        ranker = Ranker(index, vectorise(index, previous, prefix.decode()))
+        found = ranker.search(lo, hi, constrained=constrained, beam=beam, pool=max(k, pool))
+        gap = found.gap
+        model = {label: score for score, label in found.labels if lo <= label < hi}
+        source = dict.fromkeys(model, MODEL)
+    if sources & POPULAR:
+        scores = ranker.label_scores(found.start) if has_model else {}
+        for label in popular[: 2 * k]:
+            if label not in source:
+                source[label] = POPULAR
+                model[label] = scores.get(label, 0.0)
+    most = max(1, users[popular[0]])
+    weights = index.params
+
+    def score_of(label: int) -> float:
+        log_popularity = math.log(users[label] / most + 1e-9)
+        if not sources & POPULAR:
+            return model[label]
+        if not has_model:
+            return log_popularity
+        return float(weights["blend_model"]) * model[label] + (
+            float(weights["blend_popularity"]) * log_popularity
+        )
+
+    candidates = [
+        Candidate(score_of(label), label, source[label], model[label], users[label] / most)
+        for label in source
+    ]
+    return sorted(candidates, key=lambda c: (-c.score, c.label)), gap
