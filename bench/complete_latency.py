@@ -13,6 +13,7 @@ Without `--index` an index is trained from the whole log at `min_users` 1.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ import espalier
 from bench import harness
 from bench.training import train
 from espalier.evaluate.buckets import LENGTHS, masks
-from espalier.evaluate.latency import percentiles, time_calls
+from espalier.evaluate.latency import Clock, percentiles, time_calls
 from espalier.evaluate.questions import Question, Questions
 from espalier.evaluate.runner import WARM_UP_ROWS, read_questions
 from espalier.index import Source, encode_previous
@@ -34,6 +35,7 @@ from espalier.settings import LogSettings
 CONTEXTS = (0, 1, 5)
 QUESTIONS = 1000
 LABELS = Source.MODEL | Source.POPULAR
+CLOCKS: Mapping[str, Clock] = {"wall": time.perf_counter_ns, "processor": time.thread_time_ns}
 PERCENTILES = ("p50", "p95", "p99")
 
 Ask = Callable[[Any, Any], object]
@@ -55,6 +57,12 @@ def main() -> None:
     options.add_argument(
         "--sources", choices=("all", "labels"), default="all", help="what may be suggested [all]"
     )
+    options.add_argument(
+        "--clock",
+        choices=tuple(CLOCKS),
+        default="wall",
+        help="wall clock, or the time this thread ran, for a machine that others use too [wall]",
+    )
     options.add_argument("-k", type=int, default=10, metavar="N", help="suggestions asked for [10]")
     chosen = options.parse_args()
     log = harness.data_file()
@@ -71,7 +79,7 @@ def main() -> None:
                     native.scratch().time_complete, k=chosen.k, sources=int(sources or 0)
                 ),
             }
-            measure(report, cells, asks, chosen.rounds)
+            measure(report, cells, asks, rounds=chosen.rounds, clock=chosen.clock)
     report.calibration()
 
 
@@ -125,7 +133,12 @@ def cells_of(questions: Questions) -> list[Cell]:
 
 
 def measure(
-    report: harness.Reporter, cells: Sequence[Cell], asks: Mapping[str, Ask], rounds: int
+    report: harness.Reporter,
+    cells: Sequence[Cell],
+    asks: Mapping[str, Ask],
+    *,
+    rounds: int,
+    clock: str,
 ) -> None:
     """Time every cell through every way of asking, interleaved, and print the table."""
     taken: dict[tuple[Cell, str, str], list[float]] = {}
@@ -138,7 +151,7 @@ def measure(
             else functools.partial(ask, q.prefix, q.previous)
             for q in cell.questions
         ]
-        found = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS)).to_json()
+        found = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS, clock=CLOCKS[clock])).to_json()
         for percentile in PERCENTILES:
             taken.setdefault((cell, name, percentile), []).append(found[percentile])
         return found["p50"]
@@ -160,6 +173,7 @@ def measure(
                 length=cell.length,
                 context=cell.context,
                 through=name,
+                clock=clock,
                 calls=len(cell.questions),
                 rounds=rounds,
                 **{f"{percentile}_us": value for percentile, value in medians.items()},

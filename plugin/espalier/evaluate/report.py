@@ -15,7 +15,8 @@ The JSON of one index::
         }, ...
       },
       "latency_us": {"p50": ..., "p95": ..., "p99": ..., "calls": ...,
-                     "calibration_us": ..., "native": {"p50": ...}},
+                     "calibration_us": ..., "processor": {"p50": ...},
+                     "native": {"p50": ...}},
       "rows": 1000,                evaluated; with the two below: rows of the file
       "rows_skipped": 3,           prefix is the whole next query
       "rows_bad": {"<kind>": 1},
@@ -27,7 +28,9 @@ The JSON of one index::
       "index": {"file": "site.esp", "bytes": ..., "labels": ..., ...}
     }
 
-``latency_us.native`` is there where the native call can be timed by itself.
+``latency_us`` is wall-clock time of the call a host makes; ``processor`` counts only
+the time its thread ran, and ``native`` is the call into the C library alone, there
+where it can be timed.
 
 Of several indexes, the first stands at the top level in exactly this shape, and
 every one, the first too, under ``indexes.<file name>``. Where two files have the
@@ -78,17 +81,24 @@ class Timing:
 
     Attributes:
         call: Around the Python call a host makes.
+        processor: The same calls by the time the thread ran: without the waits that
+            other processes of a busy machine cause.
         native: Around the call into the C library alone, if it can be timed.
         calibration_us: The fixed loop of the same run, in microseconds.
     """
 
     call: Latency
+    processor: Latency
     native: Latency | None
     calibration_us: float
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``latency_us`` object."""
-        document: dict[str, Any] = {**self.call.to_json(), "calibration_us": self.calibration_us}
+        document: dict[str, Any] = {
+            **self.call.to_json(),
+            "calibration_us": self.calibration_us,
+            "processor": self.processor.to_json(),
+        }
         if self.native is not None:
             document["native"] = self.native.to_json()
         return document

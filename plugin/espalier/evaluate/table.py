@@ -127,10 +127,11 @@ def _footing(report: IndexReport) -> str:
     call, native = timing.call, timing.native
     lines = [
         f"all_sources, one thread: {_times(call)} over {call.calls:,} calls",
+        f"  of it processor time: {_times(timing.processor)}",
         f"calibration loop of the same run: {timing.calibration_us:.0f} us",
     ]
     if native is not None:
-        lines.insert(1, f"of it in the C library: {_times(native)}")
+        lines.insert(1, f"  of it in the C library: {_times(native)}")
     if broken.total == 0:
         lines.append("contract: every suggestion starts with its prefix, none twice, k of k")
     else:

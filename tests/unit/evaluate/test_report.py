@@ -44,7 +44,7 @@ def report_of(users: Mapping[str, int], file: str = "a/site.esp") -> IndexReport
         PairsFacts(Path("some/pairs.tsv"), 4, 2, {"bad_width": 1}, 2),
         10,
         summarise(outcomes, questions, seed=1),
-        Timing(Latency(10.0, 20.0, 30.0, 4), None, 5000.0),
+        Timing(Latency(10.0, 20.0, 30.0, 4), Latency(9.0, 19.0, 29.0, 4), None, 5000.0),
     )
 
 
@@ -73,6 +73,7 @@ def test_one_index_has_the_documented_keys_at_the_top(document: dict[str, Any]) 
         "p99": 30.0,
         "calls": 4,
         "calibration_us": 5000.0,
+        "processor": {"p50": 9.0, "p95": 19.0, "p99": 29.0, "calls": 4},
     }
     assert (document["rows"], document["rows_skipped"]) == (4, 2)
     assert document["rows_bad"] == {"bad_width": 1}

@@ -50,12 +50,19 @@ def test_timed_calls_are_spread_over_the_file(rows: int, limit: int, timed: int)
     """At most the limit, never more than there are rows."""
     asked = tuple(Question("a", (), "ab", row) for row in range(rows))
     ticks = iter(range(0, 10**9, 500))
+    running = iter(range(0, 10**9, 200))
     timing = time_index(
-        TwinIndex({"ab": 1}), Questions(asked, 0), k=10, rows=limit, clock=lambda: next(ticks)
+        TwinIndex({"ab": 1}),
+        Questions(asked, 0),
+        k=10,
+        rows=limit,
+        clock=lambda: next(ticks),
+        processor_clock=lambda: next(running),
     )
 
     assert timing.call.calls == timed
     assert timing.call.p99 == 0.5
+    assert timing.processor.p99 == 0.2
     assert timing.calibration_us == 0.5
     assert timing.native is None
 
