@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("ESPALIER_PROFILE", "dev"))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what lies under integration/, and skip what needs data that is not there."""
     for item in items:
-        if "integration" in item.path.relative_to(item.config.rootpath).parts[:1]:
+        if item.path.is_relative_to(item.config.rootpath / "integration"):
             item.add_marker("integration")
         if DATA is None and "data" in item.keywords:
             item.add_marker(
