@@ -92,7 +92,7 @@ static void make_words(char words[VOCABULARY][WORD_CHARS]) {
         const uint32_t length = 2 + draw(WORD_CHARS - 3);
         memset(words[w], 0, WORD_CHARS);
         for (uint32_t i = 0; i < length; i++)
-            words[w][i] = letters[draw(sizeof letters - 1)];
+            words[w][i] = letters[draw((uint32_t)sizeof letters - 1)];
     }
 }
 
@@ -126,7 +126,7 @@ static void add_row(matrix *m, const label *l, uint32_t length, const label *pre
         for (uint32_t i = 0; i + size <= length; i++) {
             uint32_t hash = size;
             for (uint32_t k = 0; k < size; k++)
-                hash = (hash ^ (uint32_t)l->text[i + k]) * 16777619u;
+                hash = (hash ^ (unsigned char)l->text[i + k]) * 16777619u;
             row[n++] = (pair){(hash ^ hash >> 15) % GRAM_FEATURES, 1 / (float)(i + 1)};
         }
     const size_t grams = n;
@@ -170,8 +170,8 @@ static int by_number(const void *a, const void *b) {
 /* Trains one node whose child c holds the labels bounds[c] .. bounds[c + 1] of
  * `order`; rows_of lists the rows of every label. */
 static void train_node(esp_trainer *trainer, const esp_csr *x, const uint32_t *order,
-    const uint32_t *bounds, uint32_t children, const uint32_t *rows_ptr,
-    const uint32_t *rows_of, totals *sum) {
+    const uint32_t *bounds, uint32_t children, const uint32_t *rows_ptr, const uint32_t *rows_of,
+    totals *sum) {
     uint32_t n = 0;
     for (uint32_t l = bounds[0]; l < bounds[children]; l++)
         n += rows_ptr[order[l] + 1] - rows_ptr[order[l]];
@@ -315,8 +315,8 @@ int main(int argc, char **argv) {
             const uint32_t begin = bounds[2 * k], end = bounds[2 * k + 2];
             const esp_split_options options = {sizeof options, 2, 20, 0, nodes + k};
             uint32_t parts[3];
-            must(esp_cluster_split(trainer, &label_view, order + begin, NULL, end - begin,
-                     &options, parts, &err),
+            must(esp_cluster_split(
+                     trainer, &label_view, order + begin, NULL, end - begin, &options, parts, &err),
                 &err);
             bounds[2 * k + 1] = begin + parts[1];
         }
@@ -332,8 +332,8 @@ int main(int argc, char **argv) {
             uint32_t n = 0;
             for (uint32_t l = bounds[k]; l < bounds[k + 1]; l++)
                 n += rows_ptr[order[l] + 1] - rows_ptr[order[l]];
-            train_node(trainer, &x, order, each + bounds[k], bounds[k + 1] - bounds[k],
-                rows_ptr, rows_of, n <= 512 ? &leaves : &busy);
+            train_node(trainer, &x, order, each + bounds[k], bounds[k + 1] - bounds[k], rows_ptr,
+                rows_of, n <= 512 ? &leaves : &busy);
         }
     printf("%-12s %8.2f s  %u levels\n", "clustering", clustering, depth);
     print("inner nodes", &inner);

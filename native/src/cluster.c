@@ -37,10 +37,10 @@ typedef struct esp_points {
 
 /* Where a bisection has to cut. */
 typedef struct esp_cut {
-    uint32_t count;    /* points due left, where weights do not matter */
-    uint32_t least;    /* points left at least and at most, so that no part */
-    uint32_t most;     /* to come stays empty while there are enough points */
-    uint64_t weight;   /* weight due left, where weights matter */
+    uint32_t count;  /* points due left, where weights do not matter */
+    uint32_t least;  /* points left at least and at most, so that no part */
+    uint32_t most;   /* to come stays empty while there are enough points */
+    uint64_t weight; /* weight due left, where weights matter */
     bool by_weight;
 } esp_cut;
 
@@ -82,8 +82,8 @@ static esp_status choose(esp_trainer *trainer, const esp_points *points, const u
     uint64_t before = 0;
     uint32_t count = cut->count;
     if (cut->by_weight) {
-        ESP_TRY(esp_select(
-            trainer, key, points->n, points->weight, cut->weight, below, &before, err));
+        ESP_TRY(
+            esp_select(trainer, key, points->n, points->weight, cut->weight, below, &before, err));
         /* That point lies across the cut and goes where less is out of place. */
         const uint64_t over = before + points->weight[(uint32_t)*below] - cut->weight;
         *below += cut->weight - before > over;
@@ -197,8 +197,9 @@ static esp_status bisect(esp_trainer *trainer, const esp_csr *x, const esp_point
             set_axis(&v, local->n_ids);
         for (uint32_t i = 0; i < n; i++) {
             /* + 0: a negative zero is a zero. */
-            const float score = esp_row_dot(
-                local->entry + local->ptr[i], local->entry + local->ptr[i + 1], v.axis) + 0.0f;
+            const float score = esp_row_dot(local->entry + local->ptr[i],
+                                    local->entry + local->ptr[i + 1], v.axis) +
+                                0.0f;
             key[i] = (uint64_t)esp_float_order(score) << 32 | i;
         }
         uint64_t below = 0;
@@ -229,8 +230,8 @@ typedef struct esp_piece {
 } esp_piece;
 
 /* Copies members (and weights, where they differ) ascending by member. */
-static esp_status copy_sorted(esp_trainer *trainer, const uint32_t *members,
-    const uint32_t *weight, uint32_t n, esp_points *points, esp_error *err) {
+static esp_status copy_sorted(esp_trainer *trainer, const uint32_t *members, const uint32_t *weight,
+    uint32_t n, esp_points *points, esp_error *err) {
     bool equal = true;
     for (uint32_t i = 1; weight != NULL && i < n; i++)
         equal &= weight[i] == weight[0];
@@ -246,8 +247,7 @@ static esp_status copy_sorted(esp_trainer *trainer, const uint32_t *members,
     ESP_TRY(esp_sort_pairs(trainer, member, place, n, err));
     for (uint32_t i = 0; i < n; i++) {
         if (i > 0 && member[i] == member[i - 1])
-            ESP_FAIL(err, ESP_E_ARGUMENT, "members", place[i], "member %u stands twice",
-                member[i]);
+            ESP_FAIL(err, ESP_E_ARGUMENT, "members", place[i], "member %u stands twice", member[i]);
         copy[i] = weight == NULL ? 1 : weight[place[i]];
     }
     *points = (esp_points){.member = member, .weight = equal ? NULL : copy, .n = n};
@@ -262,8 +262,7 @@ static esp_status check_split(const esp_trainer *trainer, const esp_csr *points,
         ESP_FAIL(err, ESP_E_ARGUMENT, "null", 0, "a required argument is NULL");
     if (options->struct_size < sizeof *options)
         ESP_FAIL(err, ESP_E_ARGUMENT, "struct_size", options->struct_size,
-            "options of %u bytes, this library needs %zu", options->struct_size,
-            sizeof *options);
+            "options of %u bytes, this library needs %zu", options->struct_size, sizeof *options);
     if (options->parts < 2 || options->parts > MAX_PARTS)
         ESP_FAIL(err, ESP_E_ARGUMENT, "parts", options->parts, "%u parts, not 2 to %d",
             options->parts, MAX_PARTS);
@@ -273,8 +272,8 @@ static esp_status check_split(const esp_trainer *trainer, const esp_csr *points,
 }
 
 esp_status esp_cluster_split(esp_trainer *trainer, const esp_csr *points, uint32_t *members,
-    const uint32_t *weight, uint32_t n_members, const esp_split_options *options,
-    uint32_t *bounds, esp_error *err) {
+    const uint32_t *weight, uint32_t n_members, const esp_split_options *options, uint32_t *bounds,
+    esp_error *err) {
     ESP_TRY(check_split(trainer, points, members, n_members, options, bounds, err));
     esp_points all = {0};
     ESP_TRY(copy_sorted(trainer, members, weight, n_members, &all, err));
@@ -299,8 +298,7 @@ esp_status esp_cluster_split(esp_trainer *trainer, const esp_csr *points, uint32
         uint64_t seed = options->seed ^ ((uint64_t)piece.first << 32 | piece.last);
         seed = esp_random_next(&seed);
         uint32_t n_left = 0;
-        ESP_TRY(bisect(
-            trainer, points, &here, &cut, options->iterations, seed, &n_left, err));
+        ESP_TRY(bisect(trainer, points, &here, &cut, options->iterations, seed, &n_left, err));
         const uint32_t middle = piece.first + left;
         made[middle] = piece.begin + n_left;
         stack[depth++] = (esp_piece){piece.first, middle, piece.begin, made[middle]};

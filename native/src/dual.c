@@ -129,7 +129,8 @@ void esp_dual_gram(const esp_local *local, float bias, float *w, float *gram) {
         for (const esp_entry *e = begin; e < end; e++)
             w[e->id] = e->value;
         for (uint32_t j = 0; j <= i; j++)
-            gram[i * stride + j] = gram[j * stride + i] = bias * bias +
+            gram[i * stride + j] = gram[j * stride + i] =
+                bias * bias +
                 esp_row_dot(local->entry + local->ptr[j], local->entry + local->ptr[j + 1], w);
         for (const esp_entry *e = begin; e < end; e++)
             w[e->id] = 0;

@@ -22,16 +22,16 @@ typedef struct esp_dual_row {
  * 1/2 |w|^2 + sum C max(0, 1 - sign w.x)^2; the constant feature is one of x. */
 typedef struct esp_dual {
     const esp_local *local;
-    esp_dual_row *row;    /* n_rows */
-    float *w;             /* n_ids: weights of the features */
-    double constant;      /* weight of the constant feature, ... */
-    float bias;           /* ... which has this value in every row */
+    esp_dual_row *row; /* n_rows */
+    float *w;          /* n_ids: weights of the features */
+    double constant;   /* weight of the constant feature, ... */
+    float bias;        /* ... which has this value in every row */
     float epsilon;
     uint32_t max_iterations;
-    uint64_t random;      /* state of the generator */
-    uint32_t *active;     /* 2 * n_rows, spare */
-    const float *gram;    /* n_rows rows of `stride` inner products, or NULL */
-    float *margin;        /* with gram: `stride` sums of alpha sign gram */
+    uint64_t random;   /* state of the generator */
+    uint32_t *active;  /* 2 * n_rows, spare */
+    const float *gram; /* n_rows rows of `stride` inner products, or NULL */
+    float *margin;     /* with gram: `stride` sums of alpha sign gram */
     size_t stride;
 } esp_dual;
 

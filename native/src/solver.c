@@ -19,6 +19,7 @@
  * crosses columns, and the random numbers come from (seed, column).
  */
 #include "dual.h"
+#include "support.h"
 
 #include <math.h>
 
@@ -28,18 +29,16 @@ typedef struct esp_node {
     const esp_rank_task *task;
     const esp_rank_options *options;
     esp_dual dual;
-    const esp_dual_row *base;    /* rows as all negatives, solved if has_start */
-    const float *base_w;         /* one of the two, as node->dual.gram is */
+    const esp_dual_row *base; /* rows as all negatives, solved if has_start */
+    const float *base_w;      /* one of the two, as node->dual.gram is */
     const float *base_margin;
     double base_constant;
     bool has_start;
-    uint8_t *positive;           /* per row, of the current column */
-    const uint32_t *ascending;   /* local features by their number in x */
-    const uint32_t *user;        /* per row; NULL: no support rule */
-    const size_t *post_ptr;      /* context feature -> its rows, by user */
-    const uint32_t *post;
-    uint64_t *kept;              /* weights of a column that stay */
-    uint64_t *column_ptr;        /* result */
+    uint8_t *positive;         /* per row, of the current column */
+    const uint32_t *ascending; /* local features by their number in x */
+    esp_support support;
+    uint64_t *kept;       /* weights of a column that stay */
+    uint64_t *column_ptr; /* result */
     float *column_bias;
 } esp_node;
 
@@ -73,13 +72,11 @@ static esp_status check_options(const esp_rank_options *options, esp_error *err)
     };
     if (options->struct_size < sizeof *options)
         ESP_FAIL(err, ESP_E_ARGUMENT, "struct_size", options->struct_size,
-            "options of %u bytes, this library needs %zu", options->struct_size,
-            sizeof *options);
+            "options of %u bytes, this library needs %zu", options->struct_size, sizeof *options);
     for (size_t i = 0; i < sizeof number / sizeof number[0]; i++)
         if (!isfinite(number[i].value) || number[i].value < 0)
-            ESP_FAIL(err, ESP_E_ARGUMENT, number[i].name, i,
-                "%s is %g, not a finite number from 0", number[i].name,
-                (double)number[i].value);
+            ESP_FAIL(err, ESP_E_ARGUMENT, number[i].name, i, "%s is %g, not a finite number from 0",
+                number[i].name, (double)number[i].value);
     if (options->max_iterations == 0)
         ESP_FAIL(err, ESP_E_ARGUMENT, "max_iterations", 0, "no iterations: nothing to learn");
     return ESP_OK;
@@ -93,8 +90,8 @@ static esp_status check_task(const esp_rank_task *task, const esp_csr *x, esp_er
             "a node needs children and positives that start at 0");
     for (uint32_t i = 0; i < task->n_rows; i++) {
         if (task->rows[i] >= x->n_rows || (i > 0 && task->rows[i] <= task->rows[i - 1]))
-            ESP_FAIL(err, ESP_E_ARGUMENT, "rows", i,
-                "row numbers must ascend and be below %u", x->n_rows);
+            ESP_FAIL(err, ESP_E_ARGUMENT, "rows", i, "row numbers must ascend and be below %u",
+                x->n_rows);
         if (task->cost != NULL && !(task->cost[i] >= 0 && isfinite(task->cost[i])))
             ESP_FAIL(err, ESP_E_ARGUMENT, "cost", i, "a cost is not a finite number from 0");
     }
@@ -126,69 +123,6 @@ static float squares_of(const esp_node *node, uint32_t row) {
     return (float)sum;
 }
 
-/* Rows of every context feature, ordered by user, so that distinct users can be
- * counted by looking at neighbours.  Needed only if a weight could lack
- * support: with one user asked for and no negative values, a weight above 0 has
- * a positive row behind it by how it came about. */
-static esp_status prepare_support(esp_node *node, esp_error *err) {
-    const esp_rank_task *task = node->task;
-    const esp_local *local = node->dual.local;
-    const uint32_t least = node->options->min_support;
-    if (task->user == NULL || task->is_context == NULL || least == 0 ||
-        (least == 1 && !local->has_negative))
-        return ESP_OK;
-    const uint32_t n = task->n_rows;
-    esp_trainer *trainer = node->trainer;
-    uint32_t *user = esp_trainer_room(trainer, ESP_ROOM_USER, 2 * (size_t)n, sizeof *user);
-    uint32_t *order = esp_trainer_room(trainer, ESP_ROOM_USER_ORDER, n, sizeof *order);
-    size_t *ptr = esp_trainer_room(
-        trainer, ESP_ROOM_POST_PTR, (size_t)local->n_ids + 2, sizeof *ptr);
-    if (user == NULL || order == NULL || ptr == NULL)
-        ESP_FAIL(err, ESP_E_MEMORY, "memory", n, "no memory to count users of %u rows", n);
-    for (uint32_t i = 0; i < n; i++) {
-        user[i] = user[n + i] = task->user[task->rows[i]];
-        order[i] = i;
-    }
-    ESP_TRY(esp_sort_pairs(trainer, user + n, order, n, err));
-
-    memset(ptr, 0, ((size_t)local->n_ids + 2) * sizeof *ptr);
-    for (size_t j = 0; j < local->ptr[n]; j++)
-        if (task->is_context[local->feature[local->entry[j].id]] != 0)
-            ptr[local->entry[j].id + 2]++;
-    for (uint32_t f = 0; f < local->n_ids; f++)
-        ptr[f + 2] += ptr[f + 1];
-    uint32_t *post = esp_trainer_room(
-        trainer, ESP_ROOM_POST, ptr[local->n_ids + 1], sizeof *post);
-    if (post == NULL)
-        ESP_FAIL(err, ESP_E_MEMORY, "memory", n, "no memory to count users of %u rows", n);
-    for (uint32_t k = 0; k < n; k++) {
-        const uint32_t i = order[k];
-        for (size_t j = local->ptr[i]; j < local->ptr[i + 1]; j++) {
-            const uint32_t id = local->entry[j].id;
-            if (task->is_context[local->feature[id]] != 0)
-                post[ptr[id + 1]++] = i;
-        }
-    }
-    node->user = user;
-    node->post_ptr = ptr;
-    node->post = post;
-    return ESP_OK;
-}
-
-/* Do min_support distinct users have feature `id` on rows of the given side? */
-static bool is_supported(const esp_node *node, uint32_t id, uint8_t side) {
-    uint32_t users = 0, last = 0;
-    for (size_t j = node->post_ptr[id]; j < node->post_ptr[id + 1]; j++) {
-        const uint32_t row = node->post[j];
-        if (node->positive[row] != side || (users > 0 && node->user[row] == last))
-            continue;
-        last = node->user[row];
-        if (++users >= node->options->min_support)
-            return true;
-    }
-    return false;
-}
-
 /* Everything the columns share. */
 static esp_status prepare(esp_node *node, const esp_csr *x, esp_error *err) {
     const esp_rank_task *task = node->task;
@@ -216,10 +150,9 @@ static esp_status prepare(esp_node *node, const esp_csr *x, esp_error *err) {
         .epsilon = options->epsilon,
         .max_iterations = options->max_iterations,
     };
-    if (base == NULL || base_w == NULL || by == NULL || key == NULL ||
-        node->positive == NULL || node->kept == NULL || node->column_ptr == NULL ||
-        node->column_bias == NULL || node->dual.row == NULL || node->dual.w == NULL ||
-        node->dual.active == NULL)
+    if (base == NULL || base_w == NULL || by == NULL || key == NULL || node->positive == NULL ||
+        node->kept == NULL || node->column_ptr == NULL || node->column_bias == NULL ||
+        node->dual.row == NULL || node->dual.w == NULL || node->dual.active == NULL)
         ESP_FAIL(err, ESP_E_MEMORY, "memory", n, "no memory to train %zu rows", n);
 
     for (uint32_t f = 0; f < ids; f++) {
@@ -239,7 +172,7 @@ static esp_status prepare(esp_node *node, const esp_csr *x, esp_error *err) {
     node->base = base;
     node->base_w = base_w;
     node->ascending = by;
-    ESP_TRY(prepare_support(node, err));
+    ESP_TRY(esp_support_prepare(trainer, task, options->min_support, &node->support, err));
 
     memset(base_w, 0, ids * sizeof *base_w);
     float *base_margin = NULL;
@@ -298,16 +231,14 @@ static void solve(esp_node *node, uint32_t child) {
     const esp_rank_task *task = node->task;
     const esp_local *local = node->dual.local;
     esp_dual *dual = &node->dual;
-    const uint32_t *positive = task->positive + task->positive_ptr[child];
-    const uint32_t n = n_positive(task, child);
+    const uint32_t first = task->positive_ptr[child], last = task->positive_ptr[child + 1];
     start_column(node, node->has_start && starts_from_base(node, child));
-    for (uint32_t k = 0; k < n; k++) {
-        const uint32_t i = positive[k];
+    for (uint32_t k = first; k < last; k++) {
+        const uint32_t i = task->positive[k];
         esp_dual_row *row = &dual->row[i];
         if (row->alpha != 0) { /* a negative of the start leaves the sum */
             if (dual->gram != NULL)
-                esp_gram_add(
-                    dual->gram + i * dual->stride, dual->stride, row->alpha, dual->margin);
+                esp_gram_add(dual->gram + i * dual->stride, dual->stride, row->alpha, dual->margin);
             else
                 esp_row_add(local->entry + local->ptr[i], local->entry + local->ptr[i + 1],
                     row->alpha, dual->w);
@@ -336,26 +267,25 @@ static esp_status keep(esp_node *node, uint32_t child, esp_error *err) {
     const esp_rank_options *options = node->options;
     const esp_local *local = node->dual.local;
     const float *w = node->dual.w;
-    const uint32_t *positive = task->positive + task->positive_ptr[child];
-    const uint32_t n = n_positive(task, child);
+    const uint32_t first = task->positive_ptr[child], last = task->positive_ptr[child + 1];
     /* Ascending by feature; the low half of a key is the place in `ascending`,
      * the high half orders larger weights first. */
     uint64_t *kept = node->kept;
     size_t count = 0;
-    for (uint32_t k = 0; k < n; k++)
-        node->positive[positive[k]] = 1;
+    for (uint32_t k = first; k < last; k++)
+        node->positive[task->positive[k]] = 1;
     for (uint32_t k = 0; k < local->n_ids; k++) {
         const uint32_t id = node->ascending[k];
         const float size = fabsf(w[id]);
         if (!(size >= options->threshold) || size == 0)
             continue;
-        if (node->user != NULL && task->is_context[local->feature[id]] != 0 &&
-            !is_supported(node, id, w[id] > 0))
+        if (task->is_context != NULL && task->is_context[local->feature[id]] != 0 &&
+            !esp_support_holds(&node->support, node->positive, id, w[id] > 0))
             continue;
         kept[count++] = (uint64_t)~esp_float_order(size) << 32 | k;
     }
-    for (uint32_t k = 0; k < n; k++)
-        node->positive[positive[k]] = 0;
+    for (uint32_t k = first; k < last; k++)
+        node->positive[task->positive[k]] = 0;
     uint64_t limit = UINT64_MAX;
     size_t left = count;
     if (options->max_nonzeros != 0 && count > options->max_nonzeros) {

@@ -74,8 +74,8 @@ static esp_status count_entries(
     for (uint32_t i = 0; i < n_rows; i++) {
         const uint32_t row = rows[i];
         if (row >= x->n_rows)
-            ESP_FAIL(err, ESP_E_ARGUMENT, "row", i, "row %u of a matrix of %u rows", row,
-                x->n_rows);
+            ESP_FAIL(
+                err, ESP_E_ARGUMENT, "row", i, "row %u of a matrix of %u rows", row, x->n_rows);
         const uint64_t begin = x->row_ptr[row];
         const uint64_t end = x->row_ptr[row + 1];
         if (begin > end || end > stored || end - begin > x->n_cols)
@@ -86,12 +86,11 @@ static esp_status count_entries(
     return ESP_OK;
 }
 
-esp_status esp_gather(esp_trainer *trainer, const esp_csr *x, const uint32_t *rows,
-    uint32_t n_rows, esp_error *err) {
+esp_status esp_gather(
+    esp_trainer *trainer, const esp_csr *x, const uint32_t *rows, uint32_t n_rows, esp_error *err) {
     if (x->n_cols > trainer->n_features)
         ESP_FAIL(err, ESP_E_ARGUMENT, "n_cols", x->n_cols,
-            "a matrix of %u columns for a trainer of %u features", x->n_cols,
-            trainer->n_features);
+            "a matrix of %u columns for a trainer of %u features", x->n_cols, trainer->n_features);
     size_t count = 0;
     ESP_TRY(count_entries(x, rows, n_rows, &count, err));
     const size_t most_ids = count < x->n_cols ? count : x->n_cols;
@@ -145,11 +144,10 @@ esp_status esp_gather(esp_trainer *trainer, const esp_csr *x, const uint32_t *ro
 
 enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, FEW = 48 };
 
-esp_status esp_sort_pairs(esp_trainer *trainer, uint32_t *key, uint32_t *value, size_t n,
-    esp_error *err) {
+esp_status esp_sort_pairs(
+    esp_trainer *trainer, uint32_t *key, uint32_t *value, size_t n, esp_error *err) {
     uint32_t *other_key = esp_trainer_room(trainer, ESP_ROOM_SORT_KEY, n, sizeof *other_key);
-    uint32_t *other_value =
-        esp_trainer_room(trainer, ESP_ROOM_SORT_VALUE, n, sizeof *other_value);
+    uint32_t *other_value = esp_trainer_room(trainer, ESP_ROOM_SORT_VALUE, n, sizeof *other_value);
     if (other_key == NULL || other_value == NULL)
         ESP_FAIL(err, ESP_E_MEMORY, "memory", n, "no memory to sort %zu numbers", n);
     uint32_t *from = key, *from_value = value, *to = other_key, *to_value = other_value;
@@ -187,8 +185,8 @@ static uint64_t weight_of(const uint32_t *weight, uint64_t key) {
     return weight == NULL ? 1 : weight[(uint32_t)key];
 }
 
-esp_status esp_select(esp_trainer *trainer, const uint64_t *keys, size_t n,
-    const uint32_t *weight, uint64_t target, uint64_t *key, uint64_t *before, esp_error *err) {
+esp_status esp_select(esp_trainer *trainer, const uint64_t *keys, size_t n, const uint32_t *weight,
+    uint64_t target, uint64_t *key, uint64_t *before, esp_error *err) {
     uint64_t *few = esp_trainer_room(trainer, ESP_ROOM_CANDIDATE, n, sizeof *few);
     if (few == NULL)
         ESP_FAIL(err, ESP_E_MEMORY, "memory", n, "no memory to select among %zu keys", n);
@@ -208,13 +206,14 @@ esp_status esp_select(esp_trainer *trainer, const uint64_t *keys, size_t n,
         }
         size_t kept = 0;
         for (size_t i = 0; i < n; i++) {
-            few[kept] = keys[i]; /* in place from the second round on: kept <= i */
-            kept += ((keys[i] >> shift) & mask) == digit;
+            if (((keys[i] >> shift) & mask) == digit)
+                few[kept++] = keys[i]; /* in place from the second round on */
         }
         keys = few;
         n = kept;
     }
-    if (keys != few && n != 0)
+    assert(n > 0 && "all weights together exceed the target");
+    if (keys != few)
         memcpy(few, keys, n * sizeof *few);
     for (size_t i = 1; i < n; i++) {
         const uint64_t moved = few[i];

@@ -28,12 +28,12 @@ typedef struct esp_entry {
 /* The rows of one node.  Row i is entry[ptr[i], ptr[i + 1]); entries that are
  * zero in x are left out.  Borrowed from the trainer until the next gather. */
 typedef struct esp_local {
-    const size_t *ptr;        /* n_rows + 1 */
+    const size_t *ptr; /* n_rows + 1 */
     const esp_entry *entry;
-    const uint32_t *feature;  /* n_ids: number in x of a local feature */
+    const uint32_t *feature; /* n_ids: number in x of a local feature */
     uint32_t n_rows;
     uint32_t n_ids;
-    bool has_negative;        /* some value is below zero */
+    bool has_negative; /* some value is below zero */
 } esp_local;
 
 /* What a trainer's blocks of memory are for.  A block serves one purpose, so
@@ -84,7 +84,7 @@ typedef struct esp_block {
 
 struct esp_trainer {
     uint32_t n_features;
-    uint32_t *local_of;  /* n_features: local id + 1; all 0 between gathers */
+    uint32_t *local_of; /* n_features: local id + 1; all 0 between gathers */
     esp_local local;
     esp_block block[ESP_ROOMS];
 };
@@ -99,13 +99,13 @@ void *esp_trainer_extend(esp_trainer *trainer, esp_room room, size_t count, size
 /* Copies `rows` of x into trainer->local.  O(entries).
  * Fails with ESP_E_ARGUMENT where x is not a matrix over the trainer's features
  * (offset: the row), ESP_E_MEMORY. */
-esp_status esp_gather(esp_trainer *trainer, const esp_csr *x, const uint32_t *rows,
-    uint32_t n_rows, esp_error *err);
+esp_status esp_gather(
+    esp_trainer *trainer, const esp_csr *x, const uint32_t *rows, uint32_t n_rows, esp_error *err);
 
 /* Sorts keys ascending and moves the values along; equal keys keep their
  * order.  O(n): least significant digit first. */
-esp_status esp_sort_pairs(esp_trainer *trainer, uint32_t *key, uint32_t *value, size_t n,
-    esp_error *err);
+esp_status esp_sort_pairs(
+    esp_trainer *trainer, uint32_t *key, uint32_t *value, size_t n, esp_error *err);
 
 /* Among n distinct keys in ascending order, finds the first one where the
  * weights of all keys up to and including it exceed `target`, and writes it and
@@ -113,8 +113,8 @@ esp_status esp_sort_pairs(esp_trainer *trainer, uint32_t *key, uint32_t *value, 
  * or 1 each where `weight` is NULL; then *key is the key with `target` smaller
  * ones.  All weights together must exceed target.
  * O(n) in the worst case: most significant digit first, no pivots to choose. */
-esp_status esp_select(esp_trainer *trainer, const uint64_t *keys, size_t n,
-    const uint32_t *weight, uint64_t target, uint64_t *key, uint64_t *before, esp_error *err);
+esp_status esp_select(esp_trainer *trainer, const uint64_t *keys, size_t n, const uint32_t *weight,
+    uint64_t target, uint64_t *key, uint64_t *before, esp_error *err);
 
 /* Bits of a number that is not NaN, such that they order like the number. */
 static inline uint32_t esp_float_order(float value) {

@@ -32,7 +32,7 @@ void *__wrap_realloc(void *old, size_t bytes);
 
 static int test_refuses(void) {
     return test_allocations_left >= 0 && test_allocations_left-- == 0 &&
-        (test_allocations_left = 0, 1);
+           (test_allocations_left = 0, 1);
 }
 void *__wrap_malloc(size_t bytes) {
     return test_refuses() ? NULL : __real_malloc(bytes);
@@ -50,20 +50,18 @@ static void test_fail(const char *file, int line, const char *what) {
     fprintf(stderr, "%s:%d: %s: not so: %s\n", file, line, test_name, what);
 }
 
-#define CHECK(condition) \
-    ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, #condition))
+#define CHECK(condition) ((condition) ? (void)0 : test_fail(__FILE__, __LINE__, #condition))
 #define TEST_BEGIN(argc, argv) (test_filter = (argc) > 1 ? (argv)[1] : "")
-#define TEST(function)                                   \
-    do {                                                 \
-        if (strstr(#function, test_filter) == NULL)      \
-            break;                                       \
-        test_name = #function;                           \
-        test_count++;                                    \
-        test_allocations_left = -1;                      \
-        (function)();                                    \
+#define TEST(function)                              \
+    do {                                            \
+        if (strstr(#function, test_filter) == NULL) \
+            break;                                  \
+        test_name = #function;                      \
+        test_count++;                               \
+        test_allocations_left = -1;                 \
+        (function)();                               \
     } while (0)
 #define TEST_END() \
-    (printf("%s: %u tests, %u failures\n", __FILE__, test_count, test_failures), \
-        test_failures != 0)
+    (printf("%s: %u tests, %u failures\n", __FILE__, test_count, test_failures), test_failures != 0)
 
 #endif

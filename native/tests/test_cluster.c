@@ -71,8 +71,8 @@ static esp_status split(const esp_csr *points, uint32_t *members, const uint32_t
 }
 
 /* Are groups a permutation of 0..n-1 with ascending numbers in each? */
-static int is_partition(const uint32_t *members, uint32_t n, const uint32_t *bounds,
-    uint32_t parts) {
+static int is_partition(
+    const uint32_t *members, uint32_t n, const uint32_t *bounds, uint32_t parts) {
     static uint8_t seen[MAX_POINTS];
     memset(seen, 0, sizeof seen);
     if (bounds[0] != 0 || bounds[parts] != n)
@@ -219,8 +219,8 @@ static void the_result_is_a_fixed_point_of_plain_two_means(void) {
         esp_trainer *trainer = new_trainer();
         esp_split_options options = split_options(2, seed);
         options.iterations = 1000;
-        CHECK(esp_cluster_split(trainer, points, members, NULL, n, &options, bounds, NULL) ==
-            ESP_OK);
+        CHECK(
+            esp_cluster_split(trainer, points, members, NULL, n, &options, bounds, NULL) == ESP_OK);
         esp_trainer_free(trainer);
         step(members, n, next);
         CHECK(same_left_half(members, next, n));
@@ -238,11 +238,10 @@ static void every_iteration_is_one_step_of_plain_two_means(void) {
         esp_trainer *trainer = new_trainer();
         esp_split_options options = split_options(2, 9);
         options.iterations = rounds;
-        CHECK(esp_cluster_split(trainer, points, before, NULL, n, &options, bounds, NULL) ==
-            ESP_OK);
+        CHECK(
+            esp_cluster_split(trainer, points, before, NULL, n, &options, bounds, NULL) == ESP_OK);
         options.iterations = rounds + 1;
-        CHECK(esp_cluster_split(trainer, points, after, NULL, n, &options, bounds, NULL) ==
-            ESP_OK);
+        CHECK(esp_cluster_split(trainer, points, after, NULL, n, &options, bounds, NULL) == ESP_OK);
         esp_trainer_free(trainer);
         step(before, n, next);
         CHECK(same_left_half(after, next, n));
@@ -378,10 +377,10 @@ static void bad_arguments_are_named_and_change_nothing(void) {
     esp_trainer *trainer = new_trainer();
     esp_error err;
     esp_split_options options = split_options(2, 1);
-#define REFUSED(name)                                                                       \
-    CHECK(esp_cluster_split(trainer, &bad, members, NULL, n, &options, bounds, &err) ==     \
-        ESP_E_ARGUMENT);                                                                    \
-    CHECK(strcmp(err.check, name) == 0);                                                    \
+#define REFUSED(name)                                                                   \
+    CHECK(esp_cluster_split(trainer, &bad, members, NULL, n, &options, bounds, &err) == \
+          ESP_E_ARGUMENT);                                                              \
+    CHECK(strcmp(err.check, name) == 0);                                                \
     CHECK(bounds[0] == 7 && bounds[2] == 7)
     options.parts = 1;
     REFUSED("parts");
@@ -416,8 +415,8 @@ static void bad_arguments_are_named_and_change_nothing(void) {
     uint32_t fresh[MAX_POINTS];
     count_up(fresh, n);
     CHECK(split(&made.csr, fresh, NULL, n, 2, 1, bounds) == ESP_OK);
-    CHECK(esp_cluster_split(trainer, &made.csr, members, NULL, n, &options, bounds, NULL) ==
-        ESP_OK);
+    CHECK(
+        esp_cluster_split(trainer, &made.csr, members, NULL, n, &options, bounds, NULL) == ESP_OK);
     CHECK(memcmp(members, fresh, n * sizeof *fresh) == 0);
     esp_trainer_free(trainer);
 }
@@ -435,15 +434,14 @@ static void any_allocation_may_fail(void) {
         test_allocations_left = at;
         status = esp_trainer_new(MAX_COLUMNS, &trainer, NULL);
         if (status == ESP_OK)
-            status =
-                esp_cluster_split(trainer, points, members, NULL, n, &options, bounds, NULL);
+            status = esp_cluster_split(trainer, points, members, NULL, n, &options, bounds, NULL);
         test_allocations_left = -1;
         CHECK(status == ESP_OK || status == ESP_E_MEMORY);
         if (status != ESP_OK && trainer != NULL) { /* and then it works */
             uint32_t others[MAX_POINTS];
             count_up(others, n);
-            CHECK(esp_cluster_split(
-                      trainer, points, others, NULL, n, &options, bounds, NULL) == ESP_OK);
+            CHECK(esp_cluster_split(trainer, points, others, NULL, n, &options, bounds, NULL) ==
+                  ESP_OK);
         }
         esp_trainer_free(trainer);
     }

@@ -218,8 +218,7 @@ static void check_minimum(uint32_t c, const weights *found, double excess) {
     solve_plainly(c, best);
     for (uint32_t f = 0; f < FEATURES; f++)
         mine[f] = (double)found->w[c][f];
-    mine[FEATURES] =
-        n1.options.bias == 0 ? 0 : (double)found->b[c] / (double)n1.options.bias;
+    mine[FEATURES] = n1.options.bias == 0 ? 0 : (double)found->b[c] / (double)n1.options.bias;
     const double least = objective(c, best);
     CHECK(objective(c, mine) <= least * (1 + excess) + 1e-9);
     if (excess < 1e-5)
@@ -360,6 +359,56 @@ static void a_row_of_cost_zero_does_not_count(void) {
         check_minimum(c, &got, 1e-6);
 }
 
+/* So many rows that they are shuffled by blocks, against few that count more. */
+static void a_hundred_copies_of_a_row_count_a_hundred_times_as_much(void) {
+    enum { COPIES = 100, ROWS = 400 };
+    make_node(ROWS, 3, 4, 23);
+    n1.options.epsilon = 1e-3f;
+    n1.options.max_iterations = 1000;
+    rank(&other);
+
+    const uint64_t entries = n1.ptr[ROWS];
+    uint64_t *ptr = malloc((ROWS * COPIES + 1) * sizeof *ptr);
+    uint32_t *col = malloc(entries * COPIES * sizeof *col);
+    float *val = malloc(entries * COPIES * sizeof *val);
+    uint32_t *rows = malloc(ROWS * COPIES * sizeof *rows);
+    uint32_t *positive = malloc(ROWS * COPIES * sizeof *positive);
+    uint32_t positive_ptr[4] = {0}, used = 0;
+    ptr[0] = 0;
+    for (uint32_t k = 0; k < COPIES; k++) {
+        memcpy(col + k * entries, n1.col, entries * sizeof *col);
+        memcpy(val + k * entries, n1.val, entries * sizeof *val);
+        for (uint32_t i = 0; i < ROWS; i++) {
+            ptr[k * ROWS + i + 1] = k * entries + n1.ptr[i + 1];
+            rows[k * ROWS + i] = k * ROWS + i;
+        }
+    }
+    for (uint32_t c = 0; c < 3; c++) {
+        for (uint32_t k = 0; k < COPIES; k++)
+            for (uint32_t j = n1.positive_ptr[c]; j < n1.positive_ptr[c + 1]; j++)
+                positive[used++] = k * ROWS + n1.positive[j];
+        positive_ptr[c + 1] = used;
+    }
+    n1.x = (esp_csr){ptr, col, val, ROWS * COPIES, FEATURES};
+    n1.task = (esp_rank_task){.rows = rows,
+        .n_rows = ROWS * COPIES,
+        .n_children = 3,
+        .positive_ptr = positive_ptr,
+        .positive = positive};
+    n1.options.cp = n1.options.cn = 1.0f / COPIES;
+    rank(&got);
+    for (uint32_t c = 0; c < 3; c++) {
+        CHECK(fabsf(got.b[c] - other.b[c]) < 5e-3f);
+        for (uint32_t f = 0; f < FEATURES; f++)
+            CHECK(fabsf(got.w[c][f] - other.w[c][f]) < 5e-3f);
+    }
+    free(ptr);
+    free(col);
+    free(val);
+    free(rows);
+    free(positive);
+}
+
 static void threshold_drops_exactly_the_small_weights(void) {
     make_node(150, 10, 8, 13);
     rank(&got);
@@ -387,7 +436,7 @@ static void max_nonzeros_keeps_the_largest_ties_by_feature(void) {
             uint32_t above = 0;
             for (uint32_t g = 0; g < FEATURES; g++)
                 above += fabsf(got.w[c][g]) > fabsf(got.w[c][f]) ||
-                    (fabsf(got.w[c][g]) == fabsf(got.w[c][f]) && g < f);
+                         (fabsf(got.w[c][g]) == fabsf(got.w[c][f]) && g < f);
             CHECK(other.w[c][f] == (above < 7 ? got.w[c][f] : 0));
         }
     /* Identical features have identical weights: the first four stay. */
@@ -464,8 +513,8 @@ static void a_used_trainer_gives_the_same_bytes(void) {
         CHECK(rank_with(trainer, &got) == ESP_OK);
         make_node(100, 12, 8, 18);
         n1.options.epsilon = 0.1f;
-        CHECK(esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &chunk[k], &bytes[k],
-                  NULL) == ESP_OK);
+        CHECK(esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &chunk[k], &bytes[k], NULL) ==
+              ESP_OK);
         if (k == 0) { /* the second time with a fresh one */
             esp_trainer_free(trainer);
             CHECK(esp_trainer_new(FEATURES, &trainer, NULL) == ESP_OK);
@@ -481,18 +530,18 @@ static void a_used_trainer_gives_the_same_bytes(void) {
 static void bad_arguments_are_named(void) {
     esp_trainer *trainer = NULL;
     CHECK(esp_trainer_new(FEATURES, &trainer, NULL) == ESP_OK);
-#define REFUSED(change, name)                                                             \
-    do {                                                                                  \
-        make_node(50, 4, 8, 19);                                                          \
-        n1.task.cost = n1.cost;                                                           \
-        change;                                                                           \
-        uint8_t *chunk = NULL;                                                            \
-        size_t bytes = 99;                                                                \
-        esp_error err = {0};                                                              \
-        CHECK(esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &chunk, &bytes,        \
-                  &err) == ESP_E_ARGUMENT);                                               \
-        CHECK(strcmp(err.check, name) == 0);                                              \
-        CHECK(chunk == NULL && bytes == 99);                                              \
+#define REFUSED(change, name)                                                               \
+    do {                                                                                    \
+        make_node(50, 4, 8, 19);                                                            \
+        n1.task.cost = n1.cost;                                                             \
+        change;                                                                             \
+        uint8_t *chunk = NULL;                                                              \
+        size_t bytes = 99;                                                                  \
+        esp_error err = {0};                                                                \
+        CHECK(esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &chunk, &bytes, &err) == \
+              ESP_E_ARGUMENT);                                                              \
+        CHECK(strcmp(err.check, name) == 0);                                                \
+        CHECK(chunk == NULL && bytes == 99);                                                \
     } while (0)
     REFUSED(n1.options.struct_size = 4, "struct_size");
     REFUSED(n1.options.cp = -1, "cp");
@@ -535,8 +584,7 @@ static void any_allocation_may_fail(void) {
         test_allocations_left = at;
         status = esp_trainer_new(FEATURES, &trainer, NULL);
         if (status == ESP_OK)
-            status = esp_rank_node(
-                trainer, &n1.x, &n1.task, &n1.options, &chunk, &bytes, NULL);
+            status = esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &chunk, &bytes, NULL);
         test_allocations_left = -1;
         CHECK(status == ESP_OK || status == ESP_E_MEMORY);
         CHECK((status == ESP_OK) == (chunk != NULL));
@@ -570,12 +618,12 @@ static void *work(void *argument) {
     for (int r = 0; r < ROUNDS; r++) {
         esp_buffer_free(mine->chunk);
         mine->chunk = NULL;
-        CHECK(esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &mine->chunk,
-                  &mine->bytes, NULL) == ESP_OK);
+        CHECK(esp_rank_node(trainer, &n1.x, &n1.task, &n1.options, &mine->chunk, &mine->bytes,
+                  NULL) == ESP_OK);
         for (uint32_t i = 0; i < n1.task.n_rows; i++)
             mine->members[i] = i;
-        CHECK(esp_cluster_split(trainer, &n1.x, mine->members, NULL, n1.task.n_rows,
-                  &options, mine->bounds, NULL) == ESP_OK);
+        CHECK(esp_cluster_split(trainer, &n1.x, mine->members, NULL, n1.task.n_rows, &options,
+                  mine->bounds, NULL) == ESP_OK);
     }
     esp_trainer_free(trainer);
     return NULL;
@@ -611,6 +659,7 @@ int main(int argc, char **argv) {
     TEST(three_hundred_children_are_more_than_one_chunk);
     TEST(only_listed_rows_count);
     TEST(a_row_of_cost_zero_does_not_count);
+    TEST(a_hundred_copies_of_a_row_count_a_hundred_times_as_much);
     TEST(threshold_drops_exactly_the_small_weights);
     TEST(max_nonzeros_keeps_the_largest_ties_by_feature);
     TEST(context_weights_need_users_behind_them);
