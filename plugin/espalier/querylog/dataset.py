@@ -125,9 +125,10 @@ def _collect(events: Events) -> QueryLog:
     ).fetchnumpy()
     locales, event_locale = _coded(connection, "locale", present)
     categories, event_category = _coded(connection, "category", present)
+    texts: list[str] = queries["text"].tolist()
     return QueryLog(
-        queries=queries["text"].tolist(),
-        display=_display(connection),
+        queries=texts,
+        display=_display(connection, texts),
         users=queries["users"],
         counts=queries["counts"],
         event_query=typed["query"],
@@ -145,17 +146,24 @@ def _collect(events: Events) -> QueryLog:
     )
 
 
-def _display(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the commonest typed form of each query."""
+def _display(connection: duckdb.DuckDBPyConnection, queries: list[str]) -> list[str]:
+    """Return the commonest typed form of each of ``queries``.
+
+    Most are the query itself; those come as NULL and share its memory.
+    """
     rows = connection.execute(
-        "SELECT display FROM ("
+        "WITH typed AS ("
         "SELECT events.label, coalesce(forms.display, forms.text) AS display, count(*) AS times "
-        "FROM events JOIN forms ON forms.form = events.form GROUP BY ALL) "
-        "QUALIFY row_number() OVER (PARTITION BY label ORDER BY times DESC, display) = 1 "
-        "ORDER BY label"
+        "FROM events JOIN forms ON forms.form = events.form GROUP BY ALL), "
+        "best AS (SELECT label, display FROM typed "
+        "QUALIFY row_number() OVER (PARTITION BY label ORDER BY times DESC, display) = 1) "
+        "SELECT nullif(best.display, labels.text) AS display "
+        "FROM best JOIN labels ON labels.label = best.label ORDER BY best.label"
     ).fetchnumpy()
-    display: list[str] = rows["display"].tolist()
-    return display
+    return [
+        query if display is None else display
+        for query, display in zip(queries, rows["display"].tolist(), strict=True)
+    ]
 
 
 def _coded(

@@ -24,6 +24,8 @@ MAX_LINE_BYTES: Final = 1 << 20
 """A longer line is no query: it is counted and skipped without being held in memory."""
 
 _BLOCK_BYTES: Final = 2 << 20
+# A few bytes of zstd can stand for very many: little is decompressed at a time.
+_ZSTD_INPUT_BYTES: Final = 1 << 12
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _UTF8_MARK: Final = "\ufeff"
@@ -63,9 +65,43 @@ def open_bytes(path: Path) -> tuple[BinaryIO, BinaryIO]:
     if magic.startswith(_GZIP):
         return cast("BinaryIO", gzip.GzipFile(fileobj=raw)), raw
     if magic == _ZSTD:
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", reader))), raw
+        return cast("BinaryIO", _ZstdFile(raw)), raw
     return raw, raw
+
+
+class _ZstdFile(io.BufferedIOBase):
+    """Decompresses zstd frames one after another.
+
+    The library's own reader takes a file that ends inside a frame for a complete one;
+    half a log must not pass for a whole one.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__()
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._ready = bytearray()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return ``size`` bytes, fewer at the end only."""
+        wanted = -1 if size is None else size
+        while wanted < 0 or len(self._ready) < wanted:
+            data = self._raw.read(_ZSTD_INPUT_BYTES)
+            if not data:
+                if self._begun:
+                    raise EOFError("the last frame is not complete")
+                break
+            while data:
+                self._ready += self._frame.decompress(data)
+                self._begun = not self._frame.eof
+                data = self._frame.unused_data
+                if self._frame.eof:
+                    self._frame = zstandard.ZstdDecompressor().decompressobj()
+        end = len(self._ready) if wanted < 0 else wanted
+        taken = bytes(self._ready[:end])
+        del self._ready[:end]
+        return taken
 
 
 def read_start(path: Path, size: int = 1 << 16) -> bytes:

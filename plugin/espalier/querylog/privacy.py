@@ -12,10 +12,10 @@ rule                 a query is kept out if it ...
 ``email``            has an e-mail address
 ``card``             has 13 to 19 digits, in groups of four or more, with a valid check
                      digit (Luhn: ISO/IEC 7812-1, annex B)
-``phone``            has a telephone number: international (``+`` or ``00``), national
-                     with a leading 0, or North American (3-3-4 digits)
 ``long_number``      has nine digits in a row, or the shape of a US social security
                      number or of an IBAN
+``phone``            has a telephone number: international (``+`` or ``00``), national
+                     with a leading 0, or North American (3-3-4 digits)
 ``pii_pattern``      matches one of ``pii_patterns``
 ``blocked_pattern``  matches a line of ``blocked_patterns``
 ===================  ==================================================================
@@ -62,13 +62,13 @@ _LONG_NUMBER: Final = (
 )
 PII: Final = (
     ("email", r"[^\s@]+@[^\s@]+\.[^\s@]{2,}"),
-    ("phone", _PHONE),
     ("long_number", _LONG_NUMBER),
+    ("phone", _PHONE),
 )
 """RE2 patterns of the built-in rules, over normalised text."""
 
 RULES: Final = (
-    BLOCKED_QUERY, BLOCKED_WORD, "email", CARD, "phone", "long_number", PII_PATTERN,
+    BLOCKED_QUERY, BLOCKED_WORD, "email", CARD, "long_number", "phone", PII_PATTERN,
     BLOCKED_PATTERN,
 )  # fmt: skip
 """Names of all rules, in the order in which they are tried."""

@@ -35,6 +35,8 @@ from espalier.querylog.kinds import BAD_TIME, MISSING_QUERY, MISSING_USER
 from espalier.settings import LogSettings
 
 _LAST_SECOND: Final = 4_102_444_800
+_ISO: Final = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
+_OFFSET: Final = " ?[+-][0-9]{2}(:?[0-9]{2})?"
 
 # A person known only by a session must not meet a user of the same name.
 _SESSION_PERSON: Final = "session:"
@@ -90,7 +92,7 @@ def _judged(ingested: Ingested) -> str:
 def seconds(column: str) -> str:
     """Return the SQL of a text column read as seconds since 1970 UTC, NULL if it is no time."""
     text = f"trim({column})"
-    number = f"TRY_CAST({text} AS DOUBLE)"
+    number = f"TRY_CAST(regexp_extract({text}, '^[0-9]+') AS BIGINT)"
 
     def digits(least: int, most: int) -> str:
         return f"regexp_full_match({text}, '[0-9]{{{least},{most}}}([.][0-9]*)?')"
@@ -98,16 +100,17 @@ def seconds(column: str) -> str:
     value = (
         f"CASE WHEN regexp_full_match({text}, '[0-9]{{8}}') THEN NULL "
         f"WHEN {digits(1, 11)} THEN {number} "
-        f"WHEN {digits(12, 14)} THEN {number} / 1e3 "
-        f"WHEN {digits(15, 17)} THEN {number} / 1e6 "
-        f"WHEN {digits(18, 19)} THEN {number} / 1e9 "
-        f"ELSE epoch(TRY_CAST({text} AS TIMESTAMP)) END"
+        f"WHEN {digits(12, 14)} THEN {number} // 1000 "
+        f"WHEN {digits(15, 17)} THEN {number} // 1000000 "
+        f"WHEN {digits(18, 19)} THEN {number} // 1000000000 "
+        # A plain TIMESTAMP takes an offset and forgets it.
+        f"WHEN regexp_full_match({text}, '{_ISO}{_OFFSET}') "
+        f"THEN CAST(floor(epoch(TRY_CAST({text} AS TIMESTAMPTZ))) AS BIGINT) "
+        f"WHEN regexp_full_match({text}, '{_ISO}( ?(Z|UTC))?') "
+        f"THEN CAST(floor(epoch(TRY_CAST({text} AS TIMESTAMP))) AS BIGINT) END"
     )
     # Beyond this range it is a date read as a number, or a clock that was never set.
-    return (
-        f"CASE WHEN {value} >= 0 AND {value} < {_LAST_SECOND} "
-        f"THEN CAST(floor({value}) AS BIGINT) END"
-    )
+    return f"CASE WHEN {value} BETWEEN 0 AND {_LAST_SECOND} - 1 THEN {value} END"
 
 
 def _events(gap: int) -> str:
