@@ -1,0 +1,73 @@
+"""A training that does not finish leaves everything as it was."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from espalier.querylog import write_demo_log
+
+OLD = b"the index of yesterday"
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a log whose training takes a while."""
+    path = tmp_path_factory.mktemp("log") / "log.tsv"
+    write_demo_log(path, catalogue=None, users=3000, seed=3)
+    return path
+
+
+def train(log: Path, out: Path) -> list[str]:
+    """Return the command that trains on ``log``."""
+    words = ["train", "--log", str(log), "--out", str(out), "--set", "min_users=1"]
+    return [sys.executable, "-m", "espalier", *words]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stage", ["reading", "read ", "vectorise", "index"])
+def test_an_interrupted_training_leaves_the_old_index(
+    stage: str, number: signal.Signals, long_log: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C or SIGTERM, in whichever stage: one line, its code, no file touched or left."""
+    out = tmp_path / "site.esp"
+    out.write_bytes(OLD)
+
+    with subprocess.Popen(train(long_log, out), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        # The line of a finished stage says that the next one has begun.
+        for line in process.stderr:
+            if line.startswith(stage):
+                break
+        process.send_signal(number)
+        errors = process.stderr.read()
+
+    assert process.returncode == 128 + number, errors
+    assert errors.splitlines()[-1].startswith("espalier: error: ")
+    assert "Traceback" not in errors
+    assert out.read_bytes() == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["site.esp"]
+
+
+def test_a_full_disk_leaves_the_old_index(long_log: Path, tmp_path: Path) -> None:
+    """The disk takes 100 kB of an index that needs more: an error, the old file whole."""
+    out = tmp_path / "site.esp"
+    out.write_bytes(OLD)
+    # Blocks of 512 bytes or of 1,024, as the shell has it; too few either way.
+    script = f"ulimit -f 100; exec {shlex.join(train(long_log, out))}"
+
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("espalier: error: ")
+    assert "Traceback" not in done.stderr
+    assert out.read_bytes() == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["site.esp"]
