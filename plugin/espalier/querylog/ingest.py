@@ -4,7 +4,7 @@
 
     spot BIGINT             where it came from: file number * 2^40 + line (see ``place``)
     raw_user VARCHAR, ...   one for each of ``columns.ROLES``, as it stands in the file,
-                            NULL where absent
+                            NULL or empty where absent
 
 ``spot`` is unique, orders rows as they stand in the files in the order given, and leads
 back to file and line when a row turns out to be bad.
@@ -117,7 +117,10 @@ def _insert(connection: duckdb.DuckDBPyConnection, batch: Batch, first: int) -> 
         "spot": np.asarray(batch.numbers, dtype=np.int64) + first
     }
     for role, values in batch.columns.items():
-        arrays[f"raw_{role}"] = np.array(values, dtype=object)
+        # Absent and empty mean the same from here on, and not every version of DuckDB
+        # takes an array that begins with None.
+        texts = ["" if value is None else value for value in values] if None in values else values
+        arrays[f"raw_{role}"] = np.array(texts, dtype=object)
     names = ", ".join(arrays)
     connection.register("batch", arrays)
     connection.execute(f"INSERT INTO log ({names}) SELECT {names} FROM batch")

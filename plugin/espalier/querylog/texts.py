@@ -77,9 +77,13 @@ def make_known(
             judged = [judge(raw, rules, settings.max_query_chars) for raw in batch["raw"]]
             columns = {"form": batch["form"]}
             for place, name in enumerate(("text", "display", "verdict")):
-                columns[name] = np.array([row[place] for row in judged], dtype=object)
+                columns[name] = np.array([row[place] or "" for row in judged], dtype=object)
             connection.register("batch", columns)
-            connection.execute("INSERT INTO forms SELECT form, text, display, verdict FROM batch")
+            # Not every version of DuckDB takes an array that begins with None.
+            connection.execute(
+                "INSERT INTO forms SELECT form, text, nullif(display, ''), nullif(verdict, '') "
+                "FROM batch"
+            )
             connection.unregister("batch")
             advance(len(judged))
     with progress.stage("privacy rules"):

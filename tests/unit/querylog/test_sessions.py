@@ -191,7 +191,7 @@ def test_threads_and_memory_change_nothing(tmp_path: Path) -> None:
     rows = [f"{i * 7919 % 97}\t{i * 31 % 5000}\tquery {i * 104_729 % 613}" for i in range(20_000)]
     path.write_text("user\ttime\tquery\n" + "\n".join(rows))
     plain = read_log([path], LogSettings(), threads=1)
-    tight = read_log([path], LogSettings(), threads=4, memory=64)
+    tight = read_log([path], LogSettings(), threads=4, memory=128)
 
     assert as_twin(plain) == as_twin(tight)
     assert plain.report == tight.report
