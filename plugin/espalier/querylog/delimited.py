@@ -76,10 +76,12 @@ class DelimitedReader:
         return names
 
     def _guess_delimiter(self, line: str, query: str) -> None:
+        alone = self._delimiter not in line
         for other, advice in _OTHER_DELIMITERS.items():
-            if other == self._delimiter:
+            if other == self._delimiter or other not in line:
                 continue
-            if query in (name.casefold().strip('"') for name in _strip(line.split(other))):
+            others = [name.casefold().strip('"') for name in _strip(line.split(other))]
+            if query in others or (alone and all(map(str.isidentifier, others))):
                 raise LogError(
                     f"{self._path}: read as {'CSV' if self._csv else 'TSV'}, but the header is "
                     f"separated by {advice}"

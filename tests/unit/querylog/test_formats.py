@@ -193,6 +193,9 @@ ERRORS = {
     "csv with semicolons": (
         "log.csv", b"user;query\nann;red\n", LogSettings(), "separated by semicolons",
     ),
+    "semicolons and other names": (
+        "log.csv", b"who;search_term\nann;red\n", LogSettings(), "separated by semicolons",
+    ),
     "json called tsv": (
         "log.tsv", b'{"user": "ann", "query": "red"}\n', LogSettings(), "looks like JSON lines",
     ),
