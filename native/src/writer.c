@@ -19,6 +19,7 @@ struct esp_writer {
     char *temporary;
     uint64_t at;
     uint64_t fingerprint;
+    bool failed; /* a section is incomplete: there is nothing to publish */
     uint32_t n_sections;
     esp_file_section table[ESP_MAX_SECTIONS];
 };
@@ -36,8 +37,10 @@ static esp_status write_all(esp_writer *writer, const void *data, uint64_t lengt
         const ssize_t written = write(writer->file, from, step);
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0)
+        if (written < 0) {
+            writer->failed = true;
             return io_error(err, "write", "write");
+        }
         from += written;
         length -= (uint64_t)written;
         writer->at += (uint64_t)written;
@@ -154,6 +157,8 @@ static esp_status sync_folder(const char *path, esp_error *err) {
 }
 
 static esp_status finish(esp_writer *writer, esp_error *err) {
+    if (writer->failed)
+        ESP_FAIL(err, ESP_E_IO, "write", 0, "an earlier write of the index failed");
     ESP_TRY(pad(writer, 8, err));
     const uint64_t table_bytes = writer->n_sections * sizeof(esp_file_section);
     esp_file_header head = {
