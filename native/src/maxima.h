@@ -31,7 +31,7 @@ void esp_ranking_start(const esp_index *index, esp_ranking *ranking, uint32_t lo
  * (or after `cap` - 1 labels). */
 bool esp_ranking_next(const esp_index *index, esp_ranking *ranking, uint32_t *label);
 
-/* Checks the section (FORMAT.md, P1 to P3). */
+/* Checks the section (FORMAT.md, P1 and P2). */
 esp_status esp_maxima_validate(const esp_index *index, esp_error *err);
 
 #endif

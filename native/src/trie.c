@@ -232,15 +232,44 @@ esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets, uint32_t
 
 /* ---- validation --------------------------------------------------------- */
 
+/* Do all labels of [lo, hi), not empty, share their first `length` bytes with the
+ * label `like`?  They are sorted, so the first and the last decide. */
+static bool share_bytes(
+    const esp_index *index, uint32_t lo, uint32_t hi, uint32_t like, uint32_t length) {
+    const uint32_t labels[3] = {like, lo, hi - 1};
+    const uint8_t *text[3] = {NULL};
+    for (int i = 0; i < 3; i++) {
+        uint32_t have = 0;
+        if (!esp_index_label(index, labels[i], &text[i], &have) || have < length)
+            return false;
+    }
+    return memcmp(text[0], text[1], length) == 0 && memcmp(text[0], text[2], length) == 0;
+}
+
+/* T4 of a node with children whose ranges are known to lie in the node's. */
+static bool splits_by_byte(
+    const esp_index *index, const esp_trie_node *node, uint32_t hi, const uint32_t *child_ends) {
+    const uint8_t *text = NULL;
+    uint32_t length = 0;
+    if (!share_bytes(index, node->lo, hi, node->lo, node->depth) ||
+        !esp_index_label(index, node->lo, &text, &length))
+        return false;
+    const esp_trie_node *child = &index->trie[node->first_child];
+    if (child->lo != node->lo + (length == node->depth ? 1 : 0))
+        return false;
+    for (uint32_t c = 0; c < node->n_children; c++, child++)
+        if (!share_bytes(index, child->lo, child_ends[c], child->lo, node->depth + 1u) ||
+            !esp_index_label(index, child->lo, &text, &length) || text[node->depth] != child->byte)
+            return false;
+    return true;
+}
+
 /* Breadth-first order makes one pass enough: a node's end is known from its
  * parent before the node is met. */
 esp_status esp_trie_validate(const esp_index *index, esp_error *err) {
     const uint32_t n_labels = index->params->n_labels;
-    if (index->n_trie == 0) {
-        if (n_labels != 0)
-            return esp_index_damaged(ESP_SEC_TRIE, "T1", 0, err);
-        return ESP_OK;
-    }
+    if (n_labels == 0 || index->n_trie == 0)
+        return n_labels == index->n_trie ? ESP_OK : esp_index_damaged(ESP_SEC_TRIE, "T1", 0, err);
     uint32_t *ends = esp_alloc(index->n_trie, sizeof *ends);
     if (ends == NULL)
         ESP_FAIL(err, ESP_E_MEMORY, "T1", index->n_trie, "no memory to validate the trie");
@@ -269,16 +298,13 @@ esp_status esp_trie_validate(const esp_index *index, esp_error *err) {
             const esp_trie_node *child = &index->trie[node->first_child + c];
             const bool last = c + 1 == node->n_children;
             ends[node->first_child + c] = last ? ends[at] : child[1].lo;
-            const uint8_t *text = NULL;
-            uint32_t length = 0;
             if (child->lo < node->lo || child->lo >= ends[at] ||
                 (!last && (child[1].lo <= child->lo || child[1].lo > ends[at] ||
                               child[1].byte <= child->byte)))
                 check = "T2";
-            else if (!esp_index_label(index, child->lo, &text, &length) || length <= node->depth ||
-                     text[node->depth] != child->byte)
-                check = "T4";
         }
+        if (check == NULL && !splits_by_byte(index, node, ends[at], ends + node->first_child))
+            check = "T4";
     }
     if (check == NULL && next != index->n_trie)
         check = "T3";
