@@ -81,9 +81,12 @@ static bool top_alloc(esp_top *top, uint32_t cap) {
 
 static bool scratch_alloc(esp_scratch *s) {
     const esp_scratch_options *caps = &s->caps;
-    const uint32_t widest = s->index->params->max_children;
+    /* Without a model nothing bounds the number in the file, and nothing uses it. */
+    const uint32_t widest = s->index->tree == NULL ? 0 : s->index->params->max_children;
     const size_t terms = esp_terms_for((size_t)caps->max_prefix_bytes + caps->max_context_bytes);
-    const uint32_t n_candidates = caps->max_pool + caps->max_k + ESP_POSITIONS_CAP;
+    /* A query raises its pool to k; twice k popular labels may come on top. */
+    const uint32_t n_labels = esp_max_u32(caps->max_pool, caps->max_k);
+    const uint32_t n_candidates = n_labels + 2 * caps->max_k;
     s->terms.cap = terms;
     s->terms.item = esp_alloc(terms, sizeof *s->terms.item);
     s->features = esp_alloc(terms, sizeof *s->features);
@@ -102,7 +105,7 @@ static bool scratch_alloc(esp_scratch *s) {
     s->set = esp_alloc((size_t)s->set_mask + 1, sizeof *s->set);
     s->set_stamp = calloc((size_t)s->set_mask + 1, sizeof *s->set_stamp);
     return top_alloc(&s->beam, caps->max_beam) && top_alloc(&s->next, caps->max_beam) &&
-           top_alloc(&s->labels, caps->max_pool) && s->terms.item != NULL && s->features != NULL &&
+           top_alloc(&s->labels, n_labels) && s->terms.item != NULL && s->features != NULL &&
            s->positions != NULL && s->positions_spare != NULL && s->memo != NULL &&
            s->arena != NULL && s->spill != NULL && s->ranking.heap != NULL &&
            s->candidates != NULL && s->set != NULL && s->set_stamp != NULL;
