@@ -324,12 +324,22 @@ static esp_status check_texts(const esp_rows *rows, esp_error *err) {
     return ESP_OK;
 }
 
+/* Previous queries of the row that has most. */
+static uint32_t most_previous(const esp_rows *rows) {
+    uint64_t most = 0;
+    for (size_t r = 0; r < rows->n_rows; r++) {
+        const uint64_t n = rows->context_ptr[r + 1] - rows->context_ptr[r];
+        most = n > most ? n : most;
+    }
+    return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
 esp_status esp_features_vectorise(const esp_space *space, const esp_rows *rows, uint64_t *out_ptr,
     uint32_t *out_col, float *out_val, size_t cap, esp_error *err) {
     size_t longest = 0;
     ESP_TRY(check_rows(rows, &longest, err));
     ESP_TRY(check_texts(rows, err));
-    const uint32_t max_context = space->max_context;
+    const uint32_t max_context = esp_min_u32(space->max_context, most_previous(rows));
     esp_terms terms = {.cap = esp_terms_for(longest)};
     terms.item = esp_alloc(terms.cap, sizeof *terms.item);
     esp_text *previous = esp_alloc(max_context, sizeof *previous);
