@@ -97,6 +97,8 @@ static esp_status open_labels(esp_index *index, esp_error *err) {
     ESP_TRY(need(index, ESP_SEC_LOFF, (uint64_t)n + 1, 4, &data, err));
     index->label_offset = data;
     index->label_text = find_section(index, ESP_SEC_LTXT);
+    if (index->label_text.data == NULL)
+        return esp_index_damaged(ESP_SEC_LTXT, "S1", 0, err);
     const esp_section displays = find_section(index, ESP_SEC_DIDS);
     if (displays.length % 4 != 0 || displays.length / 4 > n)
         return esp_index_damaged(ESP_SEC_DIDS, "S1", displays.length, err);
@@ -106,6 +108,8 @@ static esp_status open_labels(esp_index *index, esp_error *err) {
         ESP_TRY(need(index, ESP_SEC_DOFF, (uint64_t)index->n_display + 1, 4, &data, err));
         index->display_offset = data;
         index->display_text = find_section(index, ESP_SEC_DTXT);
+        if (index->display_text.data == NULL)
+            return esp_index_damaged(ESP_SEC_DTXT, "S1", 0, err);
     }
     const esp_section trie = find_section(index, ESP_SEC_TRIE);
     if (trie.length % sizeof(esp_trie_node) != 0 ||
@@ -168,10 +172,11 @@ static esp_status open_model(esp_index *index, esp_error *err) {
 }
 
 static esp_status open_sections(esp_index *index, esp_error *err) {
-    const void *params = NULL;
     ESP_TRY(check_header(index, err));
-    ESP_TRY(need(index, ESP_SEC_PARM, 1, sizeof(esp_params), &params, err));
-    index->params = params;
+    const esp_section params = find_section(index, ESP_SEC_PARM);
+    if (params.data == NULL || params.length != sizeof(esp_params))
+        return esp_index_damaged(ESP_SEC_PARM, "S1", params.length, err);
+    index->params = (const void *)params.data;
     ESP_TRY(open_labels(index, err));
     ESP_TRY(open_features(index, err));
     return open_model(index, err);
@@ -203,7 +208,8 @@ esp_status esp_index_open_memory(
 }
 
 esp_status esp_index_open(const char *path, esp_index **index, esp_error *err) {
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    /* Not blocking: opening a named pipe would wait for a writer. */
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
         ESP_FAIL(err, ESP_E_IO, "open", errno, "cannot open the file: %s", strerror(errno));
     struct stat status;
@@ -319,7 +325,8 @@ static esp_status validate_params(const esp_index *index, esp_error *err) {
                        (post >= ESP_POST_LOG_L1_HINGE && post <= ESP_POST_LOG_L3_HINGE);
     if (!known || params->prefix_features > ESP_PREFIX_POSITION_WEIGHTED ||
         !isfinite(params->context_decay) || !isfinite(params->blend_model) ||
-        !isfinite(params->blend_popularity) || params->default_matcher > ESP_MATCH_UNCONSTRAINED)
+        !isfinite(params->blend_popularity) || params->default_matcher == ESP_MATCH_DEFAULT ||
+        params->default_matcher > ESP_MATCH_UNCONSTRAINED)
         return esp_index_damaged(ESP_SEC_PARM, "S2", 0, err);
     return ESP_OK;
 }
@@ -401,9 +408,15 @@ esp_status esp_label_text(
     uint32_t length = 0;
     if (!esp_index_label(index, label, &data, &length))
         return esp_index_damaged(ESP_SEC_LOFF, "L2", label, err);
+    /* Callers decode what they get; a damaged file must not surprise them there. */
+    if (esp_utf8_check(data, length) != length)
+        return esp_index_damaged(ESP_SEC_LTXT, "L3", label, err);
+    esp_text shown = {data, length};
+    if (find_display(index, label, &shown) &&
+        esp_utf8_check(shown.data, (size_t)shown.length) != shown.length)
+        return esp_index_damaged(ESP_SEC_DTXT, "D3", label, err);
     *text = (esp_text){data, length};
-    if (!find_display(index, label, display))
-        *display = *text;
+    *display = shown;
     return ESP_OK;
 }
 
