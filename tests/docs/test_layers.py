@@ -75,7 +75,7 @@ def test_no_module_imports_upwards(module: Path) -> None:
         assert LEVEL[other] < LEVEL[part], f"{part} imports {other}, which stands below it"
         assert (part, other) not in FORBIDDEN, f"{part} must not import {other}"
         if other == "_native":
-            assert part in NATIVE_IMPORTERS, f"{part} reaches the C library past native.py"
+            assert part in NATIVE_IMPORTERS, f"{part} reaches the C library past espalier.native"
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,0 +1,216 @@
+"""One thread's queries on one index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from espalier.errors import LimitError
+from espalier.native.border import F32, U32, check, ffi, lib, make_error, view_of
+
+
+class Work(NamedTuple):
+    """What one completion did."""
+
+    range_labels: int
+    n_features: int
+    nodes_scored: int
+    candidates: int
+
+
+class RawSuggestion(NamedTuple):
+    """A suggestion as the C library gives it, texts decoded."""
+
+    text: str
+    display: str
+    label: int
+    source: int
+    score: float
+    model: float
+    popularity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Largest values one query may have; 0 for the library's default."""
+
+    k: int = 100
+    beam: int = 100
+    pool: int = 2048
+    prefix_bytes: int = 1024
+    context_bytes: int = 32 * 2048
+    previous: int = 32
+
+
+class Scratch:
+    """What one thread needs for queries on one index; made by ``NativeIndex.scratch``."""
+
+    __slots__ = (
+        "_count",
+        "_error",
+        "_index",
+        "_ints",
+        "_out",
+        "_previous",
+        "_query",
+        "_scratch",
+        "_work",
+        "caps",
+    )
+
+    def __init__(self, index: Any, caps: Caps) -> None:
+        """Allocate everything queries need, once."""
+        self.caps = caps
+        self._index = index
+        self._error = ffi.new("esp_error *")
+        options = ffi.new("esp_scratch_options *")
+        options.struct_size = ffi.sizeof("esp_scratch_options")
+        options.max_k = caps.k
+        options.max_beam = caps.beam
+        options.max_pool = caps.pool
+        options.max_prefix_bytes = caps.prefix_bytes
+        options.max_context_bytes = caps.context_bytes
+        options.max_previous = caps.previous
+        scratch = ffi.new("esp_scratch **")
+        check(lib.esp_scratch_new(index, options, scratch, self._error), self._error)
+        self._scratch = ffi.gc(scratch[0], lib.esp_scratch_free)
+        self._query = ffi.new("esp_query *")
+        self._query.struct_size = ffi.sizeof("esp_query")
+        self._previous = ffi.new("esp_text[]", caps.previous)
+        self._out = ffi.new("esp_suggestion[]", caps.k)
+        self._ints = ffi.new("uint32_t[]", caps.pool + caps.k)
+        self._count = ffi.new("size_t *")
+        self._work = ffi.new("esp_work *")
+
+    def complete(
+        self,
+        prefix: bytes,
+        previous: Sequence[bytes],
+        k: int,
+        *,
+        beam: int = 0,
+        pool: int = 0,
+        sources: int = 0,
+        matcher: int = 0,
+    ) -> list[RawSuggestion]:
+        """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8."""
+        self._ask(prefix, previous, k, beam, pool, sources, matcher)
+        out = self._out
+        buffer = ffi.buffer
+        found = []
+        for i in range(self._count[0]):
+            one = out[i]
+            text = one.text
+            shown = one.display
+            plain = buffer(text.data, text.length)[:].decode()
+            found.append(
+                RawSuggestion(
+                    plain,
+                    plain
+                    if shown.data == text.data
+                    else buffer(shown.data, shown.length)[:].decode(),
+                    one.label,
+                    one.source,
+                    one.score,
+                    one.model,
+                    one.popularity,
+                )
+            )
+        return found
+
+    def _ask(
+        self,
+        prefix: bytes,
+        previous: Sequence[bytes],
+        k: int,
+        beam: int,
+        pool: int,
+        sources: int,
+        matcher: int,
+    ) -> None:
+        query = self._query
+        # Buffers given to C are kept alive by these names until the call is over.
+        view = ffi.from_buffer("uint8_t[]", prefix)
+        query.prefix.data = view
+        query.prefix.length = len(prefix)
+        views = []
+        if len(previous) > self.caps.previous:
+            raise LimitError(
+                f"{len(previous)} previous queries, at most {self.caps.previous}; send the newest"
+            )
+        for i, text in enumerate(previous):
+            views.append(ffi.from_buffer("uint8_t[]", text))
+            self._previous[i].data = views[i]
+            self._previous[i].length = len(text)
+        query.previous = self._previous
+        query.n_previous = len(previous)
+        query.k = k
+        query.beam = beam
+        query.pool = pool
+        query.sources = sources
+        query.matcher = matcher
+        status = lib.esp_complete(
+            self._index, self._scratch, query, self._out, self.caps.k, self._count, self._error
+        )
+        del views, view
+        if status:
+            raise make_error(status, self._error)
+
+    def time_complete(
+        self, prefix: bytes, previous: Sequence[bytes], k: int, *, sources: int = 0
+    ) -> None:
+        """Complete and drop the answer: the C call and its arguments, for benchmarks."""
+        self._ask(prefix, previous, k, 0, 0, sources, 0)
+
+    def work(self) -> Work:
+        """Return what the last completion did."""
+        lib.esp_scratch_get_work(self._scratch, self._work)
+        work = self._work
+        return Work(work.range_labels, work.n_features, work.nodes_scored, work.candidates)
+
+    def candidates(self) -> U32:
+        """Return the labels the last completion considered, unordered."""
+        n = lib.esp_scratch_get_candidates(self._scratch, ffi.NULL, 0)
+        ids = np.zeros(n, np.uint32)
+        lib.esp_scratch_get_candidates(self._scratch, view_of("uint32_t", ids), n)
+        return ids
+
+    def popular(self, prefix: bytes, k: int) -> list[int]:
+        """Return the labels with most users, best first."""
+        status = lib.esp_popular(
+            self._index,
+            self._scratch,
+            ffi.from_buffer("uint8_t[]", prefix),
+            len(prefix),
+            self._ints,
+            k,
+            self._count,
+            self._error,
+        )
+        check(status, self._error)
+        return list(self._ints[0 : self._count[0]])
+
+    def predict(
+        self, x: Any, rows: range, beam: int, k: int, labels: U32, scores: F32, counts: U32
+    ) -> None:
+        """Fill row by row; ``x`` is an ``esp_csr *``; arrays are ``(n, k)``, ``(n,)``."""
+        c_labels, c_scores = view_of("uint32_t", labels), view_of("float", scores)
+        for row in rows:
+            status = lib.esp_predict(
+                self._index,
+                self._scratch,
+                x,
+                row,
+                beam,
+                k,
+                c_labels + row * k,
+                c_scores + row * k,
+                self._count,
+                self._error,
+            )
+            if status:
+                raise make_error(status, self._error)
+            counts[row] = self._count[0]

@@ -1,0 +1,226 @@
+"""An open index file."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from espalier.errors import IndexMissingError, UnsupportedError
+from espalier.native.border import F32, U32, check, ffi, lib, section_id, section_name
+from espalier.native.features import Csr, csr_view
+from espalier.native.query import Caps, Scratch
+
+
+class SectionInfo(NamedTuple):
+    """One section of an index file."""
+
+    name: str
+    offset: int
+    length: int
+    crc32c: int
+
+
+@dataclass(frozen=True, slots=True)
+class NativeInfo:
+    """Numbers of an open index; sizes in bytes."""
+
+    bytes: int
+    format_version: str
+    labels: int
+    nodes: int
+    features: int
+    depth: int
+    max_children: int
+    fingerprint: int
+    has_labels: bool
+    has_features: bool
+    has_model: bool
+    post_processor: int
+
+
+class NativeIndex:
+    """An open index file. Shared by threads; each has a scratch object of its own."""
+
+    def __init__(self, index: Any, keep: Any = None, *, name: str = "") -> None:
+        """Own ``index``, an ``esp_index *``; ``keep`` stays alive as long.
+
+        Errors about the file begin with ``name``.
+        """
+        self._index: Any = index
+        self._name = name
+        self._keep = keep
+
+    @classmethod
+    def open(cls, path: Path | str) -> NativeIndex:
+        """Map the file at ``path``: constant time.
+
+        Raises:
+            IndexMissingError: It cannot be opened.
+            IndexFormatError: It is not an index.
+            IndexVersionError: It is of a version this library does not read.
+            IndexCorruptError: Its header contradicts the file.
+        """
+        error = ffi.new("esp_error *")
+        index = ffi.new("esp_index **")
+        status = lib.esp_index_open(os.fsencode(path), index, error)
+        if status == lib.ESP_E_IO:
+            message = ffi.string(error.message).decode("utf-8", "replace")
+            raise IndexMissingError(f"{path}: {message}; train one with `espalier train`")
+        check(status, error, str(path))
+        return cls(index[0], name=str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> NativeIndex:
+        """Open an index held in memory; the bytes are copied once, to align them."""
+        block = np.zeros(len(data) + 64, np.uint8)
+        shift = -block.ctypes.data % 64
+        aligned = block[shift : shift + len(data)]
+        aligned[:] = np.frombuffer(data, np.uint8)
+        error = ffi.new("esp_error *")
+        index = ffi.new("esp_index **")
+        view = ffi.from_buffer("uint8_t[]", aligned)
+        check(lib.esp_index_open_memory(view, len(data), index, error), error)
+        return cls(index[0], (block, view))
+
+    def __enter__(self) -> Self:
+        """Return the index."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the index."""
+        self.close()
+
+    def close(self) -> None:
+        """Unmap the file. No call may be under way; a second close does nothing."""
+        index, self._index = self._index, None
+        if index is not None:
+            lib.esp_index_close(index)
+
+    def _open(self) -> Any:
+        if self._index is None:
+            raise UnsupportedError("the index is closed")
+        return self._index
+
+    def verify(self) -> None:
+        """Compare every checksum.
+
+        Raises:
+            IndexCorruptError: One does not match.
+        """
+        error = ffi.new("esp_error *")
+        check(lib.esp_index_verify(self._open(), error), error, self._name)
+
+    def validate(self) -> None:
+        """Check every invariant of the format.
+
+        Raises:
+            IndexCorruptError: One does not hold.
+        """
+        error = ffi.new("esp_error *")
+        check(lib.esp_index_validate(self._open(), error), error, self._name)
+
+    @property
+    def info(self) -> NativeInfo:
+        """Numbers of the index."""
+        info = ffi.new("esp_index_info *")
+        lib.esp_index_get_info(self._open(), info)
+        return NativeInfo(
+            bytes=info.bytes,
+            format_version=f"{info.format_major}.{info.format_minor}",
+            labels=info.n_labels,
+            nodes=info.n_nodes,
+            features=info.n_features,
+            depth=info.tree_depth,
+            max_children=info.max_children,
+            fingerprint=info.fingerprint,
+            has_labels=bool(info.has_labels),
+            has_features=bool(info.has_features),
+            has_model=bool(info.has_model),
+            post_processor=info.post_processor,
+        )
+
+    def sections(self) -> list[SectionInfo]:
+        """Return the sections in file order."""
+        info = ffi.new("esp_index_info *")
+        lib.esp_index_get_info(self._open(), info)
+        section = ffi.new("esp_section_info *")
+        error = ffi.new("esp_error *")
+        found = []
+        for i in range(info.n_sections):
+            check(lib.esp_index_get_section(self._open(), i, section, error), error)
+            name = section_name(section.id)
+            found.append(SectionInfo(name, section.offset, section.length, section.crc32c))
+        return found
+
+    def section(self, name: str) -> bytes:
+        """Return a copy of a section's bytes, empty where the index has none."""
+        length = ffi.new("uint64_t *")
+        data = lib.esp_index_section(self._open(), section_id(name), length)
+        return bytes(ffi.buffer(data, length[0])) if data != ffi.NULL else b""
+
+    def scratch(self, caps: Caps | None = None) -> Scratch:
+        """Return a scratch object for the calling thread."""
+        return Scratch(self._open(), caps or Caps())
+
+    def label_texts(self, label: int) -> tuple[str, str]:
+        """Return normalised text and display text of a label.
+
+        Raises:
+            InputError: There is no such label.
+        """
+        text = ffi.new("esp_text *")
+        display = ffi.new("esp_text *")
+        error = ffi.new("esp_error *")
+        check(lib.esp_label_text(self._open(), label, text, display, error), error)
+        return (
+            ffi.buffer(text.data, text.length)[:].decode(),
+            ffi.buffer(display.data, display.length)[:].decode(),
+        )
+
+    def label_users(self, label: int) -> int:
+        """Return how many distinct users typed a label."""
+        return int(lib.esp_label_users(self._open(), label))
+
+    def prefix_range(self, prefix: bytes) -> tuple[int, int]:
+        """Return the labels ``[lo, hi)`` that start with ``prefix``."""
+        lo = ffi.new("uint32_t *")
+        hi = ffi.new("uint32_t *")
+        error = ffi.new("esp_error *")
+        view = ffi.from_buffer("uint8_t[]", prefix)
+        check(lib.esp_prefix_range(self._open(), view, len(prefix), lo, hi, error), error)
+        return lo[0], hi[0]
+
+    def predict_top(self, x: Csr, *, beam: int, k: int, threads: int = 1) -> tuple[U32, F32, U32]:
+        """Rank labels for every row of ``x`` without a prefix.
+
+        Returns:
+            Labels and scores, best first, ``(n_rows, k)``, and how many of the k
+            each row has, ``(n_rows,)``.
+        """
+        view, _keep = csr_view(x)
+        longest = int(np.diff(x.row_ptr).max()) if x.n_rows else 0
+        caps = Caps(beam=max(beam, 1), pool=max(k, 1), prefix_bytes=max(1024, longest // 3 + 1))
+        labels = np.zeros((x.n_rows, k), np.uint32)
+        scores = np.zeros((x.n_rows, k), np.float32)
+        counts = np.zeros(x.n_rows, np.uint32)
+        edges = np.linspace(0, x.n_rows, max(1, min(threads, x.n_rows)) + 1).astype(int).tolist()
+
+        def block(number: int) -> None:
+            rows = range(edges[number], edges[number + 1])
+            self.scratch(caps).predict(view, rows, beam, k, labels, scores, counts)
+
+        with ThreadPoolExecutor(len(edges) - 1) as pool:
+            list(pool.map(block, range(len(edges) - 1)))
+        return labels, scores, counts
+
+    def predict(self, x: Csr, *, beam: int, threads: int = 1) -> tuple[U32, U32]:
+        """Return the best ``beam`` labels of every row as two arrays: row, label."""
+        labels, _, counts = self.predict_top(x, beam=beam, k=beam, threads=threads)
+        filled = np.arange(beam) < counts[:, None]
+        rows = np.repeat(np.arange(x.n_rows, dtype=np.uint32), counts)
+        return rows, labels[filled]

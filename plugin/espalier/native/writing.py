@@ -1,0 +1,95 @@
+"""Index files as they are made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espalier.native.border import U8, U32, check, ffi, lib, section_id, take_buffer, view_of
+
+
+def trie_build(blob: U8, offsets: NDArray[Any]) -> bytes:
+    """Return the TRIE section over sorted, distinct label texts.
+
+    Raises:
+        InputError: Labels are not sorted by their bytes.
+    """
+    section = ffi.new("uint8_t **")
+    length = ffi.new("size_t *")
+    error = ffi.new("esp_error *")
+    status = lib.esp_trie_build(
+        view_of("uint8_t", blob),
+        view_of("uint64_t", np.ascontiguousarray(offsets, np.uint64)),
+        len(offsets) - 1,
+        section,
+        length,
+        error,
+    )
+    check(status, error)
+    return take_buffer(section, length)
+
+
+def maxima_build(values: U32) -> bytes:
+    """Return the PMAX section over one number per label."""
+    section = ffi.new("uint8_t **")
+    length = ffi.new("size_t *")
+    error = ffi.new("esp_error *")
+    values = np.ascontiguousarray(values, np.uint32)
+    status = lib.esp_maxima_build(view_of("uint32_t", values), len(values), section, length, error)
+    check(status, error)
+    return take_buffer(section, length)
+
+
+class IndexWriter:
+    """Writes an index file, replacing the target only when all is on disk.
+
+    A context manager: leaving it normally publishes, leaving it by an exception
+    (Ctrl-C included) removes what was written.
+    """
+
+    def __init__(self, path: Path | str, fingerprint: int) -> None:
+        """Start a temporary file beside ``path``.
+
+        Raises:
+            StorageError: The folder does not exist or cannot be written.
+        """
+        self._path = str(path)
+        self._error = ffi.new("esp_error *")
+        writer = ffi.new("esp_writer **")
+        status = lib.esp_writer_open(os.fsencode(path), fingerprint, writer, self._error)
+        check(status, self._error, self._path)
+        self._writer: Any = writer[0]
+
+    def add(self, name: str, data: bytes | memoryview | NDArray[Any]) -> None:
+        """Append the section called ``name`` (four letters).
+
+        Raises:
+            StorageError: The disk is full, or another refusal of the system.
+        """
+        view = ffi.from_buffer("uint8_t[]", data)
+        status = lib.esp_writer_add(
+            self._writer, section_id(name), view, ffi.sizeof(view), self._error
+        )
+        check(status, self._error, self._path)
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish, or clean up after an exception."""
+        writer, self._writer = self._writer, None
+        if kind is not None:
+            lib.esp_writer_abort(writer)
+            return
+        check(lib.esp_writer_finish(writer, self._error), self._error, self._path)
