@@ -246,7 +246,7 @@ class Index:
             self._local.scratch = scratch
         return scratch
 
-    def _complete(
+    def _complete(  # noqa: PLR0917 - the hot path, called twice, by position
         self,
         scratch: Scratch,
         prefix: str,
