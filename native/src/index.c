@@ -201,7 +201,8 @@ static esp_status open_bytes(
 
 esp_status esp_index_open_memory(
     const uint8_t *data, size_t length, esp_index **index, esp_error *err) {
-    if (data == NULL || (uintptr_t)data % ESP_ALIGNMENT != 0)
+    /* No bytes are at no address: they are refused for what they are, not an index. */
+    if (length > 0 && (data == NULL || (uintptr_t)data % ESP_ALIGNMENT != 0))
         ESP_FAIL(err, ESP_E_ARGUMENT, "alignment", 0, "index bytes must be aligned to %u",
             ESP_ALIGNMENT);
     return open_bytes(data, length, false, index, err);

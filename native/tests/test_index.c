@@ -98,7 +98,8 @@ static void unaligned_memory_is_refused(void) {
     small_index made = small_make(6, ESP_POST_L3_HINGE, 16);
     esp_index *index = NULL;
     CHECK(esp_index_open_memory(made.bytes + 1, made.length - 1, &index, NULL) == ESP_E_ARGUMENT);
-    CHECK(esp_index_open_memory(NULL, 0, &index, NULL) == ESP_E_ARGUMENT);
+    CHECK(esp_index_open_memory(NULL, 64, &index, NULL) == ESP_E_ARGUMENT);
+    CHECK(esp_index_open_memory(NULL, 0, &index, NULL) == ESP_E_FORMAT);
     small_free(&made);
 }
 

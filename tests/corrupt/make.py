@@ -1,0 +1,256 @@
+"""Make one damaged index file for every invariant of ``native/FORMAT.md``.
+
+A valid small index is built, one promise is broken, and checksums before that
+check are mended, so that a reader meets exactly this damage. Run it after adding
+an invariant:
+
+    python -m tests.corrupt.make
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.reference import build, query
+from tests.reference.format import (
+    CHUNK,
+    HEADER,
+    MAXIMA,
+    SECTION,
+    TREE_NODE,
+    TRIE_NODE,
+    crc32c,
+)
+
+FOLDER: Final = Path(__file__).resolve().parent
+Damage = Callable[[build.Sections], build.Sections]
+FileDamage = Callable[[bytes], bytes]
+
+
+def sections() -> build.Sections:
+    """Return a valid index: 79 labels, a trie with children, a level of maxima, a model."""
+    texts = ["a", "b", "c", *(first + chr(97 + i) for first in "abc" for i in range(25)), "d é"]
+    labels = [
+        build.Label(text.encode(), 3 * i % 17, b"D \xc3\x89" if text == "d é" else None)
+        for i, text in enumerate(sorted(texts))
+    ]
+    keys = sorted(
+        {
+            *query.char_terms("abc", position_weighted=False),
+            *query.word_terms("ab d c"),
+        }
+    )
+    numbers = list(range(len(labels)))
+    tree = build.flatten([numbers[40:], numbers[:40]])
+
+    def weigh(node: int, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rows, columns = np.indices((len(keys), n))
+        weights = np.where((rows + columns + node) % 5, 0, (rows - columns) % 7 - 3.0)
+        return weights.astype(np.float32), np.linspace(-1, 1, n, dtype=np.float32)
+
+    return build.sections(
+        labels,
+        space=build.Space(keys, [1.0 + i / 8 for i in range(len(keys))]),
+        tree=tree,
+        weigh=weigh,
+        weight_bits=16,
+        meta=b'{"made": "for tests"}',
+    )
+
+
+# ---- ways to damage ------------------------------------------------------------
+
+
+def _patched(data: bytes, at: int, value: Any, kind: str) -> bytes:
+    raw = np.array(value, kind).tobytes()
+    return data[:at] + raw + data[at + len(raw) :]
+
+
+def _item(section: str, number: int, value: Any, kind: str = "<u4") -> Damage:
+    """Set one item of an array."""
+    size = np.dtype(kind).itemsize
+
+    def damage(made: build.Sections) -> build.Sections:
+        at = number * size if number >= 0 else len(made[section]) + number * size
+        return made | {section: _patched(made[section], at, value, kind)}
+
+    return damage
+
+
+def _field(section: str, record: np.dtype[Any], row: int, name: str, change: Any) -> Damage:
+    """Set one field of one record; ``change`` is the value, or makes it from the old one."""
+
+    def damage(made: build.Sections) -> build.Sections:
+        records = np.frombuffer(made[section][: (row + 1) * record.itemsize], record).copy()
+        old = records[row][name]
+        records[row][name] = change(old) if callable(change) else change
+        return made | {section: records.tobytes() + made[section][records.nbytes :]}
+
+    return damage
+
+
+def _swapped(section: str, a: int, b: int) -> Damage:
+    def damage(made: build.Sections) -> build.Sections:
+        items = np.frombuffer(made[section], "<u4").copy()
+        items[[a, b]] = items[[b, a]]
+        return made | {section: items.tobytes()}
+
+    return damage
+
+
+def _replaced(section: str, change: Callable[[bytes], bytes]) -> Damage:
+    return lambda made: made | {section: change(made[section])}
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the arrays of the first chunk begin in WGHT, and where it ends."""
+
+    bias: int
+    directory: int
+    pointer: int
+    key: int
+    col: int
+    padding: int
+    end: int
+
+
+def _places(data: bytes) -> _Places:
+    head = np.frombuffer(data, CHUNK, 1)[0]
+    bias = CHUNK.itemsize
+    directory = bias + 4 * int(head["n_cols"])
+    pointer = directory + 2 * ((1 << int(head["dir_bits"])) + 1)
+    key = pointer + 2 * (int(head["n_rows"]) + 1)
+    col = key + 2 * int(head["n_rows"]) + 2 * int(head["nnz"])
+    padding = col + int(head["nnz"])
+    return _Places(bias, directory, pointer, key, col, padding, int(head["bytes"]))
+
+
+def _in_chunk(place: Callable[[_Places], int], value: Any, kind: str) -> Damage:
+    def damage(made: build.Sections) -> build.Sections:
+        data = made["WGHT"]
+        at = place(_places(data))
+        return made | {"WGHT": _patched(data, at, value, kind)}
+
+    return damage
+
+
+def _padding_of_weights(made: build.Sections) -> build.Sections:
+    places = _places(made["WGHT"])
+    assert places.padding < places.end
+    return _in_chunk(lambda at: at.end - 1, 1, "u1")(made)
+
+
+def _mended(data: bytes, *, table: bool = False) -> bytes:
+    """Return the file with matching header (and table) checksums."""
+    head = np.frombuffer(data[: HEADER.itemsize], HEADER).copy()
+    if table:
+        head["table_crc"] = crc32c(data[int(head["table_offset"][0]) :])
+    head["header_crc"] = crc32c(head.tobytes()[:60])
+    return head.tobytes() + data[HEADER.itemsize :]
+
+
+def _header(name: str, value: Any) -> FileDamage:
+    def damage(data: bytes) -> bytes:
+        fields = HEADER.fields
+        assert fields is not None
+        kind, at = fields[name][:2]
+        return _mended(_patched(data, at, value, kind.str))
+
+    return damage
+
+
+def _flipped(place: Callable[[bytes], int]) -> FileDamage:
+    def damage(data: bytes) -> bytes:
+        at = place(data)
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+    return damage
+
+
+def _table_offset(data: bytes) -> int:
+    return int(np.frombuffer(data, HEADER, 1)[0]["table_offset"])
+
+
+def _moved_section(data: bytes) -> bytes:
+    at = _table_offset(data) + 8  # the offset of the first section
+    old = int(np.frombuffer(data, "<u8", 1, at)[0])
+    return _mended(_patched(data, at, old + 8, "<u8"), table=True)
+
+
+def _gap(data: bytes) -> int:
+    """Return the place of a zero between the first two sections."""
+    first = np.frombuffer(data, SECTION, 1, _table_offset(data))[0]
+    return int(first["offset"] + first["length"])
+
+
+IN_FILE: Final[dict[str, FileDamage]] = {
+    "H1": _header("endian", 0x04030201),
+    "H2": _flipped(lambda _: 1),
+    "H3": _header("major", 2),
+    "H4": _flipped(lambda _: 24),
+    "H5": lambda data: data + bytes(8),
+    "H6": _flipped(_table_offset),
+    "H7": _moved_section,
+    "H8": _flipped(_gap),
+    "C1": _flipped(lambda _: HEADER.itemsize),
+}
+"""Damage done to the finished file."""
+
+IN_SECTIONS: Final[dict[str, Damage]] = {
+    "S1": _replaced("USER", lambda data: data[:-4]),
+    "S2": _item("PARM", 5, 7),
+    "L1": _replaced("LTXT", lambda data: data + b"x"),
+    "L2": lambda made: _item("LOFF", 5, np.frombuffer(made["LOFF"], "<u4")[6])(made),
+    "L3": _replaced("LTXT", lambda data: data[:-1] + b"x"),
+    "L4": _replaced("LTXT", lambda data: data.replace(b"abac", b"acab")),
+    "D1": _item("DIDS", 0, 79),
+    "D2": _item("DOFF", 1, 99),
+    "D3": _replaced("DTXT", lambda data: data[:-1] + b"x"),
+    "T1": _field("TRIE", TRIE_NODE, 0, "lo", 1),
+    "T2": lambda made: _field(
+        "TRIE", TRIE_NODE, 2, "lo", np.frombuffer(made["TRIE"], TRIE_NODE)[1]["lo"]
+    )(made),
+    "T3": _field("TRIE", TRIE_NODE, 0, "first_child", 2),
+    "T4": _field("TRIE", TRIE_NODE, 1, "lo", lambda old: old + 1),
+    "T5": _field("TRIE", TRIE_NODE, 0, "reserved", (0, 1, 0)),
+    "P1": _field("PMAX", MAXIMA, 0, "n_levels", 2),
+    "P2": _item("PMAX", 4, 63),
+    "F1": _swapped("FKEY", 0, 1),
+    "F2": _item("FIDF", 2, np.nan, "<f4"),
+    "N1": _field("TREE", TREE_NODE, 0, "pos_end", lambda old: old - 1),
+    "N2": _field("TREE", TREE_NODE, 0, "child_begin", 2),
+    "N3": _field("TREE", TREE_NODE, 1, "pos_end", lambda old: old - 1),
+    "N4": _swapped("POSL", 3, 4),
+    "N5": _field("TREE", TREE_NODE, 2, "label_max", lambda old: old - 1),
+    "N6": _field("TREE", TREE_NODE, 1, "chunk", lambda old: old + 8),
+    "W1": _field("WGHT", CHUNK, 0, "bytes", lambda old: old + 8),
+    "W2": _field("WGHT", CHUNK, 0, "reserved", 1),
+    "W3": _in_chunk(lambda at: at.bias, np.inf, "<f4"),
+    "W4": _in_chunk(lambda at: at.directory, 1, "<u2"),
+    "W5": _in_chunk(lambda at: at.key, 0xFFFF, "<u2"),
+    "W6": _in_chunk(lambda at: at.pointer, 1, "<u2"),
+    "W7": _in_chunk(lambda at: at.col, 0xFF, "u1"),
+    "W8": _padding_of_weights,
+}
+"""Damage done to a section before checksums are computed."""
+
+
+def damaged() -> dict[str, bytes]:
+    """Return the content of every file by label."""
+    made = sections()
+    whole = build.assemble(made)
+    files = {label: damage(whole) for label, damage in IN_FILE.items()}
+    files |= {label: build.assemble(damage(made)) for label, damage in IN_SECTIONS.items()}
+    return files
+
+
+if __name__ == "__main__":
+    for name, content in damaged().items():
+        (FOLDER / f"{name}.esp").write_bytes(content)
