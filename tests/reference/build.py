@@ -19,7 +19,7 @@ from tests.reference.format import ALIGNMENT, ENDIAN, HEADER, MAGIC, PARAMS, SEC
 
 F32 = NDArray[np.float32]
 Sections = dict[str, bytes]
-Nested = Sequence["Nested"] | Sequence[int]
+Nested = Sequence["Nested | int"]
 """A node: its child nodes, or the labels below it."""
 
 
