@@ -14,12 +14,15 @@ from espalier.errors import InvalidTextError
 
 # NFKC and case folding do not commute: folding can expose a new compatibility
 # form. Two rounds settle every assigned code point; a third would change nothing.
+# Decomposed before folding, as Unicode (3.13, D146) says: the iota below a Greek
+# letter becomes a letter of its own, and which marks it then follows must not
+# depend on how they were typed.
 _ROUNDS = 3
 
 
 def _fold(text: str) -> str:
     for _ in range(_ROUNDS):
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())
         if folded == text:
             break
         text = folded
