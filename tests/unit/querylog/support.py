@@ -45,17 +45,19 @@ def twin_of(rows: Sequence[Typed], gap_minutes: int = 30) -> Twin:
     for place, row in enumerate(rows):
         person = people.setdefault(row.user, len(people))
         streams[person, row.session].append((row.second or 0, place, row))
-    cut: list[tuple[int, int, int, list[Typed]]] = []
+    cut: list[tuple[int, int, list[int], list[Typed]]] = []
     for (person, _), stream in streams.items():
         last = None
         for second, place, row in sorted(stream, key=lambda item: item[:2]):
             if last is None or second - last > gap_minutes * 60:
-                cut.append((person, second, place, []))
+                cut.append((person, second, [], []))
             last = second
-            session = cut[-1][3]
+            *_, places, session = cut[-1]
+            places.append(place)
             if not session or normalise(session[-1].query) != normalise(row.query):
                 session.append(row)
-    cut.sort(key=lambda item: item[:3])
+    # Sessions of one person that begin in the same second stand as in the file.
+    cut.sort(key=lambda item: (item[0], item[1], min(item[2])))
     events = [(person, row) for person, _, _, session in cut for row in session]
     queries = sorted({normalise(row.query) for _, row in events})
     forms: dict[str, Counter[str]] = {query: Counter() for query in queries}
