@@ -16,11 +16,13 @@ def test_sums_are_taken_per_unit() -> None:
 
 
 def test_equal_seeds_draw_equal_samples_whatever_the_block() -> None:
-    """Blocks bound memory and change nothing."""
+    """Blocks bound memory and change nothing but rounding, which is the BLAS library's."""
     sums = np.random.default_rng(5).random((40, 3))
 
     assert (resample(sums, seed=3) == resample(sums, seed=3)).all()
-    assert (resample(sums, seed=3, replicates=9) == resample(sums, seed=3)[:9]).all()
+    assert np.allclose(
+        resample(sums, seed=3, replicates=9), resample(sums, seed=3)[:9], rtol=1e-12, atol=0
+    )
     assert (resample(sums, seed=3) != resample(sums, seed=4)).any()
 
 
