@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from espalier.errors import InputError, LimitError
+from espalier.errors import IndexCorruptError, InputError, LimitError
 from espalier.native import Caps, Matcher, NativeIndex, Scratch, SectionInfo, Source, Work
 from espalier.text import normalise, normalise_prefix, utf16_length
 
@@ -143,7 +143,13 @@ class Index:
     def info(self) -> IndexInfo:
         """What the index holds."""
         native = self._native.info
-        meta = self._native.section("META")
+        try:
+            meta = json.loads(self._native.section("META") or b"{}")
+        except ValueError:  # of JSON or of UTF-8
+            raise IndexCorruptError(
+                f"{self.path}: META is not JSON; restore the file or train it again",
+                section="META",
+            ) from None
         return IndexInfo(
             bytes=native.bytes,
             labels=native.labels,
@@ -153,7 +159,7 @@ class Index:
             fingerprint=f"{native.fingerprint:016x}",
             format_version=native.format_version,
             sections=tuple(self._native.sections()),
-            meta=json.loads(meta) if meta else {},
+            meta=meta,
         )
 
     def validate(self, *, deep: bool = False) -> None:
@@ -218,7 +224,12 @@ class Index:
         """Return the ``k`` labels of the prefix that most distinct users typed.
 
         The baseline "most frequent completion": no session, no model.
+
+        Raises:
+            LimitError: ``k`` below 1 or above what a query may consider.
         """
+        if not 1 <= k <= _CAPS.pool:
+            raise LimitError(f"k must be 1 to {_CAPS.pool}, not {k}")
         labels = self._scratch().popular(_encode_prefix(normalise_prefix(prefix)), k)
         return [self._native.label_texts(label)[0] for label in labels]
 
@@ -232,12 +243,29 @@ class Index:
         return None
 
     def label(self, number: int) -> str:
-        """Return the normalised text of a label."""
-        return self._native.label_texts(number)[0]
+        """Return the normalised text of a label.
+
+        Raises:
+            InputError: There is no such label.
+        """
+        return self._native.label_texts(self._number(number))[0]
 
     def users(self, number: int) -> int:
-        """Return how many distinct users typed a label."""
-        return self._native.label_users(number)
+        """Return how many distinct users typed a label.
+
+        Raises:
+            InputError: There is no such label.
+        """
+        return self._native.label_users(self._number(number))
+
+    @cached_property
+    def _n_labels(self) -> int:
+        return self._native.info.labels
+
+    def _number(self, label: int) -> int:
+        if not 0 <= label < self._n_labels:
+            raise InputError(f"label {label} of {self._n_labels}")
+        return label
 
     def _scratch(self) -> Scratch:
         scratch: Scratch | None = getattr(self._local, "scratch", None)
@@ -259,6 +287,10 @@ class Index:
     ) -> list[Suggestion]:
         if not 1 <= k <= MAX_K:
             raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
+        if not (0 <= beam <= _CAPS.beam and 0 <= pool <= _CAPS.pool):
+            raise LimitError(
+                f"beam must be 0 to {_CAPS.beam} and pool 0 to {_CAPS.pool}, not {beam} and {pool}"
+            )
         typed = normalise_prefix(prefix)
         if matcher not in _MATCHERS:
             raise InputError(f"no matcher {matcher!r}; use 'constrained' or 'unconstrained'")

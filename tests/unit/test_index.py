@@ -1,0 +1,256 @@
+"""The index as a relevance engineer uses it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import espalier
+from espalier.errors import (
+    IndexCorruptError,
+    InputError,
+    InvalidTextError,
+    LimitError,
+    UnsupportedError,
+)
+from espalier.index import Index, encode_previous
+from espalier.native import Source
+from espalier.text import normalise_prefix
+from tests.golden.make import FOLDER
+
+ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Index]:
+    """Return the golden index of a shop."""
+    with espalier.open(FOLDER / "shop.esp") as index:
+        yield index
+
+
+@pytest.fixture(scope="module")
+def scripts() -> Iterator[Index]:
+    """Return the golden index of many scripts."""
+    with espalier.open(FOLDER / "scripts.esp") as index:
+        yield index
+
+
+def _texts(found: list[espalier.Suggestion]) -> list[str]:
+    return [one.text for one in found]
+
+
+def test_suggestions_tell_all_about_themselves(shop: Index) -> None:
+    """Text, display, score, source, how much the prefix accounts for, both scores."""
+    best = shop.complete("Nik", k=3)[0]
+
+    assert best.text.startswith("nik")
+    assert best.display_text.casefold() == best.text
+    assert best.source in {"MODEL", "POPULAR"}
+    assert (best.matched_code_points, best.matched_utf16) == (3, 3)
+    assert best.model <= 0
+    assert 0 <= best.popularity <= 1
+
+
+def test_matched_lengths_count_in_the_returned_text(scripts: Index) -> None:
+    """A shoe is one code point and two units of UTF-16."""
+    found = scripts.complete("👟 N")
+
+    assert _texts(found) == ["👟 nike"]
+    assert (found[0].matched_code_points, found[0].matched_utf16) == (3, 4)
+
+
+def test_the_session_changes_the_order(shop: Index) -> None:
+    """A previous query is context: other scores, the same labels to choose from."""
+    without = shop.complete("n", k=24)
+    with_context = shop.complete("n", ["running shoes"], k=24)
+
+    assert sorted(_texts(without)) == sorted(_texts(with_context))
+    assert [one.score for one in without] != [one.score for one in with_context]
+
+
+def test_a_typed_space_narrows_the_prefix(shop: Index) -> None:
+    """With a trailing space only longer queries come."""
+    assert "nike" in _texts(shop.complete("nike", k=50))
+    assert all(text.startswith("nike ") for text in _texts(shop.complete("nike ", k=50)))
+
+
+@pytest.mark.parametrize("k", [0, -1, 101])
+def test_k_has_limits(shop: Index, k: int) -> None:
+    """One to a hundred suggestions."""
+    with pytest.raises(LimitError, match="1 to 100"):
+        shop.complete("n", k=k)
+
+
+@pytest.mark.parametrize("number", [-1, 5000, 2**40])
+def test_beam_and_pool_have_limits(shop: Index, number: int) -> None:
+    """Above the cap is a typed error, and so is below zero."""
+    with pytest.raises(LimitError, match=f"{number}"):
+        shop.complete("n", beam=number)
+    with pytest.raises(LimitError, match=f"{number}"):
+        shop.complete("n", pool=number)
+    with pytest.raises(LimitError, match=f"{number}"):
+        shop.popular("n", number)
+
+
+@pytest.mark.parametrize("number", [-1, 64, 2**32, 2**70])
+def test_labels_that_are_not_there_are_refused(shop: Index, number: int) -> None:
+    """Asked for by number, below zero or above the last."""
+    for call in (shop.label, shop.users):
+        with pytest.raises(InputError, match=f"label {number} of 64"):
+            call(number)
+
+
+def test_damaged_settings_are_reported(tmp_path: Path) -> None:
+    """What training recorded is read only on demand; damage there is typed too."""
+    data = (FOLDER / "shop.esp").read_bytes()
+    for bad in (b'{"golden"', b'\xff"golden"'):
+        path = tmp_path / "x.esp"
+        path.write_bytes(data.replace(b'{"golden": ', bad.ljust(11)))
+        with (
+            espalier.open(path, verify=False) as index,
+            pytest.raises(IndexCorruptError, match="META is not JSON"),
+        ):
+            _ = index.info
+
+
+def test_an_unknown_matcher_is_refused(shop: Index) -> None:
+    """The message names those there are."""
+    with pytest.raises(InputError, match="'constrained' or 'unconstrained'"):
+        shop.complete("n", matcher="other")  # type: ignore[arg-type]
+
+
+def test_a_prefix_has_a_limit(shop: Index) -> None:
+    """1,024 bytes of UTF-8 after normalisation; the text is not in the message."""
+    assert shop.complete("x" * 1024) == []
+    assert shop.complete("é" * 512) == []
+    with pytest.raises(LimitError, match="a prefix of 1026 bytes") as caught:
+        shop.complete("é" * 513)
+    assert "é" not in str(caught.value)
+
+
+def test_lone_surrogates_are_refused(shop: Index) -> None:
+    """In the prefix, in previous queries, wherever text comes in."""
+    for call in (
+        lambda: shop.complete("a\ud800"),
+        lambda: shop.complete("a", ["\udfff"]),
+        lambda: shop.popular("\ud800"),
+        lambda: shop.find("\ud800"),
+    ):
+        with pytest.raises(InvalidTextError):
+            call()
+
+
+def test_previous_queries_are_cut_not_refused(shop: Index) -> None:
+    """The newest 32, of each 512 code points; empty ones do not count."""
+    assert len(encode_previous(["x"] * 40)) == 32
+    assert encode_previous(["x" * 600]) == [b"x" * 512]
+    assert encode_previous(["", "  ", "\x00", "a"]) == [b"a"]
+    # One code point of NFKC can become eighteen.
+    assert len(encode_previous(["\ufdfa" * 600])[0]) <= 4 * 512
+    shop.complete("n", ["\ufdfa" * 600] * 40)
+    shop.complete("n", ["👟" * 600] * 40)
+
+
+@given(prefix=ANY, previous=st.lists(ANY, max_size=4), k=st.integers(1, 100))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_has_an_answer(
+    shop: Index, scripts: Index, prefix: str, previous: list[str], k: int
+) -> None:
+    """Whatever is typed: k of k, under the prefix, no two alike."""
+    for index in (shop, scripts):
+        found = index.complete(prefix, previous, k=k)
+        typed = normalise_prefix(prefix)
+        matching = [
+            index.label(i) for i in range(index.info.labels) if index.label(i).startswith(typed)
+        ]
+        assert min(k, len(matching)) == len(found)
+        assert set(_texts(found)) <= set(matching)
+        assert len(set(_texts(found))) == len(found)
+
+
+def test_popular_is_most_users_first(shop: Index) -> None:
+    """The baseline looks at users alone."""
+    numbers = [shop.find(text) for text in shop.popular("n", 24)]
+    users = [shop.users(number) for number in numbers if number is not None]
+
+    assert len(users) == 24
+    assert users == sorted(users, reverse=True)
+
+
+def test_find_knows_labels_and_nothing_else(shop: Index) -> None:
+    """Text is normalised first; a prefix of a label is none."""
+    number = shop.find("  NIKE  Air ")
+
+    assert number is not None
+    assert shop.label(number) == "nike air"
+    assert shop.find("nike ai") is None
+    assert shop.find("") is None
+    assert shop.find("zz") is None
+
+
+def test_every_label_completes_itself(shop: Index) -> None:
+    """A label typed in full, in any case, is among its completions."""
+    for number in range(shop.info.labels):
+        text = shop.label(number)
+        assert text in _texts(shop.complete(text.upper(), k=100))
+
+
+def test_work_and_candidates_are_told(shop: Index) -> None:
+    """For explanations and candidate recall."""
+    completion = shop.complete_with_work("n", ["nike"], k=2)
+
+    assert completion.suggestions == shop.complete("n", ["nike"], k=2)
+    assert completion.work.range_labels == 24
+    assert completion.work.candidates == len(completion.candidate_ids) >= 2
+
+
+def test_sources_can_be_chosen(shop: Index) -> None:
+    """Each source alone, and what they found."""
+    for source in (Source.MODEL, Source.POPULAR):
+        found = shop.complete("a", k=4, sources=source)
+        assert {one.source for one in found} == {source.name}
+
+
+def test_validate_looks_deeper_if_told(shop: Index) -> None:
+    """A golden index passes both."""
+    shop.validate()
+    shop.validate(deep=True)
+
+
+def test_a_model_without_texts_says_what_it_cannot() -> None:
+    """Completing needs labels; the error says so."""
+    with (
+        espalier.open(FOLDER / "model.esp") as index,
+        pytest.raises(UnsupportedError, match="no label texts"),
+    ):
+        index.complete("a")
+
+
+def test_a_closed_index_says_so() -> None:
+    """Using it after the block is an error, not a crash."""
+    with espalier.open(FOLDER / "shop.esp") as index:
+        index.complete("n")
+    for call in (lambda: index.complete("n"), lambda: index.popular("n"), index.validate):
+        with pytest.raises(UnsupportedError, match="closed"):
+            call()
+
+
+def test_threads_share_an_index(shop: Index) -> None:
+    """Answers are the same from any thread, also from ones that start and end."""
+    prefixes = ["n", "ni", "a", "", "new b", "dell "] * 20
+    expected = [shop.complete(prefix, ["nike"]) for prefix in prefixes]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda prefix: shop.complete(prefix, ["nike"]), prefixes))
+    late: list[list[espalier.Suggestion]] = []
+    thread = threading.Thread(target=lambda: late.append(shop.complete("n", ["nike"])))
+    thread.start()
+    thread.join()
+
+    assert expected == found
+    assert late == expected[:1]

@@ -1,0 +1,105 @@
+"""The specification's tables, the C structs and the Python records say the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from espalier.train import write
+from tests.reference import format as reference
+
+ROOT = Path(__file__).resolve().parents[2]
+SPECIFICATION = (ROOT / "native" / "FORMAT.md").read_text("utf-8")
+TYPES: Final = {"u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8", "f32": "<f4"}
+Fields = list[tuple[str, str, int]]
+
+STRUCTS: Final[dict[str, tuple[str, np.dtype[Any]]]] = {
+    "Header": ("esp_file_header", reference.HEADER),
+    "Section table": ("esp_file_section", reference.SECTION),
+    "PARM": ("esp_params", reference.PARAMS),
+    "TRIE": ("esp_trie_node", reference.TRIE_NODE),
+    "PMAX": ("esp_maxima_header", reference.MAXIMA),
+    "TREE, LPOS, POSL": ("esp_tree_node", reference.TREE_NODE),
+    "WGHT: chunks": ("esp_chunk_header", reference.CHUNK),
+}
+"""Heading in FORMAT.md: struct in format.h, record of the second reader."""
+
+
+def _table(heading: str) -> Fields:
+    """Return name, numpy type and offset of each field in the table below a heading."""
+    text = re.split(r"\n#+ ", SPECIFICATION.split(f"\n### {heading}\n", 1)[1])[0]
+    rows = re.findall(r"^\| (\w+) \| (\w+)(?:\[(\d+)\])? \| (\d+) \|", text, re.MULTILINE)
+    return [
+        (name, f"({count or 1},){TYPES[kind]}" if count else TYPES[kind], int(offset))
+        for name, kind, count, offset in rows
+    ]
+
+
+def _fields(record: np.dtype[Any]) -> Fields:
+    assert record.fields is not None
+    return [
+        (name, f"{kind.shape}{kind.base.str}" if kind.shape else _little(kind), offset)
+        for name, (kind, offset, *_) in record.fields.items()
+    ]
+
+
+def _little(kind: np.dtype[Any]) -> str:
+    return kind.str.replace("|", "")
+
+
+def _plain(fields: Fields) -> Fields:
+    return [(name, kind.replace("|", "").replace(" ", ""), at) for name, kind, at in fields]
+
+
+@pytest.mark.parametrize("heading", STRUCTS)
+def test_tables_are_the_records_of_the_second_reader(heading: str) -> None:
+    """Names, types and offsets in FORMAT.md are those the reader uses."""
+    assert _plain(_table(heading)) == _plain(_fields(STRUCTS[heading][1]))
+
+
+@pytest.mark.parametrize(
+    ("heading", "record"), [("PARM", write._PARAMS), ("TREE, LPOS, POSL", write._NODE)]
+)
+def test_tables_are_the_records_training_writes(heading: str, record: np.dtype[Any]) -> None:
+    """Training writes fields where the specification has them."""
+    assert _plain(_table(heading)) == _plain(_fields(record))
+
+
+def test_tables_are_the_structs_of_the_library(tmp_path: Path) -> None:
+    """The compiler puts every field at its offset, and every struct has its size."""
+    lines = []
+    expected = []
+    for heading, (struct, record) in STRUCTS.items():
+        for name, _, offset in _table(heading):
+            lines.append(f'printf("{struct}.{name} %zu\\n", offsetof({struct}, {name}));')
+            expected.append(f"{struct}.{name} {offset}")
+        lines.append(f'printf("{struct} %zu\\n", sizeof({struct}));')
+        expected.append(f"{struct} {record.itemsize}")
+    source = tmp_path / "probe.c"
+    header = ROOT / "native" / "src" / "format.h"
+    source.write_text(
+        f'#include "{header}"\n#include <stdio.h>\nint main(void) {{\n{chr(10).join(lines)}\n}}\n',
+        encoding="utf-8",
+    )
+    program = tmp_path / "probe"
+    compiler = os.environ.get("CC", "gcc").split()
+    subprocess.run([*compiler, "-std=c17", str(source), "-o", str(program)], check=True)
+    found = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+
+    assert expected == found.splitlines()
+
+
+def test_sections_are_those_of_the_library() -> None:
+    """FORMAT.md lists the section ids format.h defines, with the same spelling."""
+    header = (ROOT / "native" / "src" / "format.h").read_text("utf-8")
+    defined = re.findall(r"#define ESP_SEC_(\w+) ESP_ID\('(.)', '(.)', '(.)', '(.)'\)", header)
+    listed = re.findall(r"^\| ([A-Z]{4}) \|", SPECIFICATION, re.MULTILINE)
+
+    assert listed == [name for name, *_ in defined]
+    assert listed == ["".join(letters) for _, *letters in defined]
