@@ -103,3 +103,16 @@ def test_sections_are_those_of_the_library() -> None:
 
     assert listed == [name for name, *_ in defined]
     assert listed == ["".join(letters) for _, *letters in defined]
+
+
+def test_the_worked_example_is_a_golden_file() -> None:
+    """Every row shown is in the file where it is shown; what is left out between is zero."""
+    data = (ROOT / "tests" / "golden" / "v1" / "popularity.esp").read_bytes()
+    example = SPECIFICATION.split("\n## Worked example\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^([0-9a-f]{4})  ((?:[0-9a-f]{2} ?){16})", example, re.MULTILINE)
+    shown = bytearray(int(rows[-1][0], 16) + 16)
+    for at, row in rows:
+        place = int(at, 16)
+        shown[place : place + 16] = bytes.fromhex(row)
+
+    assert bytes(shown) == data[: len(shown)]
