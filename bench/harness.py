@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import importlib.metadata
 import json
 import os
@@ -132,6 +133,40 @@ def split(log: Path, folder: Path, *, share: float = SPLIT, seed: int = SEED) ->
             seed=seed,
             progress=TerminalProgress(),
         )
+    return made
+
+
+def split_apart(log: Path, folder: Path, *, seed: int = SEED) -> Split:
+    """Hold out the middle tenth of the users in file order, so that people stay apart.
+
+    A `user` of the shared log is a window of consecutive lines, and windows stand in
+    the order of the log: one person often fills several that are neighbours. A split
+    by the hash of the window puts them on both sides; a block has two borders.
+    """
+    made = Split(folder / f"apart-{seed}-train.tsv", folder / f"apart-{seed}-pairs.tsv")
+    if made.train_log.exists() and made.pairs.exists():
+        return made
+    with gzip.open(log, "rt", encoding="utf-8", newline="\n") as stream:
+        head, *rows = stream.readlines()
+    place = head.rstrip("\n").split("\t").index("user")
+    users = [row.split("\t")[place] for row in rows]
+    order = list(dict.fromkeys(users))
+    held_out = set(order[len(order) * 9 // 20 : len(order) * 11 // 20])
+    apart = folder / f"apart-{seed}-held-out.tsv"
+    for path, wanted in ((made.train_log, False), (apart, True)):
+        chosen = [
+            row for row, user in zip(rows, users, strict=True) if (user in held_out) is wanted
+        ]
+        path.write_text(head + "".join(chosen), encoding="utf-8", newline="\n")
+    write_pairs(
+        [apart],
+        made.pairs,
+        settings=LogSettings(),
+        split=None,
+        train_log=None,
+        seed=seed,
+        progress=TerminalProgress(),
+    )
     return made
 
 
