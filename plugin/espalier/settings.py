@@ -153,7 +153,7 @@ class TrainSettings:
     )
     include_first: bool = True
     blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
-    blend_popularity: float = setting(1.5, Between(0, 1e3), "weight of the log popularity")
+    blend_popularity: float = setting(2.5, Between(0, 1e3), "weight of the log popularity")
     seed: int = setting(1, Between(0, 2**63 - 1), "of every random choice")
     threads: int = setting(0, Between(0, 1_024), "0: one per processor; never changes a byte")
 
