@@ -28,13 +28,18 @@ esp_status esp_error_set(esp_error *err, esp_status status, uint32_t section, ui
     const char *check, const char *format, ...) ESP_PRINTF(6, 7);
 
 /* Returns from the calling function with a failure: status, name of the check,
- * offset or index of the bad value, then a printf format and its arguments. */
+ * offset or index of the bad value, then a printf format and its arguments.  The
+ * status is returned here, not what esp_error_set() returns, so that compilers
+ * see, file by file, that it is not ESP_OK. */
 #define ESP_FAIL(err, status, check, offset, ...) \
-    return esp_error_set((err), (status), 0, (uint64_t)(offset), (check), __VA_ARGS__)
+    ESP_FAIL_IN(err, status, 0, check, offset, __VA_ARGS__)
 
 /* The same about a section of an index file. */
-#define ESP_FAIL_IN(err, status, section, check, offset, ...) \
-    return esp_error_set((err), (status), (section), (uint64_t)(offset), (check), __VA_ARGS__)
+#define ESP_FAIL_IN(err, status, section, check, offset, ...)                                \
+    do {                                                                                     \
+        esp_error_set((err), (status), (section), (uint64_t)(offset), (check), __VA_ARGS__); \
+        return (status);                                                                     \
+    } while (0)
 
 /* Forwards a failure. */
 #define ESP_TRY(expr)                                \

@@ -15,11 +15,6 @@
 #include "trie.h"
 #include "utf8.h"
 
-esp_status esp_index_damaged(uint32_t section, const char *check, uint64_t where, esp_error *err) {
-    return esp_error_set(err, ESP_E_CORRUPT, section, where, check,
-        "the index is damaged (check %s); restore it from a copy or train it again", check);
-}
-
 /* ---- opening ------------------------------------------------------------ */
 
 static bool is_little_endian(void) {

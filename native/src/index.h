@@ -57,6 +57,10 @@ static inline bool esp_index_label(
 }
 
 /* A file whose content contradicts itself where a query met it. */
-esp_status esp_index_damaged(uint32_t section, const char *check, uint64_t where, esp_error *err);
+static inline esp_status esp_index_damaged(
+    uint32_t section, const char *check, uint64_t where, esp_error *err) {
+    ESP_FAIL_IN(err, ESP_E_CORRUPT, section, check, where,
+        "the index is damaged (check %s); restore it from a copy or train it again", check);
+}
 
 #endif
