@@ -265,6 +265,26 @@ class TestReading:
             with pytest.raises(errors.UnsupportedError, match="closed"):
                 use()
 
+    def test_a_scratch_knows_that_its_index_is_closed(self, index: NativeIndex) -> None:
+        """Every question is an error then, not a look into memory given back."""
+        scratch = index.scratch()
+        x = Csr(np.zeros(2, np.uint64), np.zeros(0, U32), np.zeros(0, np.float32), 7)
+        index.close()
+        for use in (
+            lambda: scratch.complete(b"n", [], 1),
+            lambda: scratch.popular(b"n", 1),
+            lambda: index.predict_top(x, beam=1, k=1),
+        ):
+            with pytest.raises(errors.UnsupportedError, match="closed"):
+                use()
+
+    def test_a_scratch_keeps_its_index_alive(self) -> None:
+        """Of an index in memory nothing else may be left."""
+        scratch = NativeIndex.from_bytes((FOLDER / "shop.esp").read_bytes()).scratch()
+        gc.collect()
+        np.full(20_000, 255, np.uint8)  # where the bytes were, if they were given back
+        assert len(scratch.complete(b"n", [b"nike"], 5)) == 5
+
     def test_labels_outside_are_refused(self, index: NativeIndex) -> None:
         """A label that is not there is an error; it has no users."""
         with pytest.raises(errors.InputError, match="label 64 of 64"):

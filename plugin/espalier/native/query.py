@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,8 +61,12 @@ class Scratch:
         "caps",
     )
 
-    def __init__(self, index: Any, caps: Caps) -> None:
-        """Allocate everything queries need, once."""
+    def __init__(self, index: Callable[[], Any], caps: Caps) -> None:
+        """Allocate everything queries need, once.
+
+        ``index`` gives the ``esp_index *``, or raises once that is closed. Held here it
+        keeps the index, and bytes it may lie in, alive as long as the scratch.
+        """
         self.caps = caps
         self._index = index
         self._error = ffi.new("esp_error *")
@@ -75,7 +79,7 @@ class Scratch:
         options.max_context_bytes = caps.context_bytes
         options.max_previous = caps.previous
         scratch = ffi.new("esp_scratch **")
-        check(lib.esp_scratch_new(index, options, scratch, self._error), self._error)
+        check(lib.esp_scratch_new(index(), options, scratch, self._error), self._error)
         self._scratch = ffi.gc(scratch[0], lib.esp_scratch_free)
         self._query = ffi.new("esp_query *")
         self._query.struct_size = ffi.sizeof("esp_query")
@@ -153,7 +157,7 @@ class Scratch:
         query.sources = sources
         query.matcher = matcher
         status = lib.esp_complete(
-            self._index, self._scratch, query, self._out, self.caps.k, self._count, self._error
+            self._index(), self._scratch, query, self._out, self.caps.k, self._count, self._error
         )
         del views, view
         if status:
@@ -181,7 +185,7 @@ class Scratch:
     def popular(self, prefix: bytes, k: int) -> list[int]:
         """Return the labels with most users, best first."""
         status = lib.esp_popular(
-            self._index,
+            self._index(),
             self._scratch,
             ffi.from_buffer("uint8_t[]", prefix),
             len(prefix),
@@ -200,7 +204,7 @@ class Scratch:
         c_labels, c_scores = view_of("uint32_t", labels), view_of("float", scores)
         for row in rows:
             status = lib.esp_predict(
-                self._index,
+                self._index(),
                 self._scratch,
                 x,
                 row,

@@ -165,7 +165,7 @@ class NativeIndex:
 
     def scratch(self, caps: Caps | None = None) -> Scratch:
         """Return a scratch object for the calling thread."""
-        return Scratch(self._open(), caps or Caps())
+        return Scratch(self._open, caps or Caps())
 
     def label_texts(self, label: int) -> tuple[str, str]:
         """Return normalised text and display text of a label.
