@@ -211,9 +211,11 @@ static bool finish_block(const esp_space *space, esp_terms *terms, size_t from) 
         terms->item[out++] = (esp_term){.key = rank, .weight = weight};
         squares += (double)weight * (double)weight;
     }
-    terms->n = out;
-    if (!(squares > 0))
+    if (!(squares > 0)) {
+        terms->n = from; /* weights of zero alone: nothing to scale, nothing to keep */
         return false;
+    }
+    terms->n = out;
     const float scale = (float)(1.0 / sqrt(squares));
     for (size_t i = from; i < out; i++)
         terms->item[i].weight *= scale;

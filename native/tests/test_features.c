@@ -126,6 +126,31 @@ static void vectors_have_unit_length_and_known_features(void) {
     CHECK(fabsf(terms.item[0].weight - sqrtf(0.5f)) < 1e-6f);
 }
 
+/* A context that counts nothing leaves no features, so that the prefix's alone
+ * stand in order. */
+static void a_block_without_weight_is_left_out(void) {
+    uint32_t known[2];
+    const float idf[2] = {1, 1};
+    CHECK(hash("0a0", ESP_FEATURE_WORDS) == 1);
+    const uint32_t word = keys[0];
+    CHECK(hash("a", ESP_FEATURE_CHARS) == 1);
+    CHECK(keys[0] < word); /* so that the word's feature comes second */
+    known[0] = keys[0];
+    known[1] = word;
+    const esp_space space = {.keys = known,
+        .idf = idf,
+        .n_features = 2,
+        .prefix_features = ESP_PREFIX_CHAR_TFIDF,
+        .context_decay = 0,
+        .max_context = 2};
+    esp_term items[8];
+    esp_terms terms = {.item = items, .cap = 8};
+    const esp_text previous[2] = {{(const uint8_t *)"", 0}, {(const uint8_t *)"0a0", 3}};
+    CHECK(esp_vectorise(&space, previous, 2, (const uint8_t *)"a", 1, &terms, NULL) == ESP_OK);
+    CHECK(terms.n == 1 && terms.item[0].key == 0 && fabsf(terms.item[0].weight - 1) < 1e-6f);
+    CHECK(esp_vectorise(&space, previous, 2, NULL, 0, &terms, NULL) == ESP_OK && terms.n == 0);
+}
+
 /* Interpolation finds every key and no other, however skewed the keys are. */
 static void every_known_key_is_found(void) {
     enum { N = 3000 };
@@ -212,6 +237,7 @@ int main(int argc, char **argv) {
     TEST(keys_ascend_in_long_texts);
     TEST(bad_texts_are_refused);
     TEST(vectors_have_unit_length_and_known_features);
+    TEST(a_block_without_weight_is_left_out);
     TEST(every_known_key_is_found);
     TEST(rows_of_texts_are_checked);
     return TEST_END();

@@ -127,7 +127,7 @@ def _block(index: Index, terms: Vector) -> Vector:
         if key in number
     }
     length = math.sqrt(sum(weight**2 for weight in known.values()))
-    return {i: weight / length if length else 0.0 for i, weight in known.items()}
+    return {i: weight / length for i, weight in known.items()} if length else {}
 
 
 def vectorise(index: Index, previous: Sequence[str], prefix: str) -> Vector:
@@ -141,7 +141,7 @@ def vectorise(index: Index, previous: Sequence[str], prefix: str) -> Vector:
     if params["prefix_features"]:
         weighted = bool(params["prefix_features"] == 2)
         blocks.append(_block(index, char_terms(prefix, position_weighted=weighted)))
-    share = 1 / math.sqrt(max(1, sum(any(block.values()) for block in blocks)))
+    share = 1 / math.sqrt(max(1, sum(map(bool, blocks))))
     vector: Vector = defaultdict(float)
     for block in blocks:
         for i, weight in block.items():
