@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-DATA = os.environ.get("ESPALIER_DATA")
+DATA = os.environ.get("ESPALIER_DATA") or None
 
 # Machines that run tests are shared: a slow example is not a wrong one.
 _relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
