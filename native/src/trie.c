@@ -99,6 +99,13 @@ esp_status esp_trie_range(const esp_index *index, const uint8_t *prefix, size_t 
     }
 }
 
+esp_status esp_prefix_range(const esp_index *index, const uint8_t *prefix, size_t length,
+    uint32_t *lo, uint32_t *hi, esp_error *err) {
+    if (index->label_offset == NULL)
+        ESP_FAIL(err, ESP_E_UNSUPPORTED, "labels", 0, "the index has no label texts");
+    return esp_trie_range(index, prefix, length, lo, hi, err);
+}
+
 /* ---- building ----------------------------------------------------------- */
 
 typedef struct span {
