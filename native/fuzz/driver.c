@@ -2,8 +2,8 @@
  *
  *      fuzz_open [--seconds N] [--seed N] [file ...]
  *
- * First every file (or every file of a folder) is replayed, then, for N seconds,
- * mutations of them and of the target's own seeds.  Where clang is at hand the
+ * First every file (or every file of a folder) and the target's own seeds are
+ * replayed, then, for N seconds, mutations of them.  Where clang is at hand the
  * same targets link with -fsanitize=fuzzer instead; this file is then left out.
  * An input that makes the target abort, or a sanitizer complain, is left in
  * crash-<target>, to be replayed. */
@@ -190,10 +190,10 @@ int main(int argc, char **argv) {
     signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback != NULL)
         __sanitizer_set_death_callback(keep_input);
+    fuzz_seeds();
     for (size_t i = 0; i < n_inputs; i++)
         run(inputs[i].data, inputs[i].length);
     const size_t replayed = n_inputs;
-    fuzz_seeds();
     uint8_t *data = malloc(LARGEST + EXTRA);
     if (data == NULL)
         return 2;
