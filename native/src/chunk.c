@@ -50,6 +50,7 @@ bool esp_chunk_open(const uint8_t *data, uint64_t room, uint32_t bits, esp_chunk
         .pointer = data + at.pointer,
         .key = (const void *)(data + at.key),
         .col = data + at.col,
+        .by_eight = at.end - at.key - 2 * (uint64_t)head->n_rows >= 16,
     };
     return true;
 }
@@ -58,71 +59,167 @@ static inline uint32_t read_index(const void *array, bool wide, uint32_t i) {
     return wide ? ((const uint32_t *)array)[i] : ((const uint16_t *)array)[i];
 }
 
-/* Number of the row with this mixed feature; false in *found if there is none.
- * Returns false where the directory leaves the rows. */
-static inline bool find_row(const esp_chunk *chunk, bool wide, uint32_t rest_bits, uint32_t mixed,
-    uint32_t *row, bool *found) {
-    const uint32_t bucket = mixed >> rest_bits;
-    const uint16_t rest = (uint16_t)(mixed & (0xFFFFu >> (16 - rest_bits)));
-    const uint32_t begin = read_index(chunk->directory, wide, bucket);
-    const uint32_t end = read_index(chunk->directory, wide, bucket + 1);
-    *found = false;
-    if (ESP_UNLIKELY(end > chunk->head->n_rows))
-        return false;
-    for (uint32_t r = begin; r < end; r++) {
-        if (chunk->key[r] == rest) {
-            *row = r;
-            *found = true;
-            return true;
-        }
+/* One query feature in one chunk, on its way from bucket to entries. */
+typedef struct lookup {
+    uint32_t begin; /* of rows, then of entries */
+    uint32_t end;
+    uint32_t rest;
+    float value;
+} lookup;
+
+/* So many look-ups are under way at once.  What matters is that their cache
+ * misses overlap; beyond some fifty the processor has no more to give. */
+enum { LOOKUPS = 256 };
+
+/* A run of look-ups in one chunk. */
+typedef struct run {
+    const esp_chunk_job *job;
+    const esp_feature *features;
+    uint32_t n;
+} run;
+
+static inline __attribute__((always_inline)) void fetch_directory(const run *at, uint32_t bits) {
+    const esp_chunk *chunk = &at->job->chunk;
+    const uint32_t rest_bits = bits - chunk->head->dir_bits;
+    const uint32_t width = (chunk->head->flags & ESP_CHUNK_WIDE) != 0 ? 4 : 2;
+    for (uint32_t f = 0; f < at->n; f++)
+        ESP_PREFETCH((const uint8_t *)chunk->directory +
+                     (size_t)(at->features[f].mixed >> rest_bits) * width);
+}
+
+/* Buckets of the run's features; false where the directory leaves the rows. */
+static inline __attribute__((always_inline)) bool read_buckets(
+    const run *at, bool wide, uint32_t bits, lookup *out) {
+    const esp_chunk *chunk = &at->job->chunk;
+    const uint32_t rest_bits = bits - chunk->head->dir_bits;
+    const uint32_t rest_mask = 0xFFFFu >> (16 - rest_bits);
+    const uint32_t n_rows = chunk->head->n_rows;
+    for (uint32_t f = 0; f < at->n; f++) {
+        const uint32_t mixed = at->features[f].mixed;
+        const uint32_t begin = read_index(chunk->directory, wide, mixed >> rest_bits);
+        const uint32_t end = read_index(chunk->directory, wide, (mixed >> rest_bits) + 1);
+        if (ESP_UNLIKELY(begin > end || end > n_rows))
+            return false;
+        ESP_PREFETCH(chunk->key + begin);
+        ESP_PREFETCH((const uint8_t *)chunk->pointer + (size_t)begin * (wide ? 4 : 2));
+        out[f] = (lookup){
+            .begin = begin, .end = end, .rest = mixed & rest_mask, .value = at->features[f].value};
     }
     return true;
 }
 
-/* `wide` and `f32` are constants at every call, so each of the four bodies is
- * compiled without the test. */
-static inline __attribute__((always_inline)) bool score_body(const esp_chunk *chunk, bool wide,
-    bool f32, uint32_t bits, const esp_feature *features, uint32_t n_features,
-    float out[ESP_CHUNK_COLUMNS]) {
-    const esp_chunk_header *head = chunk->head;
-    const uint32_t rest_bits = bits - head->dir_bits;
-    for (uint32_t f = 0; f < n_features; f++) {
-        uint32_t row = 0;
-        bool found = false;
-        if (ESP_UNLIKELY(!find_row(chunk, wide, rest_bits, features[f].mixed, &row, &found)))
-            return false;
-        if (!found)
+/* Drops the look-ups whose feature has no row; the others get their entries.
+ * Returns how many are left; UINT32_MAX where pointers leave the entries. */
+static inline __attribute__((always_inline)) uint32_t read_rows(
+    const run *at, bool wide, bool f32, const lookup *in, lookup *out) {
+    const esp_chunk *chunk = &at->job->chunk;
+    const uint32_t nnz = chunk->head->nnz;
+    const bool by_eight = chunk->by_eight;
+    uint32_t n = 0;
+    for (uint32_t f = 0; f < at->n; f++) {
+        const lookup look = in[f];
+        uint32_t row = look.begin;
+        const uint32_t rows = look.end - look.begin;
+        if (ESP_LIKELY(by_eight && rows <= 8)) {
+            /* The stop bit makes "not found" the bucket's end. */
+            const uint32_t stop = 1u << rows;
+            const uint32_t mask = esp_match_eight(chunk->key + row, (uint16_t)look.rest);
+            row += (uint32_t)__builtin_ctz(mask | stop);
+        } else {
+            while (row < look.end && chunk->key[row] != look.rest)
+                row++;
+        }
+        if (row >= look.end)
             continue;
         const uint32_t begin = read_index(chunk->pointer, wide, row);
         const uint32_t end = read_index(chunk->pointer, wide, row + 1);
-        if (ESP_UNLIKELY(end > head->nnz))
-            return false;
-        const float value = features[f].value;
-        for (uint32_t e = begin; e < end; e++) {
+        if (ESP_UNLIKELY(begin > end || end > nnz))
+            return UINT32_MAX;
+        if (f32)
+            ESP_PREFETCH(chunk->value_f32 + begin);
+        else
+            ESP_PREFETCH(chunk->value_i16 + begin);
+        ESP_PREFETCH(chunk->col + begin);
+        out[n++] = (lookup){.begin = begin, .end = end, .value = look.value};
+    }
+    return n;
+}
+
+static inline __attribute__((always_inline)) void add_entries(
+    const esp_chunk_job *job, bool f32, const lookup *look, uint32_t n) {
+    const esp_chunk *chunk = &job->chunk;
+    float *out = job->out;
+    for (uint32_t i = 0; i < n; i++) {
+        const float value = look[i].value;
+        for (uint32_t e = look[i].begin; e < look[i].end; e++) {
             const float weight = f32 ? chunk->value_f32[e] : (float)chunk->value_i16[e];
             out[chunk->col[e]] += value * weight; /* u8: below ESP_CHUNK_COLUMNS */
         }
     }
+}
+
+/* Three rounds over the runs: each asks for the cache lines of the next. */
+static bool score_runs(const run *runs, uint32_t n_runs, uint32_t bits) {
+    lookup looks[LOOKUPS];
+    uint32_t left[ESP_CHUNK_JOBS];
+    for (uint32_t r = 0; r < n_runs; r++)
+        fetch_directory(&runs[r], bits);
+    for (uint32_t r = 0, at = 0; r < n_runs; at += runs[r++].n) {
+        const bool wide = (runs[r].job->chunk.head->flags & ESP_CHUNK_WIDE) != 0;
+        if (ESP_UNLIKELY(!(wide ? read_buckets(&runs[r], true, bits, looks + at)
+                                : read_buckets(&runs[r], false, bits, looks + at))))
+            return false;
+    }
+    for (uint32_t r = 0, at = 0; r < n_runs; at += runs[r++].n) {
+        const esp_chunk *chunk = &runs[r].job->chunk;
+        const bool wide = (chunk->head->flags & ESP_CHUNK_WIDE) != 0;
+        lookup *look = looks + at;
+        if (chunk->value_f32 != NULL)
+            left[r] = wide ? read_rows(&runs[r], true, true, look, look)
+                           : read_rows(&runs[r], false, true, look, look);
+        else
+            left[r] = wide ? read_rows(&runs[r], true, false, look, look)
+                           : read_rows(&runs[r], false, false, look, look);
+        if (ESP_UNLIKELY(left[r] == UINT32_MAX))
+            return false;
+    }
+    for (uint32_t r = 0, at = 0; r < n_runs; at += runs[r++].n) {
+        if (runs[r].job->chunk.value_f32 != NULL)
+            add_entries(runs[r].job, true, looks + at, left[r]);
+        else
+            add_entries(runs[r].job, false, looks + at, left[r]);
+    }
     return true;
 }
 
-bool esp_chunk_score(const esp_chunk *chunk, uint32_t bits, const esp_feature *features,
-    uint32_t n_features, float out[ESP_CHUNK_COLUMNS]) {
-    const esp_chunk_header *head = chunk->head;
-    const bool wide = (head->flags & ESP_CHUNK_WIDE) != 0;
-    const bool f32 = (head->flags & ESP_CHUNK_F32) != 0;
-    memset(out, 0, head->n_cols * sizeof *out);
-    bool ok = true;
-    if (f32)
-        ok = wide ? score_body(chunk, true, true, bits, features, n_features, out)
-                  : score_body(chunk, false, true, bits, features, n_features, out);
-    else
-        ok = wide ? score_body(chunk, true, false, bits, features, n_features, out)
-                  : score_body(chunk, false, false, bits, features, n_features, out);
-    const float scale = f32 ? 1.0f : head->scale;
-    for (uint32_t c = 0; c < head->n_cols; c++)
-        out[c] = chunk->bias[c] + scale * out[c];
-    return ok;
+bool esp_chunk_score(const esp_chunk_job *jobs, uint32_t n_jobs, uint32_t bits) {
+    run runs[ESP_CHUNK_JOBS];
+    uint32_t n_runs = 0;
+    uint32_t room = LOOKUPS;
+    for (uint32_t j = 0; j < n_jobs; j++) {
+        memset(jobs[j].out, 0, jobs[j].chunk.head->n_cols * sizeof(float));
+        for (uint32_t done = 0; done < jobs[j].n_features;) {
+            const uint32_t n = esp_min_u32(jobs[j].n_features - done, room);
+            runs[n_runs++] = (run){.job = &jobs[j], .features = jobs[j].features + done, .n = n};
+            done += n;
+            room -= n;
+            if (room == 0) {
+                if (!score_runs(runs, n_runs, bits))
+                    return false;
+                n_runs = 0;
+                room = LOOKUPS;
+            }
+        }
+    }
+    if (n_runs > 0 && !score_runs(runs, n_runs, bits))
+        return false;
+    for (uint32_t j = 0; j < n_jobs; j++) {
+        const esp_chunk *chunk = &jobs[j].chunk;
+        const float scale = chunk->value_f32 != NULL ? 1.0f : chunk->head->scale;
+        for (uint32_t c = 0; c < chunk->head->n_cols; c++)
+            jobs[j].out[c] = chunk->bias[c] + scale * jobs[j].out[c];
+    }
+    return true;
 }
 
 const char *esp_chunk_validate(const esp_chunk *chunk, uint32_t bits, uint32_t n_features) {

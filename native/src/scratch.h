@@ -79,8 +79,19 @@ enum {
     ESP_ARENA_FLOATS = 65536
 };
 
+/* False if an item of this score is certainly not among the best. */
+static inline bool esp_top_wants(const esp_top *top, float score) {
+    return top->n < top->limit || (top->limit > 0 && score >= top->item[0].score);
+}
+
 /* Keeps `item` if it is among the best `limit`. */
 void esp_top_add(esp_top *top, esp_scored item);
+
+/* The same, without a call where it is not. */
+static inline void esp_top_offer(esp_top *top, esp_scored item) {
+    if (esp_top_wants(top, item.score))
+        esp_top_add(top, item);
+}
 
 /* Sorts, best first.  The heap is used up. */
 void esp_top_sort(esp_top *top);

@@ -1,7 +1,7 @@
 /* tree.c: see tree.h. */
 #include "tree.h"
 
-#include <math.h>
+#include "node.h"
 
 void esp_tree_features(const esp_index *index, esp_scratch *scratch) {
     const uint32_t n = (uint32_t)scratch->terms.n;
@@ -16,121 +16,58 @@ void esp_tree_features(const esp_index *index, esp_scratch *scratch) {
 
 /* ---- scores ------------------------------------------------------------- */
 
-/* Log of the published transform of a margin, except for NOOP. */
-static void transform(uint32_t post, float *value, uint32_t n) {
-    switch (post) {
-    case ESP_POST_L1_HINGE:
-    case ESP_POST_LOG_L1_HINGE:
-        for (uint32_t i = 0; i < n; i++)
-            value[i] = fminf(0.0f, value[i] - 1.0f);
-        return;
-    case ESP_POST_L2_HINGE:
-    case ESP_POST_LOG_L2_HINGE:
-        for (uint32_t i = 0; i < n; i++) {
-            const float loss = fminf(0.0f, value[i] - 1.0f);
-            value[i] = -loss * loss;
-        }
-        return;
-    case ESP_POST_L3_HINGE:
-    case ESP_POST_LOG_L3_HINGE:
-        for (uint32_t i = 0; i < n; i++) {
-            const float loss = fminf(0.0f, value[i] - 1.0f);
-            value[i] = loss * loss * loss;
-        }
-        return;
-    case ESP_POST_SIGMOID:
-    case ESP_POST_LOG_SIGMOID:
-        for (uint32_t i = 0; i < n; i++)
-            value[i] = value[i] >= 0 ? -log1pf(expf(-value[i])) : value[i] - log1pf(expf(value[i]));
-        return;
-    default: return;
+/* Where the scores of a node are kept in this query, or may be: NULL if there
+ * is no room. */
+static esp_memo *find_memo(esp_scratch *scratch, uint32_t node) {
+    const uint32_t slot = (node * 0x9E3779B1u) >> (32 - 12); /* 2^12 slots */
+    static_assert(ESP_MEMO_SLOTS == 1 << 12, "slot computation");
+    for (uint32_t probe = 0; probe < 8; probe++) {
+        esp_memo *memo = &scratch->memo[(slot + probe) & (ESP_MEMO_SLOTS - 1)];
+        if (memo->stamp != scratch->stamp || memo->node == node)
+            return memo;
     }
+    return NULL;
 }
 
-static float combine(uint32_t post, float parent, float own) {
-    return post == ESP_POST_NOOP ? own : parent + own;
-}
-
-float esp_tree_output(const esp_index *index, float score) {
-    switch (index->params->post_processor) {
-    case ESP_POST_SIGMOID:
-    case ESP_POST_L1_HINGE:
-    case ESP_POST_L2_HINGE:
-    case ESP_POST_L3_HINGE: return expf(score);
-    default: return score;
-    }
-}
-
-/* Children of a node: child nodes, or labels by position. */
-typedef struct children {
-    uint32_t begin;
-    uint32_t n;
-    bool are_labels;
-} children;
-
-static esp_status children_of(
-    const esp_index *index, uint32_t node, children *out, esp_error *err) {
-    const esp_tree_node *at = &index->tree[node];
-    const bool are_labels = at->child_begin == at->child_end;
-    const uint32_t begin = are_labels ? at->pos_begin : at->child_begin;
-    const uint32_t end = are_labels ? at->pos_end : at->child_end;
-    const uint32_t limit = are_labels ? index->params->n_labels : index->params->n_nodes;
-    if (ESP_UNLIKELY(begin >= end || end > limit || (!are_labels && begin <= node) ||
-                     end - begin > index->params->max_children))
-        return esp_index_damaged(ESP_SEC_TREE, "N2", node, err);
-    *out = (children){.begin = begin, .n = end - begin, .are_labels = are_labels};
+/* Takes room for the scores of a node's n children and adds its chunks. */
+static esp_status schedule(const esp_index *index, esp_scratch *scratch, uint32_t node, uint32_t n,
+    esp_memo *memo, esp_jobs *due, esp_error *err) {
+    float *out = scratch->arena + scratch->arena_used;
+    ESP_TRY(esp_jobs_add(index, due, node, n, scratch->features, scratch->n_features, out, err));
+    *memo = (esp_memo){.stamp = scratch->stamp, .node = node, .at = scratch->arena_used};
+    scratch->arena_used += n;
+    scratch->work.nodes_scored++;
     return ESP_OK;
 }
 
-static esp_status score_chunks(const esp_index *index, const esp_scratch *scratch, uint32_t node,
-    uint32_t n, float *out, esp_error *err) {
-    uint64_t at = index->tree[node].chunk;
-    for (uint32_t done = 0; done < n;) {
-        esp_chunk chunk;
-        const uint32_t wanted = esp_min_u32(n - done, ESP_CHUNK_COLUMNS);
-        if (ESP_UNLIKELY(at > index->chunks.length || at % 8 != 0 ||
-                         !esp_chunk_open(index->chunks.data + at, index->chunks.length - at,
-                             index->feature_bits, &chunk) ||
-                         chunk.head->n_cols != wanted ||
-                         !esp_chunk_score(&chunk, index->feature_bits, scratch->features,
-                             scratch->n_features, out + done)))
-            return esp_index_damaged(ESP_SEC_WGHT, "W1", at, err);
-        at += chunk.head->bytes;
-        done += wanted;
-    }
-    return ESP_OK;
+/* Chunks write 256 margins at a time, so that much must be free. */
+static bool has_room(const esp_scratch *scratch, uint32_t n) {
+    return scratch->arena_used + (uint64_t)n + ESP_CHUNK_COLUMNS <= ESP_ARENA_FLOATS;
 }
 
 /* Own scores of a node's children, computed once per query.  The pointer holds
  * until the next call at least. */
 static esp_status node_scores(const esp_index *index, esp_scratch *scratch, uint32_t node,
     uint32_t n, const float **scores, esp_error *err) {
-    uint32_t slot = (node * 0x9E3779B1u) >> (32 - 12); /* 2^12 slots */
-    static_assert(ESP_MEMO_SLOTS == 1 << 12, "slot computation");
-    for (uint32_t probe = 0; probe < 8; probe++) {
-        esp_memo *memo = &scratch->memo[(slot + probe) & (ESP_MEMO_SLOTS - 1)];
-        if (memo->stamp == scratch->stamp) {
-            if (memo->node != node)
-                continue;
-            *scores = scratch->arena + memo->at;
-            return ESP_OK;
-        }
-        /* Chunks write 256 margins at a time, so that much must be free. */
-        if (scratch->arena_used + (uint64_t)n + ESP_CHUNK_COLUMNS > ESP_ARENA_FLOATS)
-            break;
-        float *out = scratch->arena + scratch->arena_used;
-        ESP_TRY(score_chunks(index, scratch, node, n, out, err));
-        transform(index->params->post_processor, out, n);
-        *memo = (esp_memo){.stamp = scratch->stamp, .node = node, .at = scratch->arena_used};
-        scratch->arena_used += n;
-        scratch->work.nodes_scored++;
-        *scores = out;
+    esp_memo *memo = find_memo(scratch, node);
+    if (memo != NULL && memo->stamp == scratch->stamp) {
+        *scores = scratch->arena + memo->at;
         return ESP_OK;
     }
-    ESP_TRY(score_chunks(index, scratch, node, n, scratch->spill, err));
-    transform(index->params->post_processor, scratch->spill, n);
-    scratch->work.nodes_scored++;
-    *scores = scratch->spill;
+    esp_jobs due;
+    due.n = 0;
+    float *out = scratch->spill;
+    if (memo != NULL && has_room(scratch, n)) {
+        out = scratch->arena + scratch->arena_used;
+        ESP_TRY(schedule(index, scratch, node, n, memo, &due, err));
+    } else {
+        ESP_TRY(
+            esp_jobs_add(index, &due, node, n, scratch->features, scratch->n_features, out, err));
+        scratch->work.nodes_scored++;
+    }
+    ESP_TRY(esp_jobs_run(index, &due, err));
+    esp_scores_transform(index->params->post_processor, out, n);
+    *scores = out;
     return ESP_OK;
 }
 
@@ -199,8 +136,8 @@ static bool allowed(const esp_scratch *scratch, const esp_search *search, const 
 static esp_status skip_decided(const esp_index *index, const esp_scratch *scratch,
     const esp_search *search, uint32_t *node, esp_error *err) {
     for (;;) {
-        children below;
-        ESP_TRY(children_of(index, *node, &below, err));
+        esp_children below;
+        ESP_TRY(esp_children_of(index, *node, &below, err));
         if (below.are_labels || covers(search, &index->tree[*node]))
             return ESP_OK;
         uint32_t survivors = 0;
@@ -242,28 +179,25 @@ static esp_status find_start(
 /* ---- search ------------------------------------------------------------- */
 
 static esp_status expand_node(const esp_index *index, esp_scratch *scratch,
-    const esp_search *search, const esp_scored *at, const children *below, esp_error *err) {
+    const esp_search *search, const esp_scored *at, const esp_children *below, esp_error *err) {
     const uint32_t post = index->params->post_processor;
     const float *scores = NULL;
     ESP_TRY(node_scores(index, scratch, at->id, below->n, &scores, err));
     const bool open = !search->constrained || covers(search, &index->tree[at->id]);
     for (uint32_t c = 0; c < below->n; c++) {
-        esp_scored child = {.score = combine(post, at->score, scores[c]),
-            .id = below->begin + c,
-            .first = at->first,
-            .last = at->last};
+        const float score = esp_score_combine(post, at->score, scores[c]);
+        if (!esp_top_wants(&scratch->next, score))
+            continue;
+        esp_scored child = {
+            .score = score, .id = below->begin + c, .first = at->first, .last = at->last};
         if (open || allowed(scratch, search, &index->tree[child.id], &child.first, &child.last))
             esp_top_add(&scratch->next, child);
     }
     return ESP_OK;
 }
 
-static void add_label(esp_scratch *scratch, uint32_t label, float score) {
-    esp_top_add(&scratch->labels, (esp_scored){.score = score, .id = label});
-}
-
 static esp_status expand_labels(const esp_index *index, esp_scratch *scratch,
-    const esp_search *search, const esp_scored *at, const children *below, esp_error *err) {
+    const esp_search *search, const esp_scored *at, const esp_children *below, esp_error *err) {
     const uint32_t post = index->params->post_processor;
     const uint32_t n_labels = index->params->n_labels;
     const float *scores = NULL;
@@ -278,30 +212,52 @@ static esp_status expand_labels(const esp_index *index, esp_scratch *scratch,
             const uint32_t label = index->label_at[position];
             if (ESP_UNLIKELY(label >= n_labels))
                 return esp_index_damaged(ESP_SEC_LPOS, "N4", position, err);
-            add_label(scratch, label, combine(post, at->score, scores[c]));
+            esp_top_offer(&scratch->labels,
+                (esp_scored){.score = esp_score_combine(post, at->score, scores[c]), .id = label});
         }
         return ESP_OK;
     }
     for (uint32_t c = 0; c < below->n; c++) {
+        const float score = esp_score_combine(post, at->score, scores[c]);
+        if (!esp_top_wants(&scratch->labels, score))
+            continue; /* before its label number is fetched */
         const uint32_t label = index->label_at[below->begin + c];
         if (ESP_UNLIKELY(label >= n_labels))
             return esp_index_damaged(ESP_SEC_LPOS, "N4", below->begin + c, err);
         if (open || (label >= search->lo && label < search->hi))
-            add_label(scratch, label, combine(post, at->score, scores[c]));
+            esp_top_add(&scratch->labels, (esp_scored){.score = score, .id = label});
     }
     return ESP_OK;
 }
 
-/* Chunks of the beam are fetched ahead: a level's nodes are known before the
- * first of them is scored, and their chunks are cold. */
-static void prefetch_chunk(const esp_index *index, uint32_t node) {
-    const uint64_t at = index->tree[node].chunk;
-    if (at < index->chunks.length) {
-        const uint8_t *data = index->chunks.data + at;
-        ESP_PREFETCH(data);
-        ESP_PREFETCH(data + 64);
-        ESP_PREFETCH(data + 128);
+/* Scores the children of all nodes of the beam together, as far as there is
+ * room: the nodes of a level are known before the first of them is expanded, and
+ * what costs is waiting for their chunks one after the other. */
+static esp_status score_level(
+    const esp_index *index, esp_scratch *scratch, bool labels_too, esp_error *err) {
+    const esp_top *beam = &scratch->beam;
+    const uint32_t first = scratch->arena_used;
+    esp_jobs due;
+    due.n = 0;
+    for (uint32_t i = 0; i < beam->n; i++)
+        ESP_PREFETCH(&index->tree[beam->item[i].id]);
+    for (uint32_t i = 0; i < beam->n; i++)
+        esp_jobs_prefetch(index, beam->item[i].id);
+    for (uint32_t i = 0; i < beam->n; i++) {
+        const uint32_t node = beam->item[i].id;
+        esp_children below;
+        ESP_TRY(esp_children_of(index, node, &below, err));
+        if (below.are_labels && !labels_too)
+            continue;
+        esp_memo *memo = find_memo(scratch, node);
+        if (memo == NULL || memo->stamp == scratch->stamp || !has_room(scratch, below.n))
+            continue;
+        ESP_TRY(schedule(index, scratch, node, below.n, memo, &due, err));
     }
+    ESP_TRY(esp_jobs_run(index, &due, err));
+    esp_scores_transform(
+        index->params->post_processor, scratch->arena + first, scratch->arena_used - first);
+    return ESP_OK;
 }
 
 esp_status esp_tree_search(
@@ -316,12 +272,11 @@ esp_status esp_tree_search(
         inner = false;
         scratch->next.n = 0;
         scratch->next.limit = search->beam;
-        for (uint32_t i = 0; i < scratch->beam.n; i++)
-            prefetch_chunk(index, scratch->beam.item[i].id);
+        ESP_TRY(score_level(index, scratch, false, err));
         for (uint32_t i = 0; i < scratch->beam.n; i++) {
             const esp_scored *at = &scratch->beam.item[i];
-            children below;
-            ESP_TRY(children_of(index, at->id, &below, err));
+            esp_children below;
+            ESP_TRY(esp_children_of(index, at->id, &below, err));
             if (below.are_labels) {
                 esp_top_add(&scratch->next, *at);
             } else {
@@ -333,17 +288,19 @@ esp_status esp_tree_search(
         scratch->beam = scratch->next;
         scratch->next = swapped;
     }
+    ESP_TRY(score_level(index, scratch, true, err));
     for (uint32_t i = 0; i < scratch->beam.n; i++) {
         const esp_scored *at = &scratch->beam.item[i];
-        children below;
-        ESP_TRY(children_of(index, at->id, &below, err));
+        esp_children below;
+        ESP_TRY(esp_children_of(index, at->id, &below, err));
         ESP_TRY(expand_labels(index, scratch, search, at, &below, err));
     }
     return ESP_OK;
 }
 
 /* Number of the child whose positions hold `position`; below->n if none. */
-static uint32_t child_holding(const esp_index *index, const children *below, uint32_t position) {
+static uint32_t child_holding(
+    const esp_index *index, const esp_children *below, uint32_t position) {
     uint32_t lo = 0;
     uint32_t hi = below->n;
     while (lo < hi) {
@@ -362,15 +319,15 @@ esp_status esp_tree_score(
     const uint32_t position = index->position_of[label];
     float sum = 0;
     for (uint32_t node = scratch->start;;) {
-        children below;
+        esp_children below;
         const float *scores = NULL;
-        ESP_TRY(children_of(index, node, &below, err));
+        ESP_TRY(esp_children_of(index, node, &below, err));
         const uint32_t c =
             below.are_labels ? position - below.begin : child_holding(index, &below, position);
         if (c >= below.n)
             return esp_index_damaged(ESP_SEC_TREE, "N3", node, err);
         ESP_TRY(node_scores(index, scratch, node, below.n, &scores, err));
-        sum = combine(post, sum, scores[c]);
+        sum = esp_score_combine(post, sum, scores[c]);
         if (below.are_labels)
             break;
         node = below.begin + c; /* above its parent's number, so this ends */
@@ -422,8 +379,8 @@ static const char *validate_leaf(const esp_index *index, const esp_tree_node *at
 
 static esp_status validate_chunks(
     const esp_index *index, uint32_t node, uint64_t *at, esp_error *err) {
-    children below;
-    ESP_TRY(children_of(index, node, &below, err));
+    esp_children below;
+    ESP_TRY(esp_children_of(index, node, &below, err));
     if (index->tree[node].chunk != *at)
         return esp_index_damaged(ESP_SEC_TREE, "N6", node, err);
     for (uint32_t done = 0; done < below.n;) {

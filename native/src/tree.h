@@ -36,10 +36,6 @@ esp_status esp_tree_search(
 esp_status esp_tree_score(
     const esp_index *index, esp_scratch *scratch, uint32_t label, float *score, esp_error *err);
 
-/* The value a caller sees for an internal score: products are kept as sums of
- * logarithms inside. */
-float esp_tree_output(const esp_index *index, float score);
-
 /* Takes scratch->terms (feature numbers) over into scratch->features. */
 void esp_tree_features(const esp_index *index, esp_scratch *scratch);
 

@@ -49,7 +49,8 @@ static void check_margins(
         CHECK(esp_chunk_open(data + at, bytes - at, bits, &chunk));
         CHECK(esp_chunk_validate(&chunk, bits, n_features) == NULL);
         CHECK(chunk.head->n_cols == esp_min_u32(n_children - first, ESP_CHUNK_COLUMNS));
-        CHECK(esp_chunk_score(&chunk, bits, query, n_features, margin));
+        const esp_chunk_job job = {chunk, query, n_features, margin};
+        CHECK(esp_chunk_score(&job, 1, bits));
         for (uint32_t c = 0; c < chunk.head->n_cols; c++) {
             double expected = bias[first + c];
             for (uint32_t f = 0; f < n_features; f++)
@@ -73,6 +74,66 @@ static void margins_are_those_of_a_dense_matrix(void) {
     check_margins(256, 400, 1, 32); /* more than 65,535 weights */
     check_margins(256, 400, 1, 16);
     check_margins(5, 64, 100000, 16); /* none */
+}
+
+/* Jobs over the same and over other chunks, with few, many and no features: what
+ * is scored together is what each gives alone, to the bit. */
+static void chunks_scored_together_give_what_each_gives_alone(void) {
+    static const uint32_t columns[4] = {1, 9, 64, 256};
+    const uint32_t bits = esp_feature_bits(300);
+    uint8_t *data[4];
+    esp_chunk chunk[4];
+    esp_feature query[300];
+    uint64_t random = 5;
+    for (uint32_t i = 0; i < 4; i++) {
+        size_t bytes = 0;
+        random_weights(columns[i], 300, i + 1, i);
+        CHECK(esp_chunk_encode(columns[i], 300, col_ptr, row, val, bias, i % 2 == 0 ? 16 : 32,
+                  &data[i], &bytes, NULL) == ESP_OK);
+        CHECK(esp_chunk_open(data[i], bytes, bits, &chunk[i]));
+    }
+    for (uint32_t f = 0; f < 300; f++)
+        query[f] = (esp_feature){.mixed = esp_feature_mix(f, bits), .value = (float)(f % 7) - 3};
+    for (uint32_t round = 0; round < 200; round++) {
+        static float together[ESP_CHUNK_JOBS][ESP_CHUNK_COLUMNS];
+        esp_chunk_job jobs[ESP_CHUNK_JOBS];
+        const uint32_t n = 1 + (uint32_t)(esp_random_next(&random) % ESP_CHUNK_JOBS);
+        for (uint32_t j = 0; j < n; j++) {
+            const uint32_t first = (uint32_t)(esp_random_next(&random) % 300);
+            const uint32_t most = round % 2 == 0 ? 4 : 300 - first;
+            jobs[j] = (esp_chunk_job){.chunk = chunk[esp_random_next(&random) % 4],
+                .features = query + first,
+                .n_features = (uint32_t)(esp_random_next(&random) % (most + 1)),
+                .out = together[j]};
+            if (first + jobs[j].n_features > 300)
+                jobs[j].n_features = 300 - first;
+        }
+        CHECK(esp_chunk_score(jobs, n, bits));
+        for (uint32_t j = 0; j < n; j++) {
+            float alone[ESP_CHUNK_COLUMNS];
+            esp_chunk_job job = jobs[j];
+            job.out = alone;
+            CHECK(esp_chunk_score(&job, 1, bits));
+            CHECK(memcmp(alone, together[j], job.chunk.head->n_cols * sizeof *alone) == 0);
+        }
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        esp_buffer_free(data[i]);
+}
+
+/* Keys that occur several times, at any alignment. */
+static void eight_keys_are_matched_like_one_after_the_other(void) {
+    uint16_t keys[64];
+    uint64_t random = 9;
+    for (uint32_t round = 0; round < 20000; round++) {
+        for (uint32_t i = 0; i < 16; i++)
+            keys[i] = (uint16_t)((esp_random_next(&random) >> 40) & (round % 2 ? 3 : 0xFFFF));
+        const uint32_t first = round % 9;
+        const uint16_t wanted =
+            round % 3 == 0 ? keys[first + round % 8] : (uint16_t)(esp_random_next(&random) >> 48);
+        CHECK(
+            esp_match_eight(keys + first, wanted) == esp_match_eight_scalar(keys + first, wanted));
+    }
 }
 
 static void mixing_is_a_bijection(void) {
@@ -139,7 +200,8 @@ static void damaged_chunks_are_safe(void) {
             esp_chunk chunk;
             data[i] ^= changes[j];
             if (esp_chunk_open(data, bytes, bits, &chunk)) {
-                (void)esp_chunk_score(&chunk, bits, query, 40, margin);
+                const esp_chunk_job job = {chunk, query, 40, margin};
+                (void)esp_chunk_score(&job, 1, bits);
                 (void)esp_chunk_validate(&chunk, bits, 40);
             }
             data[i] ^= changes[j];
@@ -155,6 +217,8 @@ static void damaged_chunks_are_safe(void) {
 int main(int argc, char **argv) {
     TEST_BEGIN(argc, argv);
     TEST(margins_are_those_of_a_dense_matrix);
+    TEST(chunks_scored_together_give_what_each_gives_alone);
+    TEST(eight_keys_are_matched_like_one_after_the_other);
     TEST(mixing_is_a_bijection);
     TEST(bad_weights_are_refused);
     TEST(damaged_chunks_are_safe);

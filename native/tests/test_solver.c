@@ -106,7 +106,8 @@ static void decode(const uint8_t *chunk, size_t bytes, weights *out) {
         for (uint32_t f = 0; f < FEATURES; f++) {
             /* A huge input makes the bias vanish beside the weight. */
             const esp_feature one = {.mixed = esp_feature_mix(f, bits), .value = 0x1p60f};
-            CHECK(esp_chunk_score(&open, bits, &one, 1, score));
+            const esp_chunk_job job = {open, &one, 1, score};
+            CHECK(esp_chunk_score(&job, 1, bits));
             for (uint32_t c = 0; c < columns; c++)
                 out->w[first + c][f] = fabsf(score[c]) < 0x1p30f ? 0 : score[c] * 0x1p-60f;
         }
