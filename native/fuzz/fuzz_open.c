@@ -60,6 +60,8 @@ static void use(const esp_index *index) {
     const float val[2] = {1, -1};
     const esp_csr x = {row_ptr, col, val, 1, info.n_features};
     (void)esp_predict(index, scratch, &x, 0, 10, 20, labels, scores, &count, NULL);
+    uint32_t counts[1];
+    (void)esp_predict_batch(index, scratch, &x, 0, 1, 10, 20, labels, scores, counts, NULL);
     esp_scratch_free(scratch);
 }
 

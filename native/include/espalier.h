@@ -33,8 +33,9 @@
  * Conventions: a function that can fail returns esp_status and takes, last, an
  * esp_error that may be NULL.  Outputs are written only on ESP_OK.  Verbs come
  * in pairs and mean ownership: new/free for memory, open/close for files.  free
- * and close accept NULL.  There is no global state, no abort and no allocation
- * between esp_scratch_new() and esp_scratch_free().
+ * and close accept NULL.  There is no global state, no abort and, but for
+ * esp_predict_batch(), no allocation between esp_scratch_new() and
+ * esp_scratch_free().
  */
 #ifndef ESPALIER_H
 #define ESPALIER_H
@@ -299,6 +300,16 @@ typedef enum esp_post_processor {
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT, ESP_E_UNSUPPORTED. */
 esp_status esp_predict(const esp_index *index, esp_scratch *scratch, const esp_csr *x, uint32_t row,
     uint32_t beam, uint32_t k, uint32_t *labels, float *scores, size_t *count, esp_error *err);
+
+/* The same for the rows [begin, end) of `x`, many times faster together than one
+ * by one: labels and scores are (end - begin) rows of k, counts says how many of
+ * a row's k are filled.  Answers are those of esp_predict(), bit for bit.  Threads:
+ * the caller gives each a range and a scratch of its own.  Allocates its buffers
+ * for the call.  After a failure the outputs hold no answer.
+ * Fails as esp_predict() does, and with ESP_E_MEMORY. */
+esp_status esp_predict_batch(const esp_index *index, esp_scratch *scratch, const esp_csr *x,
+    uint32_t begin, uint32_t end, uint32_t beam, uint32_t k, uint32_t *labels, float *scores,
+    uint32_t *counts, esp_error *err);
 
 /* ---- features ----------------------------------------------------------- */
 

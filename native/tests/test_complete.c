@@ -249,6 +249,71 @@ static void predictions_are_within_the_range_of_their_transform(void) {
     }
 }
 
+/* Random rows, empty ones too, in one batch and one by one: equal to the bit. */
+static void a_batch_gives_what_its_rows_give(void) {
+    enum { ROWS = 1500, MOST = 30 };
+    static const uint32_t posts[] = {ESP_POST_NOOP, ESP_POST_SIGMOID, ESP_POST_L3_HINGE};
+    static uint64_t row_ptr[ROWS + 1];
+    static uint32_t col[ROWS * MOST];
+    static float val[ROWS * MOST];
+    static uint32_t labels[ROWS * 40];
+    static float scores[ROWS * 40];
+    static uint32_t counts[ROWS];
+    for (uint32_t p = 0; p < 3; p++) {
+        small_index made = small_make(SMALL_PAIRS, posts[p], p == 0 ? 32 : 16);
+        esp_index_info info;
+        esp_index_get_info(made.index, &info);
+        uint64_t random = p;
+        uint64_t n = 0;
+        for (uint32_t r = 0; r < ROWS; r++) {
+            const uint32_t most = small_draw(&random, MOST);
+            for (uint32_t i = 0, f = small_draw(&random, 5); i < most && f < info.n_features; i++) {
+                col[n] = f;
+                val[n++] = (float)small_draw(&random, 200) / 100 - 1;
+                f += 1 + small_draw(&random, 9);
+            }
+            row_ptr[r + 1] = n;
+        }
+        const esp_csr x = {row_ptr, col, val, ROWS, info.n_features};
+        esp_scratch *scratch = scratch_with(made.index, (esp_scratch_options){0});
+        for (uint32_t round = 0; round < 12; round++) {
+            const uint32_t begin = round == 0 ? 0 : small_draw(&random, ROWS);
+            const uint32_t end = round == 0 ? ROWS : begin + small_draw(&random, ROWS + 1 - begin);
+            const uint32_t beam = 1 + small_draw(&random, 5);
+            const uint32_t k = 1 + small_draw(&random, 40);
+            CHECK(esp_predict_batch(made.index, scratch, &x, begin, end, beam, k, labels, scores,
+                      counts, NULL) == ESP_OK);
+            for (uint32_t r = begin; r < end; r++) {
+                uint32_t label[40];
+                float score[40];
+                CHECK(esp_predict(made.index, scratch, &x, r, beam, k, label, score, &count,
+                          NULL) == ESP_OK);
+                CHECK(counts[r - begin] == count);
+                CHECK(memcmp(label, labels + (size_t)(r - begin) * k, count * sizeof *label) == 0);
+                CHECK(memcmp(score, scores + (size_t)(r - begin) * k, count * sizeof *score) == 0);
+            }
+        }
+#define BATCH(x, begin, end, beam, k) \
+    esp_predict_batch(made.index, scratch, x, begin, end, beam, k, labels, scores, counts, NULL)
+        CHECK(BATCH(&x, 2, 1, 1, 1) == ESP_E_ARGUMENT);
+        CHECK(BATCH(&x, 0, ROWS + 1, 1, 1) == ESP_E_ARGUMENT);
+        CHECK(BATCH(&x, 0, 1, 0, 1) == ESP_E_LIMIT);
+        CHECK(BATCH(&x, 0, 1, 1, UINT32_MAX) == ESP_E_LIMIT);
+        const esp_csr wrong = {row_ptr, col, val, ROWS, info.n_features + 1};
+        CHECK(BATCH(&wrong, 0, 1, 1, 1) == ESP_E_ARGUMENT);
+        const uint64_t falling[3] = {2, 1, 1};
+        const esp_csr unsorted = {falling, col, val, 2, info.n_features};
+        CHECK(BATCH(&unsorted, 0, 2, 1, 1) == ESP_E_LIMIT);
+        const uint64_t one[2] = {0, 1};
+        const uint32_t beyond[1] = {UINT32_MAX};
+        const esp_csr outside = {one, beyond, val, 1, info.n_features};
+        CHECK(BATCH(&outside, 0, 1, 1, 1) == ESP_E_ARGUMENT);
+#undef BATCH
+        esp_scratch_free(scratch);
+        small_free(&made);
+    }
+}
+
 /* No answer depends on what a scratch was used for before. */
 static void answers_do_not_depend_on_history(void) {
     small_index made = small_make(SMALL_PAIRS, ESP_POST_L3_HINGE, 16);
@@ -284,6 +349,7 @@ int main(int argc, char **argv) {
     TEST(sources_are_kept_apart);
     TEST(bad_queries_are_refused);
     TEST(predictions_are_within_the_range_of_their_transform);
+    TEST(a_batch_gives_what_its_rows_give);
     TEST(answers_do_not_depend_on_history);
     return TEST_END();
 }

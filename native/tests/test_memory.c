@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static small_index made;
+static esp_scratch *batch_scratch;
 
 /* Calls `step` with the first allocation failing, then the second, until none
  * does.  Returns how many failed. */
@@ -41,6 +42,20 @@ static esp_status scratch_step(void) {
     CHECK((status == ESP_OK) == (scratch != NULL));
     esp_scratch_free(scratch);
     return status;
+}
+
+static esp_status batch_step(void) {
+    esp_index_info info;
+    esp_index_get_info(made.index, &info);
+    static const uint64_t row_ptr[3] = {0, 2, 3};
+    static const uint32_t col[3] = {1, 5, 3};
+    static const float val[3] = {0.5f, -1.5f, 1};
+    const esp_csr x = {row_ptr, col, val, 2, info.n_features};
+    uint32_t labels[10];
+    float scores[10];
+    uint32_t counts[2];
+    return esp_predict_batch(
+        made.index, batch_scratch, &x, 0, 2, 3, 5, labels, scores, counts, NULL);
 }
 
 static esp_status trie_step(void) {
@@ -142,6 +157,9 @@ static void every_failed_allocation_is_reported(void) {
     CHECK(fail_each(open_step) == 1);
     CHECK(fail_each(validate_step) == 2);
     CHECK(fail_each(scratch_step) > 10);
+    CHECK(esp_scratch_new(made.index, NULL, &batch_scratch, NULL) == ESP_OK);
+    CHECK(fail_each(batch_step) == 9);
+    esp_scratch_free(batch_scratch);
     CHECK(fail_each(trie_step) >= 2);
     CHECK(fail_each(empty_trie_step) == 1);
     CHECK(fail_each(maxima_step) == 1);

@@ -200,21 +200,19 @@ class Scratch:
     def predict(
         self, x: Any, rows: range, beam: int, k: int, labels: U32, scores: F32, counts: U32
     ) -> None:
-        """Fill row by row; ``x`` is an ``esp_csr *``; arrays are ``(n, k)``, ``(n,)``."""
-        c_labels, c_scores = view_of("uint32_t", labels), view_of("float", scores)
-        for row in rows:
-            status = lib.esp_predict(
-                self._index(),
-                self._scratch,
-                x,
-                row,
-                beam,
-                k,
-                c_labels + row * k,
-                c_scores + row * k,
-                self._count,
-                self._error,
-            )
-            if status:
-                raise make_error(status, self._error)
-            counts[row] = self._count[0]
+        """Fill the rows of a range; ``x`` is an ``esp_csr *``; arrays are ``(n, k)``, ``(n,)``."""
+        status = lib.esp_predict_batch(
+            self._index(),
+            self._scratch,
+            x,
+            rows.start,
+            rows.stop,
+            beam,
+            k,
+            view_of("uint32_t", labels) + rows.start * k,
+            view_of("float", scores) + rows.start * k,
+            view_of("uint32_t", counts) + rows.start,
+            self._error,
+        )
+        if status:
+            raise make_error(status, self._error)
