@@ -119,7 +119,7 @@ class TrainSettings:
         0, Between(0, 64, "characters"), "0: 3 for hybrid, 16 for trie, 5 for must-link"
     )
     arity: int = setting(2, Between(2, 256, "children"), "groups a cluster is split into")
-    max_leaf: int = setting(100, Between(1, 65_536, "labels"), "labels in one leaf cluster")
+    max_leaf: int = setting(50, Between(1, 65_536, "labels"), "labels in one leaf cluster")
     kmeans_iterations: int = setting(20, Between(1, 1_000), "rounds of one bisection, at most")
     label_features: str = setting(
         "label-text", OneOf(("pifa", "label-text")), "vectors the labels are clustered by"
@@ -137,23 +137,23 @@ class TrainSettings:
     )
     beam: int = setting(10, Between(1, 100, "nodes"), "kept per level")
     pool: int = setting(100, Between(1, 2_048, "labels"), "the model hands to the blend")
-    cp: float = setting(1.0, Between(0, 1e6, above_low=True), "cost of a positive row")
-    cn: float = setting(1.0, Between(0, 1e6, above_low=True), "cost of a negative row")
+    cp: float = setting(0.5, Between(0, 1e6, above_low=True), "cost of a positive row")
+    cn: float = setting(0.5, Between(0, 1e6, above_low=True), "cost of a negative row")
     epsilon: float = setting(0.1, Between(0, 10, above_low=True), "where the solver stops")
     max_iterations: int = setting(100, Between(1, 100_000), "solver passes over the rows")
     bias: float = setting(1.0, Between(0, 1e3), "value of the constant feature; 0: none")
-    threshold: float = setting(0.1, Between(0, 1e3), "smaller weights are dropped")
+    threshold: float = setting(0.15, Between(0, 1e3), "smaller weights are dropped")
     max_nonzeros: int = setting(0, Between(0, 2**31 - 1), "weights kept per label; 0: all")
     weight_bits: int = setting(16, OneOf((16, 32)), "bits of a stored weight")
     post_processor: str = setting("l3-hinge", OneOf(POST_PROCESSORS), "turns a margin into a score")
     prefixes_per_pair: int = setting(1, Between(1, 100), "training prefixes per event")
-    context_queries: int = setting(1, Between(0, 32, "queries"), "previous queries used")
+    context_queries: int = setting(5, Between(0, 32, "queries"), "previous queries used")
     context_decay: float = setting(
-        0.5, Between(0, 1, above_low=True), "weight of a previous query against the one after it"
+        0.7, Between(0, 1, above_low=True), "weight of a previous query against the one after it"
     )
     include_first: bool = True
     blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
-    blend_popularity: float = setting(2.5, Between(0, 1e3), "weight of the log popularity")
+    blend_popularity: float = setting(1.6, Between(0, 1e3), "weight of the log popularity")
     seed: int = setting(1, Between(0, 2**63 - 1), "of every random choice")
     threads: int = setting(0, Between(0, 1_024), "0: one per processor; never changes a byte")
 
