@@ -17,14 +17,17 @@ NATIVE = ROOT / "native"
 # parts of one row do not know each other.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "progress", "v1"),
-    ("text",),
+    ("text", "files"),
+    ("matrices",),
     ("schema",),
     ("settings",),
     ("_native",),
     ("native",),
     ("index",),
+    ("model",),
     ("querylog", "sessions", "client"),
     ("train", "evaluate", "serve"),
+    ("interop",),
     ("console",),
     ("cli",),
     ("__main__",),

@@ -1,24 +1,17 @@
-"""Text files that appear whole or not at all.
-
-What is written goes to a temporary file beside the target, is flushed to disk and then
-takes the target's name. An error or an interruption removes the temporary file and
-leaves the old target as it was.
-"""
+"""Text files, plain or compressed, that appear whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import io
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 import zstandard
 
-from espalier.errors import StorageError
+from espalier.files import new_file
 
 
 @contextlib.contextmanager
@@ -30,25 +23,12 @@ def new_text_file(path: Path) -> Iterator[TextIO]:
     Raises:
         StorageError: The file cannot be created, written or renamed.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as raw:
-            with (
-                _compressed(path, raw) as stream,
-                io.TextIOWrapper(stream, encoding="utf-8", newline="\n") as text,
-            ):
-                yield text
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "check the folder, its permissions and the space left"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        new_file(path) as raw,
+        _compressed(path, raw) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8", newline="\n") as text,
+    ):
+        yield text
 
 
 @contextlib.contextmanager
@@ -75,13 +55,3 @@ class _Unclosed(io.RawIOBase):
 
     def write(self, data: bytes, /) -> int:  # type: ignore[override]
         return self._raw.write(data)
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut; some file systems refuse, harmlessly.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
