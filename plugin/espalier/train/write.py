@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from espalier.errors import LimitError
 from espalier.native import (
+    PARAMS,
+    TREE_NODE,
     IndexWriter,
     Matcher,
     PostProcessor,
@@ -44,37 +46,6 @@ POST_PROCESSORS: Final = {
     "log-l3-hinge": PostProcessor.LOG_L3_HINGE,
 }
 MATCHERS: Final = {"constrained": Matcher.CONSTRAINED, "unconstrained": Matcher.UNCONSTRAINED}
-
-_PARAMS: Final = np.dtype(
-    [
-        ("n_labels", "<u4"),
-        ("n_nodes", "<u4"),
-        ("n_features", "<u4"),
-        ("tree_depth", "<u4"),
-        ("max_children", "<u4"),
-        ("post_processor", "<u4"),
-        ("prefix_features", "<u4"),
-        ("max_context", "<u4"),
-        ("context_decay", "<f4"),
-        ("blend_model", "<f4"),
-        ("blend_popularity", "<f4"),
-        ("default_beam", "<u4"),
-        ("default_pool", "<u4"),
-        ("default_matcher", "<u4"),
-        ("reserved", "<u4", 2),
-    ]
-)
-_NODE: Final = np.dtype(
-    [
-        ("child_begin", "<u4"),
-        ("child_end", "<u4"),
-        ("pos_begin", "<u4"),
-        ("pos_end", "<u4"),
-        ("label_min", "<u4"),
-        ("label_max", "<u4"),
-        ("chunk", "<u8"),
-    ]
-)
 
 Sections = dict[str, bytes]
 
@@ -128,7 +99,7 @@ def _offsets(texts: list[bytes], what: str) -> U32:
 def tree_sections(tree: Tree, chunks: list[bytes]) -> Sections:
     """Return nodes, label order and weights."""
     low, high = tree.label_bounds()
-    nodes = np.zeros(tree.n_nodes, _NODE)
+    nodes = np.zeros(tree.n_nodes, TREE_NODE)
     nodes["child_begin"] = tree.child_begin
     nodes["child_end"] = tree.child_end
     nodes["pos_begin"] = tree.pos_begin
@@ -147,22 +118,30 @@ def tree_sections(tree: Tree, chunks: list[bytes]) -> Sections:
 
 def params_section(settings: TrainSettings, model: Model, blend: Blend) -> bytes:
     """Return the numbers a reader needs before anything else."""
-    params = np.zeros(1, _PARAMS)
-    tree = model.tree
+    return tree_params(
+        model.tree,
+        n_features=len(model.space.keys),
+        post_processor=POST_PROCESSORS[settings.post_processor],
+        prefix_features=model.space.prefix_features,
+        max_context=model.space.max_context,
+        context_decay=model.space.context_decay,
+        blend_model=blend.model,
+        blend_popularity=blend.popularity,
+        default_beam=settings.beam,
+        default_pool=settings.pool,
+        default_matcher=MATCHERS[settings.matcher],
+    )
+
+
+def tree_params(tree: Tree, **fields: float) -> bytes:
+    """Return PARM for a tree: its own numbers, and ``fields`` by their names in the format."""
+    params = np.zeros(1, PARAMS)
     params["n_labels"] = tree.n_labels
     params["n_nodes"] = tree.n_nodes
-    params["n_features"] = len(model.space.keys)
     params["tree_depth"] = tree.n_levels
     params["max_children"] = tree.n_children.max()
-    params["post_processor"] = POST_PROCESSORS[settings.post_processor]
-    params["prefix_features"] = model.space.prefix_features
-    params["max_context"] = model.space.max_context
-    params["context_decay"] = model.space.context_decay
-    params["blend_model"] = blend.model
-    params["blend_popularity"] = blend.popularity
-    params["default_beam"] = settings.beam
-    params["default_pool"] = settings.pool
-    params["default_matcher"] = MATCHERS[settings.matcher]
+    for name, value in fields.items():
+        params[name] = value
     return params.tobytes()
 
 
