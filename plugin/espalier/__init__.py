@@ -14,6 +14,7 @@ from espalier.errors import EspalierError
 
 if TYPE_CHECKING:
     from espalier.index import Completion, Index, IndexInfo, Suggestion, open  # noqa: A004
+    from espalier.model import Model, open_model
     from espalier.native import Source
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "EspalierError",
     "Index",
     "IndexInfo",
+    "Model",
     "Source",
     "Suggestion",
     "open",
+    "open_model",
 ]
 
 __version__ = "0.1.0"
@@ -33,9 +36,11 @@ _LATER = {
     "Completion": "espalier.index",
     "Index": "espalier.index",
     "IndexInfo": "espalier.index",
+    "Model": "espalier.model",
     "Source": "espalier.native",
     "Suggestion": "espalier.index",
     "open": "espalier.index",
+    "open_model": "espalier.model",
 }
 
 

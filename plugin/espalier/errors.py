@@ -8,7 +8,9 @@ The tree::
     │   ├── LimitError                 longer, larger or more than documented
     │   ├── ConfigError                an unknown or unusable setting
     │   ├── LogError                   a query log nobody can read
-    │   └── PairsError                 a pairs file nobody can read
+    │   ├── PairsError                 a pairs file nobody can read
+    │   ├── MatrixError                a sparse matrix, or its file, that cannot be used
+    │   └── ModelError                 a foreign model that cannot be imported
     ├── IndexFileError                 an index file that cannot be used
     │   ├── IndexMissingError          no such file, or not readable
     │   ├── IndexFormatError           not an Espalier index
@@ -66,6 +68,18 @@ class PairsError(InputError):
     """A pairs file that cannot be read, or has no usable row."""
 
     reason = "INVALID_PAIRS"
+
+
+class MatrixError(InputError):
+    """A sparse matrix, or a file of one, that cannot be used."""
+
+    reason = "INVALID_MATRIX"
+
+
+class ModelError(InputError):
+    """A model of another system that cannot be imported."""
+
+    reason = "INVALID_MODEL"
 
 
 class IndexFileError(EspalierError):

@@ -351,6 +351,11 @@ def open(path: Path | str, *, verify: bool = True) -> Index:
         IndexVersionError: It was written by an incompatible version.
         IndexCorruptError: A checksum does not match.
     """
+    return Index(open_native(path, verify=verify), Path(path))
+
+
+def open_native(path: Path | str, *, verify: bool) -> NativeIndex:
+    """Open a file as :func:`open` does, without the view on it that completes."""
     native = NativeIndex.open(path)
     if verify:
         try:
@@ -358,4 +363,4 @@ def open(path: Path | str, *, verify: bool = True) -> Index:
         except BaseException:
             native.close()
             raise
-    return Index(native, Path(path))
+    return native

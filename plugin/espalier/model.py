@@ -1,0 +1,144 @@
+"""Extreme multi-label ranking: an index as a model of features the caller brings.
+
+>>> model = espalier.open_model("catalogue.esp")           # doctest: +SKIP
+>>> scores = model.predict(features, k=10)                 # doctest: +SKIP
+
+``features`` is a scipy sparse matrix, one row a question; ``scores`` is one too, one
+row an answer, one column a label. Completion needs none of this, and does not load it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+
+from espalier.errors import LimitError, MatrixError, UnsupportedError
+from espalier.index import open_native
+from espalier.matrices import canonical
+from espalier.native import PARAMS, Csr, NativeIndex
+
+__all__ = ["Model", "open_model"]
+
+MAX_K = 1 << 20
+"""Labels in one answer, at most."""
+_MAX_THREADS = 256
+
+
+class Model:
+    """An open ranking model. Safe to share between threads.
+
+    Attributes:
+        path: The file.
+        labels: Number of labels: columns of an answer.
+        features: Number of features: columns of a question.
+        beam: Nodes kept per level unless a call says otherwise.
+        k: Labels in an answer unless a call says otherwise.
+    """
+
+    __slots__ = ("_native", "_widest", "beam", "features", "k", "labels", "path")
+
+    def __init__(self, native: NativeIndex, path: Path) -> None:
+        """Own an open native index; use :func:`open_model` instead.
+
+        Raises:
+            UnsupportedError: The index has no ranking model.
+        """
+        info = native.info
+        if not info.has_model:
+            raise UnsupportedError(
+                f"{path}: has no ranking model, only popularity; train it on more than one query"
+            )
+        params = np.frombuffer(native.section("PARM"), PARAMS)[0]
+        self.path = path
+        self.labels = info.labels
+        self.features = info.features
+        self.beam = max(1, int(params["default_beam"]))
+        self.k = min(max(1, int(params["default_pool"])), self.labels)
+        self._native = native
+        self._widest = info.nodes
+
+    def __enter__(self) -> Self:
+        """Return the model."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the model."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name the file."""
+        return f"<espalier.Model {self.path}>"
+
+    def close(self) -> None:
+        """Unmap the file. No call may be under way."""
+        self._native.close()
+
+    def predict(self, x: Any, *, beam: int = 0, k: int = 0, threads: int = 1) -> Any:
+        """Return the ``k`` best labels of every row of ``x``, found by beam search.
+
+        Args:
+            x: Features, a scipy sparse matrix or array, ``(rows, features)``. Columns
+                need not be sorted; duplicates are added up. It is not changed.
+            beam: Nodes kept per level; 0 for the model's own.
+            k: Labels wanted per row; 0 for the model's own. A row has fewer where the
+                beam reaches fewer.
+            threads: Rows are shared out among so many threads; 0 for one per processor.
+
+        Returns:
+            A ``scipy.sparse.csr_matrix`` of float32 scores, ``(rows, labels)``. The
+            entries of a row stand best first, ties by label number; ``sort_indices``
+            brings them into the order of columns. A score of 0 is an entry too.
+
+        Raises:
+            MatrixError: ``x`` is dense, of another width, inconsistent or not finite.
+            LimitError: A number below 0, or a row of more features than memory allows for.
+        """
+        for name, value in (("beam", beam), ("k", k), ("threads", threads)):
+            if value < 0:
+                raise LimitError(f"{name} must be 0 or more, not {value}")
+        # What the tree does not have is never found: more costs only memory.
+        k = min(k or self.k, self.labels)
+        beam = min(beam or self.beam, self._widest)
+        if max(k, beam) > MAX_K:
+            raise LimitError(f"k and beam can be {MAX_K:,} at most, not {k:,} and {beam:,}")
+        rows = canonical(x, "csr", "features")
+        if rows.shape[1] != self.features:
+            raise MatrixError(
+                f"features: {rows.shape[1]:,} columns, the model was trained on "
+                f"{self.features:,}; build them with the vectoriser of the training data"
+            )
+        asked = Csr(
+            rows.indptr.astype(np.uint64), rows.indices.astype(np.uint32), rows.data, self.features
+        )
+        labels, scores, counts = self._native.predict_top(
+            asked, beam=beam, k=k, threads=min(threads or os.cpu_count() or 1, _MAX_THREADS)
+        )
+        found = np.arange(labels.shape[1]) < counts[:, None]
+        ends = np.append(0, np.cumsum(counts, dtype=np.int64))
+        return scipy.sparse.csr_matrix(
+            (scores[found], labels[found].astype(np.int64), ends),
+            shape=(rows.shape[0], self.labels),
+        )
+
+
+def open_model(path: Path | str, *, verify: bool = True) -> Model:
+    """Open an index file as a ranking model.
+
+    Args:
+        path: The ``.esp`` file, trained here or imported.
+        verify: Compare all checksums first. Without it opening takes constant time.
+
+    Raises:
+        IndexFileError: As :func:`espalier.open`.
+        UnsupportedError: The index has no ranking model.
+    """
+    native = open_native(path, verify=verify)
+    try:
+        return Model(native, Path(path))
+    except BaseException:
+        native.close()
+        raise
