@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 MARK := $(VENV)/.espalier
 DEMO := .demo
+PECOS := .venv-pecos/.ready
 SETTINGS := pyproject.toml setup.py tools/setup.sh
 
 C_FILES := $(wildcard native/include/*.h native/src/*.[ch] native/tests/*.[ch] \
@@ -40,7 +41,7 @@ test: lint ## lint, C tests under sanitizers, all Python tests with reduced coun
 	$(MAKE) --no-print-directory -C native test sanitize fuzz FUZZ_SECONDS=3
 	ESPALIER_PROFILE=ci $(PY) -m pytest
 
-soak: dev ## the long runs: full property counts, sanitizers, fuzzing
+soak: dev $(PECOS) ## the long runs: full property counts, sanitizers, fuzzing, libpecos beside us
 	$(MAKE) --no-print-directory -C native test sanitize analyze fuzz FUZZ_SECONDS=300
 	ESPALIER_PROFILE=long $(PY) -m pytest
 
@@ -72,7 +73,7 @@ bounds: ## all Python tests with the oldest versions pyproject.toml allows
 	ESPALIER_PROFILE=dev .venv-bounds/bin/python -m pytest -m 'not slow'
 
 clean: ## remove everything that was built, the virtual environments too
-	rm -rf .venv .venv-bounds .venv-bounds.txt build dist $(DEMO) plugin/*.egg-info \
+	rm -rf .venv .venv-pecos .venv-bounds .venv-bounds.txt build dist $(DEMO) plugin/*.egg-info \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis plugin/espalier/_native*.so
 	$(MAKE) --no-print-directory -C native clean
 
@@ -88,6 +89,15 @@ $(MARK)-run: $(SETTINGS)
 $(MARK)-dev: $(SETTINGS)
 	@sh tools/setup.sh $(VENV) '.[dev]'
 	@touch $(MARK)-run $@
+
+# libpecos wants a numpy of its own time, so it lives apart.  --no-deps: what it
+# declares besides (torch, transformers) its linear models do not need.
+$(PECOS):
+	python3 -m venv .venv-pecos
+	.venv-pecos/bin/pip install --quiet --disable-pip-version-check \
+		'numpy<2' 'scipy<1.14' scikit-learn
+	.venv-pecos/bin/pip install --quiet --disable-pip-version-check --no-deps libpecos==1.2.8
+	@touch $@
 
 # Compiles only if a source or header changed.
 build: | $(MARK)-run
