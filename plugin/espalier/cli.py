@@ -240,6 +240,34 @@ def demo_log(*, out: Path, catalogue: Path | None, users: int, seed: int) -> Non
     click.echo(f"{out}: a synthetic log of {users:,} users")
 
 
+@cli.command(
+    "import-pecos",
+    epilog=_examples(
+        "espalier import-pecos models/catalogue --out catalogue.esp",
+        "espalier import-pecos models/catalogue --out catalogue.esp --json | jq .counts",
+    ),
+)
+@click.argument("model", type=_FILE, metavar="MODEL_DIR")
+@_new_file(
+    "--out",
+    "NAME.esp",
+    "Index to write. An old file is replaced only by a complete new one.",
+    required=True,
+)
+@_json
+@_quiet
+def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> None:
+    """Make an index of a ranking model that PECOS trained.
+
+    MODEL_DIR is what XLinearModel.save wrote. Weights stay as they are, in 32 bits;
+    `espalier predict` gives the answers PECOS gives.
+    """
+    from espalier.interop import import_pecos as read
+
+    result = read(model, out, progress=_progress(quiet=quiet))
+    click.echo(console.as_json(result.to_json()) if want_json else result.table())
+
+
 # ---- asking an index --------------------------------------------------------------
 
 
@@ -305,6 +333,58 @@ def complete(
         click.echo(console.table(shown, "r-r"))
     else:
         click.echo("nothing in this index starts with the prefix", err=True)
+
+
+@cli.command(
+    epilog=_examples(
+        "espalier predict catalogue.esp --features X.npz --out Y.npz",
+        "espalier predict catalogue.esp --features X.npz --out Y.npz --beam 20 -k 5 --threads 4",
+    )
+)
+@_index
+@click.option(
+    "--features",
+    type=_FILE,
+    required=True,
+    metavar="X.npz",
+    help="Features, a row a question, as scipy.sparse.save_npz writes them.",
+)
+@_new_file("--out", "Y.npz", "Scores to write, a row an answer, best first.", required=True)
+@click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
+@click.option("-k", type=click.IntRange(0), default=0, metavar="N", help="Labels per row.")
+@click.option(
+    "--threads", type=click.IntRange(0), default=0, help="Threads; 0 for one per processor."
+)
+@_json
+@_no_verify
+def predict(
+    *,
+    index: Path,
+    features: Path,
+    out: Path,
+    beam: int,
+    k: int,
+    threads: int,
+    want_json: bool,
+    no_verify: bool,
+) -> None:
+    """Rank labels for features of your own, as any extreme multi-label model does.
+
+    Beam and labels per row are the index's own unless given. Y.npz has a column per
+    label; the entries of a row stand best first.
+    """
+    from espalier.matrices import read_matrix, write_matrix
+    from espalier.model import open_model
+
+    with open_model(index, verify=not no_verify) as model:
+        found = model.predict(read_matrix(features, "csr"), beam=beam, k=k, threads=threads)
+    write_matrix(out, found)
+    facts = {"out": str(out), "rows": found.shape[0], "labels": found.shape[1], "scores": found.nnz}
+    click.echo(
+        console.as_json(facts)
+        if want_json
+        else f"{out}: {found.nnz:,} scores for {found.shape[0]:,} rows of {found.shape[1]:,} labels"
+    )
 
 
 @cli.command(

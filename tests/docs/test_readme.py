@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+# What the reader brings along: a model, and questions for it.
+PECOS_MODEL = ROOT / "tests" / "golden" / "pecos" / "trained"
 # The address the README serves on; each run gets a free port in its place.
 ADDRESS = "127.0.0.1:50051"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,11 +37,13 @@ def commands() -> list[str]:
 
 
 class Reader:
-    """Somebody who follows the README in an empty folder."""
+    """Somebody who follows the README in a folder with nothing but a model of PECOS."""
 
     def __init__(self, folder: Path) -> None:
-        """Start with nothing but the installed command on the path."""
+        """Start with the installed command on the path."""
         self._folder = folder
+        shutil.copytree(PECOS_MODEL, folder / "catalogue")
+        shutil.copy(PECOS_MODEL / "X.npz", folder)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -93,7 +98,7 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    """Return a reader in an empty folder."""
+    """Return a reader in a new folder."""
     started = Reader(tmp_path)
     yield started
     started.leave()

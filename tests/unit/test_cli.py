@@ -369,6 +369,56 @@ def test_the_demo_log_is_the_same_every_time(espalier: Espalier, tmp_path: Path)
     assert (tmp_path / "catalogue.tsv").stat().st_size > 0
 
 
+# ---- models of other systems --------------------------------------------------------
+
+
+PECOS_MODEL = Path(__file__).parents[1] / "golden" / "pecos" / "trained"
+
+
+def test_a_pecos_model_is_imported_and_asked(espalier: Espalier, tmp_path: Path) -> None:
+    """From a folder to scores: a table and a line, or JSON."""
+    index, scores = tmp_path / "m.esp", tmp_path / "Y.npz"
+    ended = espalier("import-pecos", PECOS_MODEL, "--out", index, "--quiet")
+    asked = ("predict", index, "--features", PECOS_MODEL / "X.npz", "--out", scores)
+    said = espalier(*asked, "--beam", "2", "-k", "5")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ["labels", "30"] in [line.split() for line in ended.out.splitlines()]
+    assert said.out == f"{scores}: 125 scores for 25 rows of 30 labels\n"
+    assert espalier(*asked, "-k", "3", "--threads", "2", "--no-verify", "--json").json() == {
+        "out": str(scores),
+        "rows": 25,
+        "labels": 30,
+        "scores": 75,
+    }
+    facts = espalier("import-pecos", PECOS_MODEL, "--out", index, "--quiet", "--json").json()
+    assert facts["post_processor"] == "l3-hinge"
+    assert facts["file_bytes"] == index.stat().st_size
+
+
+def test_bad_models_and_bad_features_end_with_2_and_write_nothing(
+    espalier: Espalier, tmp_path: Path
+) -> None:
+    """One line that names the file; no output file appears."""
+    index = tmp_path / "m.esp"
+    espalier("import-pecos", PECOS_MODEL, "--out", index, "--quiet")
+    (tmp_path / "bad.npz").write_bytes(b"not an archive")
+    words = [
+        ("import-pecos", tmp_path / "nothing", "--out", tmp_path / "n.esp"),
+        ("import-pecos", PECOS_MODEL / "ranker", "--out", tmp_path / "n.esp"),
+        ("predict", index, "--features", tmp_path / "bad.npz", "--out", tmp_path / "Y.npz"),
+        ("predict", index, "--features", tmp_path / "none.npz", "--out", tmp_path / "Y.npz"),
+        ("predict", index, "--features", PECOS_MODEL / "Y_beam2_k5.npz", "--out", tmp_path / "Y"),
+    ]
+    for command in words:
+        ended = espalier(*command)
+
+        assert ended.code == 2
+        assert ended.err.count("\n") == 1
+        assert ended.err.startswith("espalier: error: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.npz", "m.esp"]
+
+
 # ---- serve ------------------------------------------------------------------------------------
 
 
