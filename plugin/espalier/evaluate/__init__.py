@@ -7,14 +7,16 @@ and a module imports only from above::
     questions  pairs, normalised once            systems    ways to ask an index
     contract   promises checked on every row     outcomes   ask everything, keep ranks
     intervals  bootstrap over users              summary    figures per bucket
-    latency    timed calls                       table, report   text and JSON
+    latency    timed calls                       index_report  one index
+    table      as text                           report     all indexes, the JSON shape
     runner     assembles it all
 
 The package reads pairs through :mod:`espalier.querylog` and asks
 :mod:`espalier.index`; it knows nothing of training and serving.
 """
 
-from espalier.evaluate.report import EvaluationReport, IndexReport
+from espalier.evaluate.index_report import IndexReport
+from espalier.evaluate.report import EvaluationReport
 from espalier.evaluate.runner import evaluate
 
 __all__ = ["EvaluationReport", "IndexReport", "evaluate"]

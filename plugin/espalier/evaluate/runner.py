@@ -14,17 +14,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from espalier.errors import ConfigError, PairsError
+from espalier.evaluate.index_report import IndexFacts, IndexReport, PairsFacts, Timing
 from espalier.evaluate.latency import Clock, calibrate, percentiles, time_calls
 from espalier.evaluate.measures import CUT
 from espalier.evaluate.outcomes import ask_all
 from espalier.evaluate.questions import Questions, prepare
-from espalier.evaluate.report import (
-    EvaluationReport,
-    IndexFacts,
-    IndexReport,
-    PairsFacts,
-    Timing,
-)
+from espalier.evaluate.report import EvaluationReport
 from espalier.evaluate.summary import summarise
 from espalier.evaluate.systems import Completer, select
 from espalier.index import Index, encode_previous

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from espalier.evaluate.buckets import BUCKETS
+from espalier.evaluate.index_report import IndexReport
 from espalier.evaluate.latency import Latency
 from espalier.evaluate.summary import MEASURES, Figures, Intervals
 from espalier.evaluate.systems import BASELINE
-
-if TYPE_CHECKING:
-    from espalier.evaluate.report import EvaluationReport, IndexReport
 
 _HEADS: Mapping[str, str] = {
     "all": "all",
@@ -34,13 +31,9 @@ _TITLES: Mapping[str, str] = {
 _NOTHING = "-"
 
 
-def render(report: EvaluationReport) -> str:
-    """Return all tables of ``report``, one index after the other."""
-    blocks = [
-        _index_block(name, index)
-        for name, index in zip(report.names(), report.indexes, strict=True)
-    ]
-    return "\n\n".join(blocks) + "\n"
+def render(reports: Mapping[str, IndexReport]) -> str:
+    """Return all tables, one index after the other, each under its name."""
+    return "\n\n".join(_index_block(name, report) for name, report in reports.items()) + "\n"
 
 
 def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

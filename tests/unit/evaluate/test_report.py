@@ -10,16 +10,11 @@ from typing import Any
 import pytest
 
 from espalier.evaluate.buckets import BUCKETS
+from espalier.evaluate.index_report import IndexFacts, IndexReport, PairsFacts, Timing
 from espalier.evaluate.latency import Latency
 from espalier.evaluate.outcomes import ask_all
 from espalier.evaluate.questions import Question, Questions
-from espalier.evaluate.report import (
-    EvaluationReport,
-    IndexFacts,
-    IndexReport,
-    PairsFacts,
-    Timing,
-)
+from espalier.evaluate.report import EvaluationReport
 from espalier.evaluate.summary import MEASURES, summarise
 from espalier.evaluate.systems import select
 from tests.unit.evaluate.twin import TwinIndex
