@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,28 @@ def test_no_module_imports_upwards(module: Path) -> None:
         assert (part, other) not in FORBIDDEN, f"{part} must not import {other}"
         if other == "_native":
             assert part in NATIVE_IMPORTERS, f"{part} reaches the C library past espalier.native"
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Inside a part as well, imports run one way; for type checking too."""
+    names = {
+        ".".join(("espalier", *path.relative_to(PACKAGE).with_suffix("").parts)): path
+        for path in modules()
+        if path.name != "__init__.py"
+    }
+    graph = {
+        name: {
+            candidate
+            for target in imported(path)
+            for candidate in (target, target.rpartition(".")[0])
+            if candidate in names
+        }
+        for name, path in names.items()
+    }
+
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+    assert set(names) == set(order)
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
