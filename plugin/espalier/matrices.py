@@ -75,7 +75,8 @@ def read_matrix(path: Path, kind: Format) -> Any:
 def canonical(matrix: Any, kind: Format, name: str) -> Any:
     """Return ``matrix`` as float32, finite, in ``kind`` format, ascending and distinct.
 
-    The argument stays as it is; duplicate entries are added up.
+    The argument stays as it is, and comes back if it is all that already; duplicate
+    entries are added up.
 
     Args:
         matrix: Any scipy sparse matrix or array.
@@ -99,12 +100,15 @@ def canonical(matrix: Any, kind: Format, name: str) -> Any:
         raise MatrixError(f"{name}: numbers of type {matrix.dtype}; convert them to float32")
     found = matrix.asformat(kind)
     with np.errstate(over="ignore"):
-        data = found.data.astype(np.float32)
+        data = found.data.astype(np.float32, copy=False)
     _check_finite(data, found, kind, name)
     made = scipy.sparse.csr_matrix if kind == "csr" else scipy.sparse.csc_matrix
     if _is_ascending(found):
+        if found.dtype == np.float32:
+            return found
         return made((data, found.indices, found.indptr), shape=found.shape)
-    result = made((data, found.indices.copy(), found.indptr.copy()), shape=found.shape)
+    copies = (data.copy(), found.indices.copy(), found.indptr.copy())
+    result = made(copies, shape=found.shape)
     # scipy believes a flag; what is known here is what the indices say.
     result.has_canonical_format = result.has_sorted_indices = False
     with np.errstate(over="ignore"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class NativeIndex:
         self._index: Any = index
         self._name = name
         self._keep = keep
+        self._local = threading.local()
 
     @classmethod
     def open(cls, path: Path | str) -> NativeIndex:
@@ -98,6 +100,7 @@ class NativeIndex:
     def close(self) -> None:
         """Unmap the file. No call may be under way; a second close does nothing."""
         index, self._index = self._index, None
+        self._local = threading.local()
         if index is not None:
             lib.esp_index_close(index)
 
@@ -212,11 +215,21 @@ class NativeIndex:
 
         def block(number: int) -> None:
             rows = range(edges[number], edges[number + 1])
-            self.scratch(caps).predict(view, rows, beam, k, labels, scores, counts)
+            self._own_scratch(caps).predict(view, rows, beam, k, labels, scores, counts)
 
-        with ThreadPoolExecutor(len(edges) - 1) as pool:
-            list(pool.map(block, range(len(edges) - 1)))
+        if len(edges) == 2:
+            block(0)  # a single row takes less time than starting a thread
+        else:
+            with ThreadPoolExecutor(len(edges) - 1) as pool:
+                list(pool.map(block, range(len(edges) - 1)))
         return labels, scores, counts
+
+    def _own_scratch(self, caps: Caps) -> Scratch:
+        """Return the calling thread's scratch object, a new one only for other caps."""
+        scratch: Scratch | None = getattr(self._local, "scratch", None)
+        if scratch is None or scratch.caps != caps:
+            scratch = self._local.scratch = self.scratch(caps)
+        return scratch
 
     def predict(self, x: Csr, *, beam: int, threads: int = 1) -> tuple[U32, U32]:
         """Return the best ``beam`` labels of every row as two arrays: row, label."""
