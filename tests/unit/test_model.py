@@ -14,6 +14,7 @@ import espalier
 from espalier.errors import (
     IndexCorruptError,
     IndexMissingError,
+    InputError,
     LimitError,
     MatrixError,
     UnsupportedError,
@@ -76,6 +77,34 @@ def test_threads_and_batches_change_nothing(model: espalier.Model, threads: int)
 
         assert np.array_equal(alone.indices, found.indices[part])
         assert np.array_equal(alone.data, found.data[part])
+
+
+def test_a_row_alone_is_ranked_as_in_a_matrix(model: espalier.Model) -> None:
+    """The quick way to one answer gives the same bits, in any order of columns."""
+    found = model.predict(CASE.x, beam=BEAM, k=7)
+    for row in range(CASE.x.shape[0]):
+        asked = scipy.sparse.csr_matrix(CASE.x[row])
+        labels, scores = model.predict_row(asked.indices, asked.data, beam=BEAM, k=7)
+        part = slice(found.indptr[row], found.indptr[row + 1])
+
+        assert labels.tolist() == found.indices[part].tolist()
+        assert scores.tolist() == found.data[part].tolist()
+        backwards, _ = model.predict_row(asked.indices[::-1], asked.data[::-1], beam=BEAM, k=7)
+        assert set(backwards.tolist()) == set(labels.tolist())
+    assert model.predict_row(np.zeros(0, np.uint32), np.zeros(0, np.float32))[0].size > 0
+
+
+def test_a_row_alone_that_cannot_be_asked_is_refused(model: espalier.Model) -> None:
+    """One value a column, finite, below the number of features."""
+    one = np.ones(1, np.float32)
+    with pytest.raises(MatrixError, match="one value for each column"):
+        model.predict_row(np.zeros(2, np.uint32), one)
+    with pytest.raises(MatrixError, match="not finite"):
+        model.predict_row(np.zeros(1, np.uint32), np.array([np.inf], np.float32))
+    with pytest.raises(InputError, match="column 17 of 17"):
+        model.predict_row(np.array([17], np.uint32), one)
+    with pytest.raises(LimitError, match="beam"):
+        model.predict_row(np.zeros(1, np.uint32), one, beam=-1)
 
 
 def test_a_model_is_shared_between_threads(model: espalier.Model) -> None:

@@ -56,6 +56,7 @@ class NativeIndex:
         self._name = name
         self._keep = keep
         self._local = threading.local()
+        self._n_features = self.info.features
 
     @classmethod
     def open(cls, path: Path | str) -> NativeIndex:
@@ -108,6 +109,11 @@ class NativeIndex:
         if self._index is None:
             raise UnsupportedError("the index is closed")
         return self._index
+
+    @property
+    def handle(self) -> Any:
+        """The ``esp_index *``, for callers that drive the C API themselves."""
+        return self._open()
 
     def verify(self) -> None:
         """Compare every checksum.
@@ -224,12 +230,29 @@ class NativeIndex:
                 list(pool.map(block, range(len(edges) - 1)))
         return labels, scores, counts
 
+    def predict_row(self, columns: U32, values: F32, *, beam: int, k: int) -> tuple[U32, F32]:
+        """Rank labels for one row: ascending ``columns`` and their ``values``.
+
+        Returns:
+            Labels and scores, best first, ``(k,)`` or shorter.
+        """
+        longest = len(columns)
+        scratch = self._own_scratch(
+            Caps(beam=max(beam, 1), pool=max(k, 1), prefix_bytes=max(1024, longest // 3 + 1))
+        )
+        return scratch.predict_row(columns, values, self._n_features, beam, k)
+
     def _own_scratch(self, caps: Caps) -> Scratch:
-        """Return the calling thread's scratch object, a new one only for other caps."""
-        scratch: Scratch | None = getattr(self._local, "scratch", None)
-        if scratch is None or scratch.caps != caps:
-            scratch = self._local.scratch = self.scratch(caps)
-        return scratch
+        """Return the calling thread's scratch for ranking, a larger one where need be."""
+        kept: Scratch | None = getattr(self._local, "ranking", None)
+        if (
+            kept is None
+            or kept.caps.beam < caps.beam
+            or kept.caps.pool < caps.pool
+            or kept.caps.prefix_bytes < caps.prefix_bytes
+        ):
+            kept = self._local.ranking = self.scratch(caps)
+        return kept
 
     def predict(self, x: Csr, *, beam: int, threads: int = 1) -> tuple[U32, U32]:
         """Return the best ``beam`` labels of every row as two arrays: row, label."""
