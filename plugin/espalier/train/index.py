@@ -214,6 +214,17 @@ def levels_needed(size: int, arity: int, max_leaf: int) -> int:
     return max(0, math.ceil(math.log(size / max_leaf, arity) - 1e-9))
 
 
+def first_parts(size: int, arity: int, max_leaf: int) -> int:
+    """Return into how many parts the first split goes, every later one into ``arity``.
+
+    The fewest for which leaves have at most ``max_leaf`` labels: a whole ``arity``
+    would leave up to ``arity`` times smaller leaves, and a beam of so many leaves would
+    see so many fewer labels (PECOS, too, gives what is left over to the top).
+    """
+    below: int = arity ** (levels_needed(size, arity, max_leaf) - 1)
+    return max(2, math.ceil(size / (max_leaf * below) - 1e-9))
+
+
 def _split_down(
     builder: TreeBuilder, cells: list[_Cell], labels: IndexerInput, settings: TrainSettings
 ) -> None:
@@ -227,6 +238,9 @@ def _split_down(
         for cell in cells
     }
     frontier = [(cell, last[cell.node]) for cell in cells if cell.level < last[cell.node]]
+    top = {
+        cell.node: first_parts(cell.size, settings.arity, settings.max_leaf) for cell, _ in frontier
+    }
 
     def split(trainer: Trainer, job: tuple[_Cell, int]) -> tuple[U32, U32]:
         cell, _ = job
@@ -235,7 +249,7 @@ def _split_down(
             vectors,
             members,
             None,
-            parts=min(settings.arity, cell.size),
+            parts=min(top.get(cell.node, settings.arity), cell.size),
             iterations=settings.kmeans_iterations,
             seed=_seed(settings.seed, cell),
         )

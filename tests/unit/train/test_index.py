@@ -21,6 +21,7 @@ from espalier.train.index import (
     MustLinkIndexer,
     TrieIndexer,
     effective_depth,
+    first_parts,
     levels_needed,
 )
 from espalier.train.matrices import csr_of, normalise_rows
@@ -214,6 +215,25 @@ def test_levels_are_the_rounded_up_logarithm(
 ) -> None:
     """Exact powers need no extra level."""
     assert levels_needed(size, arity, max_leaf) == levels
+
+
+@pytest.mark.parametrize(
+    ("size", "arity", "max_leaf", "parts"),
+    [
+        (101, 2, 100, 2),
+        (401, 2, 100, 2),
+        (1600, 16, 100, 16),
+        (1601, 16, 100, 2),
+        (54667, 16, 100, 3),
+    ],
+)
+def test_the_first_split_is_as_wide_as_leaves_need(
+    size: int, arity: int, max_leaf: int, parts: int
+) -> None:
+    """Leaves come out as large as they may be; a binary tree is what it was."""
+    assert first_parts(size, arity, max_leaf) == parts
+    leaves = parts * arity ** (levels_needed(size, arity, max_leaf) - 1)
+    assert -(-size // leaves) <= max_leaf
 
 
 def test_code_points_are_read_by_place() -> None:
