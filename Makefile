@@ -18,10 +18,10 @@ TRAINING := $(wildcard native/include/*.h native/src/*.[ch] plugin/espalier/trai
 	plugin/espalier/querylog/*.py plugin/espalier/settings.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench lint format proto buf bounds install dev build clean
+.PHONY: help run test soak bench bench-pecos lint format proto buf bounds install dev build clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- using it -----------------------------------------------------------------
 
@@ -48,6 +48,12 @@ soak: dev $(PECOS) ## the long runs: full property counts, sanitizers, fuzzing, 
 bench: dev ## measure quality and speed (needs ESPALIER_DATA for the large part)
 	$(MAKE) --no-print-directory -C native bench
 	$(PY) -m bench
+
+# Where libpecos cannot be installed there is nothing to compare with: said, not failed.
+bench-pecos: dev ## the same models through libpecos and through us (QUICK=1: a tenth of the data)
+	@test -n "$$ESPALIER_DATA" || { echo 'skipped: ESPALIER_DATA is not set'; exit 0; }; \
+	$(MAKE) --no-print-directory $(PECOS) || { echo 'skipped: libpecos could not be installed'; exit 0; }; \
+	$(PY) -m integration.peers.pecos --pecos .venv-pecos/bin/python $(if $(QUICK),--quick) $(ARGS)
 
 lint: dev ## ruff, mypy --strict, clang-format
 	$(BIN)/ruff check

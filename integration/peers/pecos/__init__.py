@@ -1,0 +1,1 @@
+"""PECOS beside Espalier: the same matrices, tree and weights."""
