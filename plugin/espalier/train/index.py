@@ -217,12 +217,14 @@ def levels_needed(size: int, arity: int, max_leaf: int) -> int:
 def first_parts(size: int, arity: int, max_leaf: int) -> int:
     """Return into how many parts the first split goes, every later one into ``arity``.
 
-    The fewest for which leaves have at most ``max_leaf`` labels: a whole ``arity``
-    would leave up to ``arity`` times smaller leaves, and a beam of so many leaves would
-    see so many fewer labels (PECOS, too, gives what is left over to the top).
+    The smallest power of two for which leaves have at most ``max_leaf`` labels, at most
+    ``arity``: as in PECOS, what is left over goes to the top. A whole ``arity`` there
+    would leave leaves up to ``arity`` times smaller, and a beam of so many leaves would
+    see so many fewer labels.
     """
     below: int = arity ** (levels_needed(size, arity, max_leaf) - 1)
-    return max(2, math.ceil(size / (max_leaf * below) - 1e-9))
+    needed = max(2, math.ceil(size / (max_leaf * below) - 1e-9))
+    return min(arity, 1 << (needed - 1).bit_length())
 
 
 def _split_down(

@@ -224,13 +224,13 @@ def test_levels_are_the_rounded_up_logarithm(
         (401, 2, 100, 2),
         (1600, 16, 100, 16),
         (1601, 16, 100, 2),
-        (54667, 16, 100, 3),
+        (54667, 16, 100, 4),
     ],
 )
 def test_the_first_split_is_as_wide_as_leaves_need(
     size: int, arity: int, max_leaf: int, parts: int
 ) -> None:
-    """Leaves come out as large as they may be; a binary tree is what it was."""
+    """A power of two, as in PECOS, so that leaves are not small; a binary tree is binary."""
     assert first_parts(size, arity, max_leaf) == parts
     leaves = parts * arity ** (levels_needed(size, arity, max_leaf) - 1)
     assert -(-size // leaves) <= max_leaf
