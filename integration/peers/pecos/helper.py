@@ -37,7 +37,9 @@ class Helper:
         self._rows: list[Any] = []
         self._c_rows: Any = None
 
-    def train(self, task: str, out: str, arity: int, max_leaf: int, threads: int) -> dict[str, Any]:
+    def train(  # noqa: PLR0917 - the request's fields
+        self, task: str, out: str, arity: int, max_leaf: int, threads: int, seed: int
+    ) -> dict[str, Any]:
         """Train a model on the matrices in the folder ``task`` and save it to ``out``."""
         x, y = (_matrix(Path(task) / f"{name}.npz") for name in ("x", "y"))
         start = time.perf_counter()
@@ -46,7 +48,11 @@ class Helper:
         chain = HierarchicalKMeans.gen(
             features,
             train_params=HierarchicalKMeans.TrainParams(
-                nr_splits=arity, max_leaf_size=max_leaf, kmeans_max_iter=20, seed=1, threads=threads
+                nr_splits=arity,
+                max_leaf_size=max_leaf,
+                kmeans_max_iter=20,
+                seed=seed,
+                threads=threads,
             ),
         )
         clustered = time.perf_counter()

@@ -1,6 +1,6 @@
 """The Espalier side: the same questions to the same tree and weights.
 
-Run as a script, ``ours.py FOLDER OUT ARITY MAX_LEAF BITS THREADS``, it trains on the
+Run as a script, ``ours.py FOLDER OUT ARITY MAX_LEAF BITS THREADS SEED``, it trains on the
 matrices of a task as PECOS would, in a process of its own so that its memory is known.
 """
 
@@ -123,13 +123,29 @@ def _address(pointer: Any) -> ctypes.c_void_p:
 
 
 def train(
-    folder: Path, out: Path, *, arity: int, max_leaf: int, bits: int, threads: int
+    folder: Path, out: Path, *, arity: int, max_leaf: int, bits: int, threads: int, seed: int
 ) -> dict[str, float]:
     """Train on the matrices in ``folder`` with the configuration the helper uses."""
+    # Every number of the published configuration: defaults are for completion.
     settings = TrainSettings(
-        indexer="kmeans", arity=arity, max_leaf=max_leaf, kmeans_iterations=20, min_users=1,
-        negatives="tfn", weight_bits=bits, threads=threads, seed=1,
-    )  # fmt: skip
+        indexer="kmeans",
+        arity=arity,
+        max_leaf=max_leaf,
+        kmeans_iterations=20,
+        negatives="tfn",
+        min_users=1,
+        cp=1.0,
+        cn=1.0,
+        epsilon=0.1,
+        max_iterations=100,
+        bias=1.0,
+        threshold=0.1,
+        max_nonzeros=0,
+        post_processor="l3-hinge",
+        weight_bits=bits,
+        threads=threads,
+        seed=seed,
+    )
     x, y = (sp.csr_matrix(sp.load_npz(folder / f"{name}.npz")) for name in ("x", "y"))
     start = time.perf_counter()
     vectors = csr_of(normalise_rows(normalise_rows(y).T.tocsr() @ x))
@@ -175,16 +191,7 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    _folder, _out, _arity, _max_leaf, _bits, _threads = sys.argv[1:]
-    sys.stdout.write(
-        json.dumps(
-            train(
-                Path(_folder),
-                Path(_out),
-                arity=int(_arity),
-                max_leaf=int(_max_leaf),
-                bits=int(_bits),
-                threads=int(_threads),
-            )
-        )
-    )
+    _folder, _out, *_numbers = sys.argv[1:]
+    _names = ("arity", "max_leaf", "bits", "threads", "seed")
+    _options = dict(zip(_names, map(int, _numbers), strict=True))
+    sys.stdout.write(json.dumps(train(Path(_folder), Path(_out), **_options)))
