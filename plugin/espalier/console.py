@@ -22,13 +22,15 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any, Final
 
 import click
 
-from espalier.errors import EspalierError, InputError, InvalidTextError, StorageError
+from espalier import files
+from espalier.errors import EspalierError, InputError, InvalidTextError
 
 EXIT_FAILURE = 1
 EXIT_INPUT = 2
@@ -42,9 +44,53 @@ class Terminated(BaseException):
     """SIGTERM arrived: unwind, so that half-written files are removed on the way."""
 
 
+class _Signals:
+    """Ends the command on SIGINT and SIGTERM by unwinding, and remembers which came.
+
+    A library that is called when a signal arrives may turn the exception into one of
+    its own, as DuckDB does in the middle of a statement: what happened is then known
+    only here.
+    """
+
+    _RAISES: Final[Mapping[int, type[BaseException]]] = {
+        signal.SIGINT: KeyboardInterrupt,
+        signal.SIGTERM: Terminated,
+    }
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def unwind(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's
+        """Handle a signal."""
+        self.received = signum
+        raise self._RAISES[signum]
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """Return the signal behind ``error``, if one came; else ``error`` itself."""
+        asked_for = isinstance(error, SystemExit | click.exceptions.Exit)
+        if self.received is None or asked_for:
+            return error
+        return self._RAISES[self.received]()
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Handle both signals inside the block; handlers from before return behind it."""
+        before: dict[int, Any] = {}
+        try:
+            for signum in self._RAISES:
+                # Not in the main thread: whoever runs us there handles signals.
+                with contextlib.suppress(ValueError):
+                    before[signum] = signal.signal(signum, self.unwind)
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
 def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     """Run ``group`` with ``arguments`` (default: the process's) and return its exit code."""
-    with _sigterm_unwinds():
+    signals = _Signals()
+    with signals.caught():
         try:
             result = group.main(arguments, prog_name="espalier", standalone_mode=False)
             # A full disk or a closed pipe behind stdout shows only here.
@@ -52,7 +98,7 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
         except BaseException as error:
             if os.environ.get(_DEBUG) and not isinstance(error, SystemExit | click.exceptions.Exit):
                 raise
-            return _end(error)
+            return _end(signals.cause_of(error))
     return result if isinstance(result, int) else 0
 
 
@@ -110,22 +156,6 @@ def _discard_stdout() -> None:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
-
-
-@contextlib.contextmanager
-def _sigterm_unwinds() -> Iterator[None]:
-    def unwind(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, unwind)
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # ---- arguments ----------------------------------------------------------------
@@ -213,7 +243,5 @@ def write_json(path: Path, value: object) -> None:
     if str(path) == "-":
         click.echo(as_json(value))
         return
-    try:
-        path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror})") from None
+    with files.new_file(path) as stream:
+        stream.write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode())

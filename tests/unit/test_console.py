@@ -191,6 +191,28 @@ def test_a_signal_unwinds_before_it_ends_the_process(number: signal.Signals, cod
         assert process.wait(30) == code
 
 
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, console.EXIT_INTERRUPTED), (signal.SIGTERM, console.EXIT_TERMINATED)],
+)
+def test_a_library_cannot_pass_a_signal_off_as_its_own_error(
+    number: signal.Signals, code: int
+) -> None:
+    """DuckDB answers a signal in the middle of a statement with an error of its own."""
+
+    def act() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        except BaseException:  # noqa: BLE001 - what such a library does
+            raise RuntimeError("Query interrupted") from None
+
+    before = signal.getsignal(number)
+
+    assert console.run(group_that(act), ["go"]) == code
+    assert signal.getsignal(number) == before
+
+
 def test_text_that_is_not_utf8_is_refused() -> None:
     """Bytes of the shell that are not UTF-8 arrive as lone surrogates."""
     command = click.Command("x")
