@@ -17,6 +17,7 @@ import click
 
 from espalier import __version__, console
 from espalier.errors import ConfigError, InputError
+from espalier.files import refuse_to_overwrite
 
 if TYPE_CHECKING:
     from espalier.index import Index
@@ -106,7 +107,12 @@ def _index(command: _Command) -> _Command:
 
 def _count(command: _Command) -> _Command:
     return click.option(
-        "-k", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Answers."
+        "-k",
+        type=click.IntRange(1, 100),
+        default=10,
+        show_default=True,
+        metavar="N",
+        help="Answers.",
     )(command)
 
 
@@ -376,6 +382,7 @@ def predict(
     from espalier.matrices import read_matrix, write_matrix
     from espalier.model import open_model
 
+    refuse_to_overwrite([index, features], [out])
     with open_model(index, verify=not no_verify) as model:
         found = model.predict(read_matrix(features, "csr"), beam=beam, k=k, threads=threads)
     write_matrix(out, found)
@@ -426,6 +433,8 @@ def evaluate(
     """
     from espalier.evaluate import evaluate as measure
 
+    if json_out is not None:
+        refuse_to_overwrite([*indexes, pairs], [json_out])
     report = measure(
         indexes,
         pairs,

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from espalier.errors import StorageError
+from espalier.errors import ConfigError, StorageError
 
 
 @contextlib.contextmanager
@@ -39,6 +39,19 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_to_overwrite(inputs: Iterable[Path], targets: Iterable[Path]) -> None:
+    """Refuse targets that are inputs, or each other.
+
+    Raises:
+        ConfigError: Writing would replace what is read, or one output another.
+    """
+    taken = {path.resolve() for path in inputs}
+    for target in targets:
+        if target.resolve() in taken:
+            raise ConfigError(f"{target}: would overwrite what is read or written; name another")
+        taken.add(target.resolve())
 
 
 def _sync_folder(folder: Path) -> None:

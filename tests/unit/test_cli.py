@@ -326,6 +326,31 @@ def test_the_whole_way_from_a_log_to_figures(
     assert 0 < found["systems"]["all_sources"]["mrr10"]["all"] <= 1
 
 
+@pytest.mark.parametrize("victim", ["index", "pairs"])
+def test_evaluate_does_not_write_over_what_it_reads(
+    espalier: Espalier, demo_index: Path, tmp_path: Path, victim: str
+) -> None:
+    """An index that is served would be cut off under its readers."""
+    files = {"index": tmp_path / "site.esp", "pairs": tmp_path / "pairs.tsv"}
+    files["index"].write_bytes(demo_index.read_bytes())
+    files["pairs"].write_text("previous_query\tprefix\tnext_query\n\tc\tcoffee\n")
+    before = files[victim].read_bytes()
+
+    found = espalier("evaluate", files["index"], "--pairs", files["pairs"], "--json", files[victim])
+
+    assert found.code == 2
+    assert "would overwrite" in found.err
+    assert files[victim].read_bytes() == before
+
+
+def test_log_and_catalogue_of_the_demo_are_two_files(espalier: Espalier, tmp_path: Path) -> None:
+    """One of them would be lost."""
+    both = tmp_path / "demo.tsv"
+
+    assert espalier("demo-log", "--out", both, "--catalogue", both).code == 2
+    assert not both.exists()
+
+
 def test_evaluate_can_print_only_json(espalier: Espalier, demo_index: Path, tmp_path: Path) -> None:
     """`--json -` leaves nothing but the document on stdout."""
     pairs = tmp_path / "pairs.tsv"

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from espalier.files import refuse_to_overwrite
 from espalier.querylog.demo_words import (
     ACCOUNT_QUERIES,
     COLOURS,
@@ -191,8 +192,10 @@ def write_demo_log(
         seed: Of everything random.
 
     Raises:
+        ConfigError: Log and catalogue are one file.
         StorageError: A file cannot be written. None is left half-written.
     """
+    refuse_to_overwrite([], [out] if catalogue is None else [out, catalogue])
     rng = random.Random(seed)  # noqa: S311 - a demonstration needs repeatable chance
     shop = Shop(rng)
     rows = sorted(

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.errors import ConfigError, LogError
+from espalier.files import refuse_to_overwrite
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog.columns import ROLES, wanted_columns
 from espalier.querylog.output import new_text_file
@@ -146,7 +147,7 @@ def write_pairs(
         raise ConfigError("split must be above 0 and below 1; 0.9 trains on 90 % of the users")
     if train_log is not None and split is None:
         raise ConfigError("a training log needs a split: the share of users to train on")
-    _refuse_to_overwrite(paths, out, train_log)
+    refuse_to_overwrite(paths, [out] if train_log is None else [out, train_log])
     with (
         read_events(paths, settings, progress, threads=threads, memory=memory) as events,
         contextlib.ExitStack() as files,
@@ -176,15 +177,6 @@ def write_pairs(
             "SELECT count(*) FROM persons WHERE trains"
         ).fetchall()[0]
         return PairsReport(events.report, pairs, too_short, users, train_users, train_rows)
-
-
-def _refuse_to_overwrite(paths: Sequence[Path], out: Path, train_log: Path | None) -> None:
-    targets = [out] if train_log is None else [out, train_log]
-    taken = {path.resolve() for path in paths}
-    for target in targets:
-        if target.resolve() in taken:
-            raise ConfigError(f"{target}: would overwrite what is read or written; name another")
-        taken.add(target.resolve())
 
 
 def _mark_training(connection: duckdb.DuckDBPyConnection, split: float | None) -> None:

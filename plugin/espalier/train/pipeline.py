@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from espalier.errors import InputError
+from espalier.files import refuse_to_overwrite
 from espalier.native import version
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog import QueryLog, read_log
@@ -73,6 +74,7 @@ def train_index(
     """
     if not logs:
         raise InputError("training needs a query log; give at least one with --log")
+    refuse_to_overwrite(logs, [out])
     run = _Run(progress, clock)
     # Names that do not exist fail now, not after minutes of reading.
     make_indexer(settings), make_matcher(settings), make_ranker(settings)
@@ -116,6 +118,7 @@ def train_on(
         write_index(out, sections, fingerprint)
     return TrainReport(
         out=out,
+        log=log.report,
         seconds=run.seconds,
         section_bytes={name: len(data) for name, data in sections.items()},
         file_bytes=out.stat().st_size,

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from espalier.errors import StorageError
+from espalier.files import new_file
+from espalier.querylog import ReadReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class TrainReport:
 
     Attributes:
         out: The index written.
+        log: What became of the rows: bad ones by kind, each with an example line.
         fingerprint: Name of the run, 16 hexadecimal digits.
         counts: What was read, kept and built.
         dropped: Events and queries that were left out, by reason.
@@ -28,6 +31,7 @@ class TrainReport:
     """
 
     out: Path
+    log: ReadReport
     fingerprint: str
     counts: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -47,6 +51,7 @@ class TrainReport:
         return {
             "out": str(self.out),
             "fingerprint": self.fingerprint,
+            "log": self.log.to_json(),
             "counts": dict(self.counts),
             "dropped": dict(self.dropped),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
@@ -61,9 +66,11 @@ class TrainReport:
     def table(self) -> str:
         """Return the report as text for a terminal."""
         labels = max(1, self.counts.get("labels", 0))
-        lines = [f"{self.out}  fingerprint {self.fingerprint}", ""]
+        lines = [f"{self.out}  fingerprint {self.fingerprint}", "", self.log.summary(), ""]
         lines += [_line(name, f"{value:,}") for name, value in self.counts.items()]
-        lines += [_line(f"dropped: {name}", f"{value:,}") for name, value in self.dropped.items()]
+        lines += [
+            _line(f"dropped: {name}", f"{value:,}") for name, value in self.dropped.items() if value
+        ]
         lines += ["", _line("stage", "seconds")]
         lines += [_line(name, f"{value:.2f}") for name, value in self.seconds.items()]
         lines += [_line("total", f"{sum(self.seconds.values()):.2f}")]
@@ -85,10 +92,11 @@ class TrainReport:
         path = folder / "report.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
+            with new_file(path) as stream:
+                stream.write((json.dumps(self.to_json(), indent=2) + "\n").encode())
+        except (OSError, StorageError) as error:
             raise StorageError(
-                f"{path}: the report cannot be written ({error.strerror}); the index is complete, "
+                f"{path}: the report cannot be written ({error}); the index is complete, "
                 "give --report a folder that can be written"
             ) from error
         return path

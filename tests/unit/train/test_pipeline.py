@@ -12,7 +12,7 @@ import pytest
 
 import espalier
 from espalier.errors import ConfigError, InputError, LogError, StorageError
-from espalier.querylog import QueryLog
+from espalier.querylog import QueryLog, ReadReport
 from espalier.settings import LogSettings, TrainSettings
 from espalier.train import TrainReport, train_index, train_on
 from espalier.train.write import fingerprint_of, label_sections, recorded_settings
@@ -193,9 +193,36 @@ def test_a_log_file_becomes_an_index_and_a_report(out: Path, tmp_path: Path) -> 
     assert "shoe" not in table
 
 
+def test_the_report_names_an_example_of_every_kind_of_bad_row(out: Path, tmp_path: Path) -> None:
+    """A count alone would leave the reader searching; values that were ignored count too."""
+    log = tmp_path / "log.tsv"
+    rows = [f"u{i}\tshoe\t3" for i in range(5)] + ["u1\t \t3", "u2\thats\tmany"]
+    log.write_text("\n".join(["user\tquery\tresults", *rows]) + "\n", encoding="utf-8")
+
+    report = train_index([log], out, replace(SETTINGS, log=LogSettings(results_column="results")))
+
+    assert report.to_json()["log"]["bad_rows"] == {
+        "empty_query": {"count": 1, "file": str(log), "line": 7}
+    }
+    assert f"1 empty_query (first: {log}, line 7)" in report.table()
+    assert f"1 bad_results (first: {log}, line 8)" in report.table()
+
+
+def test_an_index_does_not_replace_the_log_it_learns_from(tmp_path: Path) -> None:
+    """--out with the log's name is a slip that would cost the log."""
+    log = tmp_path / "log.tsv"
+    log.write_text("user\tquery\nu\tshoe\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="would overwrite"):
+        train_index([log], log, SETTINGS)
+
+    assert log.read_text(encoding="utf-8") == "user\tquery\nu\tshoe\n"
+
+
 def test_a_report_that_cannot_be_written_says_so(out: Path, tmp_path: Path) -> None:
     """The index is there all the same."""
-    report = TrainReport(out, "0" * 16, {}, {}, {}, {}, 0, 0, {})
+    nothing = ReadReport((), 0, 0, 0, {}, {}, {})
+    report = TrainReport(out, nothing, "0" * 16, {}, {}, {}, {}, 0, 0, {})
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StorageError, match="--report"):
