@@ -14,7 +14,7 @@
 #include "trie.h"
 #include "utf8.h"
 
-enum { ESP_DEFAULT_K = 10, ESP_POPULAR_FACTOR = 2 };
+enum { ESP_DEFAULT_K = 10, ESP_POPULAR_FACTOR = 2, ESP_POPULAR_LEAST = 32 };
 
 /* A query with its defaults filled in. */
 typedef struct esp_plan {
@@ -133,11 +133,13 @@ static esp_status find_model(
 }
 
 /* Twice as many as are wanted, so that the blend has something to choose from
- * where the beam came back with little. */
+ * where the beam came back with little; and never fewer than a fixed number, so
+ * that short lists are the beginning of longer ones. */
 static esp_status find_popular(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     bool has_model, esp_error *err) {
     const uint32_t wanted =
-        esp_min_u32(plan->k * ESP_POPULAR_FACTOR, scratch->caps.max_pool + scratch->caps.max_k);
+        esp_min_u32(esp_max_u32(plan->k * ESP_POPULAR_FACTOR, ESP_POPULAR_LEAST),
+            scratch->caps.max_pool + scratch->caps.max_k);
     uint32_t label = 0;
     esp_ranking_start(index, &scratch->ranking, plan->lo, plan->hi);
     for (uint32_t i = 0; i < wanted && esp_ranking_next(index, &scratch->ranking, &label); i++) {

@@ -356,7 +356,7 @@ def complete(
         source = dict.fromkeys(model, MODEL)
     if sources & POPULAR:
         scores = ranker.label_scores(found.start) if has_model else {}
-        for label in popular[: 2 * k]:
+        for label in popular[: max(2 * k, 32)]:
             if label not in source:
                 source[label] = POPULAR
                 model[label] = scores.get(label, 0.0)
