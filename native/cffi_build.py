@@ -41,7 +41,7 @@ ffibuilder.set_source(
         relative(path) for path in (HEADER, *sorted((NATIVE / "src").glob("*.h")), Path(__file__))
     ],
     include_dirs=[relative(NATIVE / "include")],
-    extra_compile_args=["-std=c17", "-O3", "-fvisibility=hidden"],
+    extra_compile_args=["-std=c17", "-O3", "-fvisibility=hidden", "-DNDEBUG"],
     libraries=["m"],
     py_limited_api=True,
 )

@@ -24,7 +24,8 @@ esp_status esp_index_verify(const esp_index *index, esp_error *err) {
             return esp_index_damaged(section->id, "H8", at, err);
         if (esp_crc32c(0, index->data + section->offset, (size_t)section->length) != section->crc)
             return esp_error_set(err, ESP_E_CORRUPT, section->id, section->offset, "C1",
-                "the checksum of a section does not match; restore the file or train it again");
+                "the checksum of section %.4s does not match; restore the file or train it again",
+                (const char *)&section->id);
         at = section->offset + section->length;
     }
     const uint64_t table = index->head->table_offset;

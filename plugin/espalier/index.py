@@ -330,8 +330,10 @@ def _encode_prefix(typed: str) -> bytes:
 
 def encode_previous(previous: Sequence[str]) -> list[bytes]:
     """Return the previous queries as the C library takes them: normalised, cut, not empty."""
+    if isinstance(previous, str):
+        raise InputError("previous must be a sequence of queries, most recent first, not a string")
     encoded = []
-    for text in previous[:MAX_PREVIOUS]:
+    for text in list(previous)[:MAX_PREVIOUS]:
         query = normalise(text[:MAX_PREVIOUS_CODE_POINTS])
         if query:
             encoded.append(query[:MAX_PREVIOUS_CODE_POINTS].encode())

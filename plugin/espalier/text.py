@@ -39,8 +39,10 @@ def normalise(text: str) -> str:
     """Return the form in which queries are compared.
 
     Idempotent. Raises:
-        InvalidTextError: ``text`` holds a lone surrogate and is not Unicode text.
+        InvalidTextError: ``text`` is no string, or holds a lone surrogate.
     """
+    if not isinstance(text, str):
+        raise InvalidTextError(f"a query must be a string, not {type(text).__name__}")
     if text.isascii():
         return _collapse(text.lower())
     try:

@@ -146,6 +146,19 @@ def test_lone_surrogates_are_refused(shop: Index) -> None:
             call()
 
 
+def test_one_string_is_no_sequence_of_previous_queries(shop: Index) -> None:
+    """A string is a sequence of letters to Python; here it is a slip with a quiet result."""
+    with pytest.raises(InputError, match="sequence of queries"):
+        shop.complete("n", "running shoes")
+
+
+@pytest.mark.parametrize("prefix", [None, b"n", 7])
+def test_a_prefix_is_a_string(shop: Index, prefix: object) -> None:
+    """Anything else is named in the error."""
+    with pytest.raises(InvalidTextError, match=type(prefix).__name__):
+        shop.complete(prefix)  # type: ignore[arg-type] # the point of the test
+
+
 def test_previous_queries_are_cut_not_refused(shop: Index) -> None:
     """The newest 32, of each 512 code points; empty ones do not count."""
     assert len(encode_previous(["x"] * 40)) == 32

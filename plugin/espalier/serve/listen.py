@@ -11,7 +11,7 @@ import socket
 import stat
 from pathlib import Path
 
-from espalier.errors import EspalierError
+from espalier.errors import EspalierError, InputError
 
 # sun_path holds 108 bytes, a NUL included.
 _UNIX_PATH_BYTES = 107
@@ -24,6 +24,10 @@ class ListenError(EspalierError):
     """An address nobody can listen on, at least not now."""
 
 
+class AddressError(ListenError, InputError):
+    """No address at all."""
+
+
 def claim_tcp(address: str) -> None:
     """Check that HOST:PORT is free; port 0 always is.
 
@@ -33,8 +37,10 @@ def claim_tcp(address: str) -> None:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     # getaddrinfo would take a number modulo 65,536, and a name from /etc/services.
-    if not port.isdecimal() or int(port) > _MAX_PORT:
-        raise ListenError(f"cannot listen on {address}: {_EXPECTED}")
+    if not port.isdecimal():
+        raise AddressError(f"cannot listen on {address}: {_EXPECTED}")
+    if int(port) > _MAX_PORT:
+        raise AddressError(f"cannot listen on {address}: ports end at {_MAX_PORT:,}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:

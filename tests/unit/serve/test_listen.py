@@ -42,7 +42,7 @@ def test_a_port_somebody_listens_on_is_refused(*, reuse: bool) -> None:
     [
         ("192.0.2.1:50051", "does not have that address"),
         ("[::zz]:50051", "cannot listen on .*::zz"),
-        ("127.0.0.1:99999", "use HOST:PORT"),
+        ("127.0.0.1:99999", "ports end at 65,535"),
         ("127.0.0.1:http", "use HOST:PORT"),
     ],
 )
