@@ -27,6 +27,7 @@ __all__ = ["Model", "open_model"]
 MAX_K = 1 << 20
 """Labels in one answer, at most."""
 _MAX_THREADS = 256
+_INT32_MAX = np.iinfo(np.int32).max
 
 
 class Model:
@@ -101,6 +102,9 @@ class Model:
         if threads < 0:
             raise LimitError(f"threads must be 0 or more, not {threads}")
         beam, k = self._limits(beam, k)
+        if _is_plain_row(x, self.features):
+            labels, scores = self._row(x.indices, x.data, beam, k)
+            return self._answers(scores, labels, np.array((0, len(labels)), np.int32))
         rows = canonical(x, "csr", "features")
         if rows.shape[1] != self.features:
             raise MatrixError(
@@ -115,10 +119,7 @@ class Model:
         )
         found = np.arange(labels.shape[1]) < counts[:, None]
         ends = np.append(0, np.cumsum(counts, dtype=np.int64))
-        return scipy.sparse.csr_matrix(
-            (scores[found], labels[found].astype(np.int64), ends),
-            shape=(rows.shape[0], self.labels),
-        )
+        return self._answers(scores[found], labels[found], ends)
 
     def predict_row(
         self, columns: NDArray[np.uint32], values: NDArray[np.float32], *, beam: int = 0, k: int = 0
@@ -143,16 +144,36 @@ class Model:
             LimitError: A number below 0.
         """
         beam, k = self._limits(beam, k)
-        columns = np.ascontiguousarray(columns, np.uint32)
-        values = np.ascontiguousarray(values, np.float32)
+        columns = np.asarray(columns, np.uint32)
+        values = np.asarray(values, np.float32)
         if columns.shape != values.shape or columns.ndim != 1:
             raise MatrixError(
                 f"features: columns {columns.shape} and values {values.shape}; "
                 "one value for each column"
             )
+        return self._row(columns, values, beam, k)
+
+    def _row(
+        self, columns: NDArray[Any], values: NDArray[np.float32], beam: int, k: int
+    ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         if not np.isfinite(values).all():
             raise MatrixError("features: a value is not finite; leave it out or replace it")
-        return self._native.predict_row(columns, values, beam=beam, k=k)
+        return self._native.predict_row(
+            np.ascontiguousarray(columns, np.uint32),
+            np.ascontiguousarray(values),
+            beam=beam,
+            k=k,
+        )
+
+    def _answers(
+        self, scores: NDArray[np.float32], labels: NDArray[np.uint32], ends: NDArray[Any]
+    ) -> Any:
+        """Return the scores of some rows as a matrix; ``ends`` is its ``indptr``."""
+        # scipy compares the types of both index arrays, and is quickest with its own.
+        index = np.int32 if max(self.labels, len(labels)) <= _INT32_MAX else np.int64
+        return scipy.sparse.csr_matrix(
+            (scores, labels.astype(index), ends.astype(index)), shape=(len(ends) - 1, self.labels)
+        )
 
     def _limits(self, beam: int, k: int) -> tuple[int, int]:
         """Return beam and k with defaults filled in, cut to what the tree has."""
@@ -165,6 +186,23 @@ class Model:
         if max(k, beam) > MAX_K:
             raise LimitError(f"k and beam can be {MAX_K:,} at most, not {k:,} and {beam:,}")
         return beam, k
+
+
+def _is_plain_row(x: Any, features: int) -> bool:
+    """Return whether ``x`` is one row in the form the library takes, but for its values.
+
+    Making matrices of matrices takes longer than ranking a row.
+    """
+    return (
+        scipy.sparse.issparse(x)
+        and x.format == "csr"
+        and x.shape == (1, features)
+        and x.dtype == np.float32
+        and len(x.indptr) == 2
+        and x.indptr[0] == 0
+        and x.indptr[1] == len(x.indices) == len(x.data)
+        and (len(x.indices) == 0 or (x.indices.min() >= 0 and x.indices.max() < features))
+    )
 
 
 def open_model(path: Path | str, *, verify: bool = True) -> Model:
