@@ -116,6 +116,17 @@ def test_every_block_of_the_readme_is_of_a_kind_that_is_tested() -> None:
     assert {language for language, _ in blocks()} <= {"", "sh", "python"}
 
 
+def test_every_number_of_the_readme_comes_with_its_command() -> None:
+    """A figure nobody can print again is a claim."""
+    block = README.read_text(encoding="utf-8").split("<!-- numbers: begin -->")[1]
+    rows = [line for line in block.split("<!-- numbers: end -->")[0].splitlines() if "|" in line]
+
+    assert len(rows) > 5
+    for row in rows[2:]:
+        *_, command, _end = row.split("|")
+        assert "`" in command or command.strip() == "the same", row
+
+
 def test_every_make_target_of_the_readme_exists() -> None:
     """``make`` knows what the README tells people to type."""
     for command in commands():
