@@ -9,6 +9,7 @@ row an answer, one column a label. Completion needs none of this, and does not l
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from espalier.errors import LimitError, MatrixError, UnsupportedError
+from espalier.errors import InputError, LimitError, MatrixError, UnsupportedError
 from espalier.index import open_native
 from espalier.matrices import canonical
 from espalier.native import PARAMS, Csr, NativeIndex
@@ -103,8 +104,10 @@ class Model:
             raise LimitError(f"threads must be 0 or more, not {threads}")
         beam, k = self._limits(beam, k)
         if _is_plain_row(x, self.features):
-            labels, scores = self._row(x.indices, x.data, beam, k)
-            return self._answers(scores, labels, np.array((0, len(labels)), np.int32))
+            # What is wrong with a row that is refused here is said below.
+            with contextlib.suppress(InputError):
+                labels, scores = self._row(x.indices, x.data, beam, k)
+                return self._answers(scores, labels, np.array((0, len(labels)), np.int32))
         rows = canonical(x, "csr", "features")
         if rows.shape[1] != self.features:
             raise MatrixError(
@@ -189,7 +192,7 @@ class Model:
 
 
 def _is_plain_row(x: Any, features: int) -> bool:
-    """Return whether ``x`` is one row in the form the library takes, but for its values.
+    """Return whether ``x`` is one row in the form the library takes, but for its numbers.
 
     Making matrices of matrices takes longer than ranking a row.
     """
@@ -198,10 +201,9 @@ def _is_plain_row(x: Any, features: int) -> bool:
         and x.format == "csr"
         and x.shape == (1, features)
         and x.dtype == np.float32
-        and len(x.indptr) == 2
-        and x.indptr[0] == 0
-        and x.indptr[1] == len(x.indices) == len(x.data)
-        and (len(x.indices) == 0 or (x.indices.min() >= 0 and x.indices.max() < features))
+        and x.indices.dtype == np.int32
+        and x.indptr.tolist() == [0, len(x.data)]
+        and len(x.indices) == len(x.data)
     )
 
 
