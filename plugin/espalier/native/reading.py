@@ -213,7 +213,6 @@ class NativeIndex:
         """
         view, _keep = csr_view(x)
         longest = int(np.diff(x.row_ptr).max()) if x.n_rows else 0
-        caps = Caps(beam=max(beam, 1), pool=max(k, 1), prefix_bytes=max(1024, longest // 3 + 1))
         labels = np.zeros((x.n_rows, k), np.uint32)
         scores = np.zeros((x.n_rows, k), np.float32)
         counts = np.zeros(x.n_rows, np.uint32)
@@ -221,7 +220,7 @@ class NativeIndex:
 
         def block(number: int) -> None:
             rows = range(edges[number], edges[number + 1])
-            self._own_scratch(caps).predict(view, rows, beam, k, labels, scores, counts)
+            self._own_scratch(beam, k, longest).predict(view, rows, beam, k, labels, scores, counts)
 
         if len(edges) == 2:
             block(0)  # a single row takes less time than starting a thread
@@ -236,21 +235,21 @@ class NativeIndex:
         Returns:
             Labels and scores, best first, ``(k,)`` or shorter.
         """
-        longest = len(columns)
-        scratch = self._own_scratch(
-            Caps(beam=max(beam, 1), pool=max(k, 1), prefix_bytes=max(1024, longest // 3 + 1))
-        )
+        scratch = self._own_scratch(beam, k, len(columns))
         return scratch.predict_row(columns, values, self._n_features, beam, k)
 
-    def _own_scratch(self, caps: Caps) -> Scratch:
+    def _own_scratch(self, beam: int, k: int, features: int) -> Scratch:
         """Return the calling thread's scratch for ranking, a larger one where need be."""
         kept: Scratch | None = getattr(self._local, "ranking", None)
         if (
             kept is None
-            or kept.caps.beam < caps.beam
-            or kept.caps.pool < caps.pool
-            or kept.caps.prefix_bytes < caps.prefix_bytes
+            or kept.caps.beam < beam
+            or kept.caps.pool < k
+            or 3 * kept.caps.prefix_bytes < features
         ):
+            caps = Caps(
+                beam=max(beam, 1), pool=max(k, 1), prefix_bytes=max(1024, features // 3 + 1)
+            )
             kept = self._local.ranking = self.scratch(caps)
         return kept
 
