@@ -247,8 +247,11 @@ class NativeIndex:
             or kept.caps.pool < k
             or 3 * kept.caps.prefix_bytes < features
         ):
+            had = Caps(beam=1, pool=1) if kept is None else kept.caps
             caps = Caps(
-                beam=max(beam, 1), pool=max(k, 1), prefix_bytes=max(1024, features // 3 + 1)
+                beam=max(beam, had.beam),
+                pool=max(k, had.pool),
+                prefix_bytes=max(features // 3 + 1, had.prefix_bytes),
             )
             kept = self._local.ranking = self.scratch(caps)
         return kept
