@@ -27,6 +27,8 @@ Format = Literal["csr", "csc"]
 
 _ZIP: Final = b"PK\x03\x04"
 _NUMPY: Final = b"\x93NUMPY"
+# What scipy can index; one row of file offsets would not fit memory long before.
+_MOST_ROWS: Final = 2**62
 _SAVE: Final = "write it with scipy.sparse.save_npz"
 # What a damaged archive makes the zip and array readers raise.
 _DAMAGED: Final = (
@@ -205,6 +207,8 @@ def _header(path: Path, arrays: dict[str, NDArray[Any]]) -> tuple[str, tuple[int
     shape = arrays["shape"]
     if shape.shape != (2,) or shape.dtype.kind not in "iu" or int(shape.min()) < 0:
         raise MatrixError(f"{path}: its shape is not two numbers; {_SAVE}")
+    if int(shape.max()) > _MOST_ROWS:
+        raise MatrixError(f"{path}: {int(shape.max()):,} rows or columns are too many; {_SAVE}")
     return kind, (int(shape[0]), int(shape[1]))
 
 

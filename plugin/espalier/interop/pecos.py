@@ -20,8 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from espalier.errors import ModelError
-from espalier.interop.pecos_files import Chain, LayerFacts, read_chain, read_facts, read_weights
+from espalier.errors import ConfigError, ModelError
+from espalier.interop.pecos_files import (
+    Chain,
+    LayerFacts,
+    check_labels,
+    read_chain,
+    read_facts,
+    read_weights,
+)
 from espalier.native import Matcher, chunk_encode, version
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.train.tree import Tree
@@ -94,12 +101,16 @@ def import_pecos(folder: Path, out: Path, *, progress: Progress = NO_PROGRESS) -
 
     Raises:
         ModelError: The folder holds no model that can be imported; ``out`` is as before.
+        ConfigError: ``out`` lies in the model's folder.
         StorageError: ``out`` cannot be written; it is as before.
     """
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(f"{out}: would be written into the model's folder; name another place")
     facts = read_facts(folder)
     post_processor = _one_post_processor(facts)
     with progress.stage("read clusters"):
         chain = read_chain(facts)
+        check_labels(folder, chain.n_labels)
         tree, orders = tree_of(chain)
     digest = hashlib.blake2b(digest_size=8)
     with progress.stage("encode weights", tree.n_nodes) as done:

@@ -17,7 +17,6 @@ is used, and nothing is ever unpickled.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +32,9 @@ I64 = NDArray[np.int64]
 
 _NEEDED: Final = "name a folder written by XLinearModel.save"
 _AGAIN: Final = "copy the folder again, or save the model again with XLinearModel.save"
+# Beyond float32 a bias is no number; beyond a million labels a beam is no beam.
+_MAX_BIAS: Final = 3.4e38
+_MAX_TOPK: Final = 1 << 20
 _MAX_FEATURES: Final = 1 << 28
 
 
@@ -94,7 +96,26 @@ def read_facts(folder: Path) -> list[LayerFacts]:
     _check_class(ranker, about, "HierarchicalMLModel")
     _check_not_mapped(ranker, about)
     depth = _whole(ranker, about, "depth")
+    if (ranker / f"{depth}.model").exists():
+        raise ModelError(
+            f"{ranker / 'param.json'}: depth is {depth:,}, but there is a layer "
+            f"{depth}.model too; {_AGAIN}"
+        )
     return [_layer_facts(ranker / f"{number}.model", depth) for number in range(depth)]
+
+
+def check_labels(folder: Path, n_labels: int) -> None:
+    """Compare the labels found with the number the model states.
+
+    Raises:
+        ModelError: It states another number.
+    """
+    path = folder / "ranker" / "param.json"
+    stated = _params(path).get("nr_labels", n_labels)
+    if stated != n_labels:
+        raise ModelError(
+            f"{path}: nr_labels is {stated!r}, while the clusters hold {n_labels:,}; {_AGAIN}"
+        )
 
 
 def read_chain(facts: list[LayerFacts]) -> Chain:
@@ -189,7 +210,8 @@ def _layer_facts(folder: Path, depth: int) -> LayerFacts:
     _check_class(folder, about, "MLModel")
     _check_not_mapped(folder, about)
     bias = about.get("bias")
-    if not isinstance(bias, int | float) or isinstance(bias, bool) or not math.isfinite(bias):
+    # A JSON integer can be larger than any float.
+    if isinstance(bias, bool) or not isinstance(bias, int | float) or not abs(bias) < _MAX_BIAS:
         raise ModelError(f"{folder / 'param.json'}: bias is {bias!r}, not a number; {_AGAIN}")
     prediction = about.get("pred_kwargs")
     if not isinstance(prediction, dict):
@@ -204,7 +226,7 @@ def _layer_facts(folder: Path, depth: int) -> LayerFacts:
         folder=folder,
         bias=max(float(bias), 0.0),
         post_processor=post_processor,
-        only_topk=_whole(folder, prediction, "only_topk"),
+        only_topk=min(_whole(folder, prediction, "only_topk"), _MAX_TOPK),
         stated=about,
     )
 

@@ -14,7 +14,7 @@ import pytest
 import scipy.sparse
 
 import espalier
-from espalier.errors import ModelError, StorageError
+from espalier.errors import ConfigError, ModelError, StorageError
 from espalier.interop import import_pecos
 from espalier.native import NativeIndex
 from tests.differential.models import Case, Layer, random_case, save_model
@@ -400,6 +400,21 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "1.model/W.npz",
         "dense",
     ),
+    "more layers than stated": (
+        lambda at: change(at / "ranker/param.json", depth=1),
+        "ranker/param.json",
+        "a layer 1.model too",
+    ),
+    "more labels stated than there are": (
+        lambda at: change(at / "ranker/param.json", nr_labels=4711),
+        "ranker/param.json",
+        "nr_labels is 4711",
+    ),
+    "a bias beyond all floats": (
+        lambda at: change(at / "ranker/1.model/param.json", bias=10**400),
+        "1.model/param.json",
+        "not a number",
+    ),
     "compiled for memory mapping": (
         lambda at: change(at / "ranker/param.json", is_mmap=True),
         "ranker",
@@ -432,6 +447,24 @@ def test_a_spoiled_folder_is_refused_and_nothing_is_written(
     assert caught.value.exit_code == 2
     assert out.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.esp", "model"]
+
+
+def test_the_index_does_not_replace_a_part_of_the_model(folder: Path) -> None:
+    """Neither a file of the model nor a new one beside them."""
+    weights = folder / "ranker/1.model/W.npz"
+    before = weights.read_bytes()
+    for out in (weights, folder / "m.esp"):
+        with pytest.raises(ConfigError, match="into the model's folder"):
+            import_pecos(folder, out)
+
+    assert weights.read_bytes() == before
+
+
+def test_a_beam_of_billions_is_cut(folder: Path, tmp_path: Path) -> None:
+    """No tree has so many nodes, and no field of the file so many bits."""
+    change(folder / "ranker/0.model/param.json", "pred_kwargs", only_topk=10**12)
+
+    import_pecos(folder, tmp_path / "m.esp")
 
 
 def test_a_pickle_is_never_executed(folder: Path, tmp_path: Path) -> None:
