@@ -23,6 +23,10 @@ static inline float hinge(float margin) {
 }
 
 void esp_scores_transform(uint32_t post_processor, float *value, uint32_t n) {
+    /* Huge features overflow to infinities, and their sum to no number at all, which
+     * no comparison orders: such a child is as bad as can be. */
+    for (uint32_t i = 0; i < n; i++)
+        value[i] = isnan(value[i]) ? -INFINITY : value[i];
     switch (post_processor) {
     case ESP_POST_L1_HINGE:
     case ESP_POST_LOG_L1_HINGE:

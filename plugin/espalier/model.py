@@ -147,8 +147,15 @@ class Model:
             LimitError: A number below 0.
         """
         beam, k = self._limits(beam, k)
-        columns = np.asarray(columns, np.uint32)
+        columns = np.asarray(columns)
         values = np.asarray(values, np.float32)
+        if columns.size and columns.dtype.kind not in "iu":
+            raise MatrixError(f"features: columns of type {columns.dtype}; whole numbers name them")
+        if columns.size and not 0 <= columns.min() <= columns.max() < self.features:
+            raise InputError(
+                f"features: columns {columns.min()} to {columns.max()}, "
+                f"the model has 0 to {self.features - 1:,}"
+            )
         if columns.shape != values.shape or columns.ndim != 1:
             raise MatrixError(
                 f"features: columns {columns.shape} and values {values.shape}; "

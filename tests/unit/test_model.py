@@ -101,10 +101,21 @@ def test_a_row_alone_that_cannot_be_asked_is_refused(model: espalier.Model) -> N
         model.predict_row(np.zeros(2, np.uint32), one)
     with pytest.raises(MatrixError, match="not finite"):
         model.predict_row(np.zeros(1, np.uint32), np.array([np.inf], np.float32))
-    with pytest.raises(InputError, match="column 17 of 17"):
-        model.predict_row(np.array([17], np.uint32), one)
+    for columns, said in (([17], "columns 17 to 17"), ([-1], "columns -1"), ([1 << 40], "columns")):
+        with pytest.raises(InputError, match=said):
+            model.predict_row(np.array(columns), one)
+    with pytest.raises(MatrixError, match="columns of type float64"):
+        model.predict_row(np.array([1.7]), one)
     with pytest.raises(LimitError, match="beam"):
         model.predict_row(np.zeros(1, np.uint32), one, beam=-1)
+
+
+def test_features_that_overflow_give_scores_all_the_same(model: espalier.Model) -> None:
+    """Infinities that cancel are no number, which nothing orders; such labels come last."""
+    huge = CASE.x.copy()
+    huge.data = np.where(np.arange(huge.nnz) % 2 == 0, 3e38, -3e38).astype(np.float32)
+
+    assert not np.isnan(model.predict(huge, beam=BEAM, k=80).data).any()
 
 
 def test_a_model_is_shared_between_threads(model: espalier.Model) -> None:
