@@ -222,7 +222,7 @@ bool esp_chunk_score(const esp_chunk_job *jobs, uint32_t n_jobs, uint32_t bits) 
     return true;
 }
 
-const char *esp_chunk_validate(const esp_chunk *chunk, uint32_t bits, uint32_t n_features) {
+const char *esp_chunk_validate(const esp_chunk *chunk, uint32_t bits) {
     const esp_chunk_header *head = chunk->head;
     const bool wide = (head->flags & ESP_CHUNK_WIDE) != 0;
     const uint32_t n_buckets = (uint32_t)1 << head->dir_bits;
@@ -268,7 +268,6 @@ const char *esp_chunk_validate(const esp_chunk *chunk, uint32_t bits, uint32_t n
     for (const uint8_t *p = chunk->col + head->nnz; p < (const uint8_t *)head + head->bytes; p++)
         if (*p != 0)
             return "W8";
-    (void)n_features;
     return NULL;
 }
 

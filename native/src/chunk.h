@@ -95,9 +95,9 @@ bool esp_chunk_score(const esp_chunk_job *jobs, uint32_t n_jobs, uint32_t bits);
 
 /* Checks what opening does not: sorted directory, pointers and keys, columns in
  * range, finite numbers, zero padding.  NULL, or the name of the invariant. */
-const char *esp_chunk_validate(const esp_chunk *chunk, uint32_t bits, uint32_t n_features);
+const char *esp_chunk_validate(const esp_chunk *chunk, uint32_t bits);
 
-/* Bytes of the fixed part before `bytes` is known to be valid. */
+/* Chunks that a node of so many children needs. */
 static inline uint32_t esp_chunks_for(uint32_t n_children) {
     return (n_children + ESP_CHUNK_COLUMNS - 1) / ESP_CHUNK_COLUMNS;
 }

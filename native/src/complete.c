@@ -154,9 +154,8 @@ static esp_status find_popular(const esp_index *index, esp_scratch *scratch, con
 }
 
 static uint32_t most_users(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
-    uint32_t label = 0;
     esp_ranking_start(index, &scratch->ranking, plan->lo, plan->hi);
-    return esp_ranking_next(index, &scratch->ranking, &label) ? index->users[label] : 0;
+    return scratch->ranking.n > 0 ? scratch->ranking.heap[0].value : 0;
 }
 
 /* ---- ranking ------------------------------------------------------------ */
@@ -166,7 +165,7 @@ static void blend(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool has_model) {
     const float most = (float)esp_max_u32(1, most_users(index, scratch, plan));
     const bool popular = (plan->sources & ESP_SOURCE_POPULAR) != 0;
-    const float model_weight = has_model ? index->params->blend_model : 0.0f;
+    const float model_weight = index->params->blend_model;
     const float popular_weight = index->params->blend_popularity;
     for (uint32_t i = 0; i < scratch->n_candidates; i++) {
         esp_candidate *c = &scratch->candidates[i];

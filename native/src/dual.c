@@ -39,6 +39,16 @@ static void shuffle(uint32_t *numbers, uint32_t n, uint64_t *state) {
     }
 }
 
+/* Moves a row's variable to where its gradient vanishes, not below 0; returns by
+ * how much the row now counts more in w. */
+static inline float take_step(esp_dual_row *row, float gradient) {
+    const float next = row->alpha - gradient * row->inverse;
+    const float alpha = next > 0 ? next : 0;
+    const float step = (alpha - row->alpha) * row->sign;
+    row->alpha = alpha;
+    return step;
+}
+
 uint32_t esp_dual_descend(esp_dual *dual) {
     const size_t *ptr = dual->local->ptr;
     const esp_entry *entry = dual->local->entry;
@@ -89,10 +99,7 @@ uint32_t esp_dual_descend(esp_dual *dual) {
                 lowest = gradient < lowest ? gradient : lowest;
                 if (fabsf(gradient) <= negligible)
                     continue;
-                const float next = row->alpha - gradient * row->inverse;
-                const float alpha = next > 0 ? next : 0;
-                const float step = (alpha - row->alpha) * row->sign;
-                row->alpha = alpha;
+                const float step = take_step(row, gradient);
                 esp_row_add(begin, end, step, w);
                 constant += (double)step * bias;
             }
@@ -160,10 +167,7 @@ uint32_t esp_dual_descend_gram(esp_dual *dual) {
             lowest = gradient < lowest ? gradient : lowest;
             if (fabsf(gradient) <= negligible)
                 continue;
-            const float next = row->alpha - gradient * row->inverse;
-            const float alpha = next > 0 ? next : 0;
-            const float step = (alpha - row->alpha) * row->sign;
-            row->alpha = alpha;
+            const float step = take_step(row, gradient);
             esp_gram_add(dual->gram + i * stride, stride, step, margin);
         }
         if (highest - lowest <= dual->epsilon)

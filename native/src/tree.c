@@ -391,8 +391,7 @@ static esp_status validate_chunks(
                 index->feature_bits, &chunk) ||
             chunk.head->n_cols != wanted)
             return esp_index_damaged(ESP_SEC_WGHT, "W1", *at, err);
-        const char *check =
-            esp_chunk_validate(&chunk, index->feature_bits, index->params->n_features);
+        const char *check = esp_chunk_validate(&chunk, index->feature_bits);
         if (check != NULL)
             return esp_index_damaged(ESP_SEC_WGHT, check, *at, err);
         *at += chunk.head->bytes;

@@ -47,7 +47,7 @@ static void check_margins(
         esp_chunk chunk;
         float margin[ESP_CHUNK_COLUMNS];
         CHECK(esp_chunk_open(data + at, bytes - at, bits, &chunk));
-        CHECK(esp_chunk_validate(&chunk, bits, n_features) == NULL);
+        CHECK(esp_chunk_validate(&chunk, bits) == NULL);
         CHECK(chunk.head->n_cols == esp_min_u32(n_children - first, ESP_CHUNK_COLUMNS));
         const esp_chunk_job job = {chunk, query, n_features, margin};
         CHECK(esp_chunk_score(&job, 1, bits));
