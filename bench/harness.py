@@ -42,6 +42,7 @@ DATA_VARIABLE = "ESPALIER_DATA"
 SESSIONS_LOG = "aol-sessions.tsv.gz"
 SPLIT = 0.9
 SEED = 1
+MIN_USERS = (1, 3)
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,6 +74,16 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not above 0")
     return value
+
+
+def add_training_options(options: argparse.ArgumentParser) -> None:
+    """Let the caller choose ``--min-users`` and settings."""
+    options.add_argument(
+        "--min-users", type=int, nargs="+", default=list(MIN_USERS), metavar="N", help="[1 3]"
+    )
+    options.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may repeat"
+    )
 
 
 def data_file(name: str = SESSIONS_LOG) -> Path:

@@ -7,7 +7,7 @@ Nine users in ten of the session log train, the others are asked. Prints what
 from __future__ import annotations
 
 from bench import harness
-from bench.training import MIN_USERS, train
+from bench.training import train
 from espalier.evaluate import EvaluationReport, evaluate
 from espalier.progress import TerminalProgress
 
@@ -15,12 +15,7 @@ from espalier.progress import TerminalProgress
 def main() -> None:
     """Run the benchmark."""
     options = harness.parser(__doc__, rounds=1)
-    options.add_argument(
-        "--min-users", type=int, nargs="+", default=list(MIN_USERS), metavar="N", help="[1 3]"
-    )
-    options.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may repeat"
-    )
+    harness.add_training_options(options)
     chosen = options.parse_args()
     log = harness.data_file()
     report = harness.Reporter("quality", as_json=chosen.json)

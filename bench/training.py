@@ -11,18 +11,11 @@ from pathlib import Path
 
 from bench import harness
 
-MIN_USERS = (1, 3)
-
 
 def main() -> None:
     """Run the benchmark."""
     options = harness.parser(__doc__, rounds=1)
-    options.add_argument(
-        "--min-users", type=int, nargs="+", default=list(MIN_USERS), metavar="N", help="[1 3]"
-    )
-    options.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may repeat"
-    )
+    harness.add_training_options(options)
     chosen = options.parse_args()
     log = harness.data_file()
     report = harness.Reporter("training", as_json=chosen.json)
