@@ -202,7 +202,7 @@ static void damaged_chunks_are_safe(void) {
             if (esp_chunk_open(data, bytes, bits, &chunk)) {
                 const esp_chunk_job job = {chunk, query, 40, margin};
                 (void)esp_chunk_score(&job, 1, bits);
-                (void)esp_chunk_validate(&chunk, bits, 40);
+                (void)esp_chunk_validate(&chunk, bits);
             }
             data[i] ^= changes[j];
         }

@@ -100,7 +100,7 @@ static void decode(const uint8_t *chunk, size_t bytes, weights *out) {
         esp_chunk open;
         float score[ESP_CHUNK_COLUMNS] = {0};
         CHECK(esp_chunk_open(chunk + at, bytes - at, bits, &open));
-        CHECK(esp_chunk_validate(&open, bits, FEATURES) == NULL);
+        CHECK(esp_chunk_validate(&open, bits) == NULL);
         const uint32_t columns = open.head->n_cols;
         memcpy(out->b + first, open.bias, columns * sizeof *open.bias);
         for (uint32_t f = 0; f < FEATURES; f++) {
