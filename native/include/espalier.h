@@ -206,29 +206,50 @@ typedef enum esp_matcher {
     ESP_MATCH_UNCONSTRAINED = 2, /* the whole tree; `pool` best, then filtered */
 } esp_matcher;
 
+/* Blocks, pins and boosts that hold beside an index; immutable once made. */
+typedef struct esp_overlay esp_overlay;
+
+/* Bits of esp_query.flags. */
+typedef enum esp_query_flag {
+    ESP_QUERY_KEEP_VARIANTS = 1, /* also suggestions that differ only by plural,
+                                    word order or spacing from a better one */
+} esp_query_flag;
+
 /* One question.  Zero in k, beam, pool, sources or matcher means the default. */
 typedef struct esp_query {
     uint32_t struct_size; /* sizeof(esp_query) */
     uint32_t n_previous;
-    esp_text prefix;          /* may be empty */
-    const esp_text *previous; /* most recent first; NULL if n_previous is 0 */
-    uint32_t k;               /* suggestions wanted */
-    uint32_t beam;            /* nodes kept per level */
-    uint32_t pool;            /* labels the model hands to the blend */
-    uint32_t sources;         /* esp_source bits */
-    uint32_t matcher;         /* esp_matcher */
+    esp_text prefix;              /* may be empty */
+    const esp_text *previous;     /* most recent first; NULL if n_previous is 0 */
+    const uint32_t *previous_age; /* seconds since each; NULL: not known */
+    const esp_overlay *overlay;   /* NULL: none */
+    uint32_t k;                   /* suggestions wanted */
+    uint32_t beam;                /* nodes kept per level */
+    uint32_t pool;                /* labels the model hands to the blend */
+    uint32_t sources;             /* esp_source bits */
+    uint32_t matcher;             /* esp_matcher */
+    uint32_t flags;               /* esp_query_flag bits */
+    uint32_t groups_off;          /* bit g: features of group g count as unknown */
     uint32_t reserved;
 } esp_query;
 
-/* One answer.  `text` and `display` are borrowed from the index. */
+/* A suggestion that is no label: generated, or pinned. */
+typedef enum esp_label_constant {
+    ESP_NO_LABEL = 0xFFFFFFFF,
+} esp_label_constant;
+
+/* One answer.  `text` and `display` are borrowed: of a label from the index, of
+ * others from the scratch, until its next query. */
 typedef struct esp_suggestion {
     esp_text text;
     esp_text display;
-    uint32_t label;
+    uint32_t label;   /* ESP_NO_LABEL: not in the index */
     uint32_t source;  /* an esp_source: the first that found it */
     float score;      /* of the blend; higher is better */
     float model;      /* log score of the tree, 0 without a model */
     float popularity; /* users / users of the prefix's most popular label */
+    uint32_t matched; /* bytes of `text` that the prefix accounts for */
+    uint32_t pinned;  /* 1: stands here because the overlay says so */
     uint32_t reserved;
 } esp_suggestion;
 

@@ -25,6 +25,7 @@ typedef struct esp_plan {
     uint32_t matcher;
     uint32_t lo;
     uint32_t hi;
+    uint32_t prefix_bytes;
 } esp_plan;
 
 static esp_status check_text(const esp_text *text, const char *what, uint32_t i, esp_error *err) {
@@ -88,6 +89,7 @@ static esp_plan make_plan(
         .sources = query->sources != 0 ? query->sources
                                        : (uint32_t)(ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR),
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
+        .prefix_bytes = (uint32_t)query->prefix.length,
     };
 }
 
@@ -193,7 +195,8 @@ static esp_status write_suggestions(const esp_index *index, esp_scratch *scratch
             .source = c->source,
             .score = c->score,
             .model = c->model,
-            .popularity = c->popularity};
+            .popularity = c->popularity,
+            .matched = plan->prefix_bytes};
         ESP_TRY(esp_label_text(index, c->label, &out[i].text, &out[i].display, err));
     }
     *count = top->n;
