@@ -19,7 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.errors import IndexCorruptError, InputError, LimitError
-from espalier.native import Caps, Matcher, NativeIndex, Scratch, SectionInfo, Source, Work
+from espalier.native import (
+    FEATURE_GROUPS,
+    KEEP_VARIANTS,
+    Caps,
+    Matcher,
+    NativeIndex,
+    Scratch,
+    SectionInfo,
+    Source,
+    Work,
+)
 from espalier.text import normalise, normalise_prefix, utf16_length
 
 __all__ = ["Completion", "Index", "IndexInfo", "Source", "Suggestion", "encode_previous", "open"]
@@ -59,7 +69,8 @@ class Suggestion(NamedTuple):
         matched_code_points: How much of ``text`` the prefix accounts for.
         matched_utf16: The same in UTF-16 code units, as browsers count.
         model: Log score of the ranking tree.
-        popularity: Users of this label over users of the prefix's most popular label.
+        popularity: Users of this label over those of the prefix's most popular label; both
+            decayed by age where the index was trained so (`popularity_half_life_days`).
     """
 
     text: str
@@ -79,11 +90,16 @@ class Completion(NamedTuple):
         suggestions: Best first.
         work: Labels in the prefix's range, features known, nodes scored, candidates.
         candidate_ids: Labels that were ranked, unordered.
+        candidate_texts: Texts of what was ranked besides and is no label.
+        hygiene: Whether variants of better suggestions, and the query submitted last,
+            were kept out.
     """
 
     suggestions: list[Suggestion]
     work: Work
     candidate_ids: NDArray[np.uint32]
+    candidate_texts: tuple[str, ...] = ()
+    hygiene: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +218,9 @@ class Index:
             InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
             LimitError: ``prefix`` above 1,024 bytes of UTF-8, or a number out of range.
         """
-        return self._complete(self._scratch(), prefix, previous, k, beam, pool, sources, matcher)
+        return self._complete(
+            self._scratch(), prefix, previous, k, beam, pool, sources, matcher, 0, 0
+        )
 
     def complete_with_work(
         self,
@@ -214,10 +232,25 @@ class Index:
         pool: int = 0,
         sources: Source | None = None,
         matcher: Literal["constrained", "unconstrained"] | None = None,
+        keep_variants: bool = False,
+        groups_off: Sequence[str] = (),
     ) -> Completion:
-        """Complete, and tell what was considered. Arguments as in :meth:`complete`."""
+        """Complete, and tell what was considered. Arguments as in :meth:`complete`.
+
+        Two more are for measurements: ``keep_variants`` keeps suggestions that differ
+        from a better one only by plural, word order or spacing, and ``groups_off`` names
+        feature groups of the blender (:data:`espalier.native.FEATURE_GROUPS`) that count
+        as unknown.
+
+        Raises:
+            InputError: No feature group has that name.
+        """
         scratch = self._scratch()
-        found = self._complete(scratch, prefix, previous, k, beam, pool, sources, matcher)
+        flags = KEEP_VARIANTS if keep_variants else 0
+        groups = _group_bits(groups_off)
+        found = self._complete(
+            scratch, prefix, previous, k, beam, pool, sources, matcher, flags, groups
+        )
         return Completion(found, scratch.work(), scratch.candidates())
 
     def popular(self, prefix: str, k: int = 10) -> list[str]:
@@ -284,6 +317,8 @@ class Index:
         pool: int,
         sources: Source | None,
         matcher: str | None,
+        flags: int,
+        groups_off: int,
     ) -> list[Suggestion]:
         if not 1 <= k <= MAX_K:
             raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
@@ -302,6 +337,8 @@ class Index:
             pool=pool,
             sources=0 if sources is None else int(sources),
             matcher=_MATCHERS[matcher],
+            flags=flags,
+            groups_off=groups_off,
         )
         points, units = len(typed), utf16_length(typed)
         return [
@@ -317,6 +354,15 @@ class Index:
             )
             for raw in found
         ]
+
+
+def _group_bits(names: Sequence[str]) -> int:
+    bits = 0
+    for name in names:
+        if name not in FEATURE_GROUPS:
+            raise InputError(f"no feature group {name!r}; there are {', '.join(FEATURE_GROUPS)}")
+        bits |= 1 << FEATURE_GROUPS.index(name)
+    return bits
 
 
 def _encode_prefix(typed: str) -> bytes:

@@ -20,7 +20,7 @@ from espalier.errors import (
     UnsupportedError,
 )
 from espalier.index import Index, encode_previous
-from espalier.native import Source
+from espalier.native import FEATURE_GROUPS, Source
 from espalier.text import normalise_prefix
 from tests.golden.make import FOLDER
 
@@ -267,3 +267,16 @@ def test_threads_share_an_index(shop: Index) -> None:
 
     assert expected == found
     assert late == expected[:1]
+
+
+def test_a_feature_group_nobody_knows_is_refused(shop: Index) -> None:
+    """The message lists the groups; the known ones are accepted together."""
+    with pytest.raises(InputError, match="there are popularity, model"):
+        shop.complete_with_work("n", groups_off=["popularity", "luck"])
+
+    assert shop.complete_with_work("n", groups_off=FEATURE_GROUPS).suggestions
+
+
+def test_by_default_nothing_is_switched_off(shop: Index) -> None:
+    """Measuring asks what a host asks."""
+    assert shop.complete_with_work("n", ["nike"]).suggestions == shop.complete("n", ["nike"])

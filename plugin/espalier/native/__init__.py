@@ -21,12 +21,21 @@ from espalier.native.border import (
 )
 from espalier.native.features import Csr, Space, TextTable, features_hash, features_vectorise
 from espalier.native.layout import PARAMS, TREE_NODE
-from espalier.native.query import Caps, RawSuggestion, Scratch, Work
+from espalier.native.query import (
+    FEATURE_GROUPS,
+    KEEP_VARIANTS,
+    Caps,
+    RawSuggestion,
+    Scratch,
+    Work,
+)
 from espalier.native.reading import NativeIndex, NativeInfo, SectionInfo
 from espalier.native.training import RankOptions, RankTask, Trainer, chunk_encode
 from espalier.native.writing import IndexWriter, maxima_build, trie_build
 
 __all__ = [
+    "FEATURE_GROUPS",
+    "KEEP_VARIANTS",
     "PARAMS",
     "TREE_NODE",
     "Caps",

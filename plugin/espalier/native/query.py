@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from espalier.errors import InputError, LimitError
 from espalier.native.border import F32, U32, check, ffi, lib, make_error, view_of
+
+FEATURE_GROUPS: Final = ("popularity", "model", "language", "context", "text", "source")
+"""Groups of the blender's features; the name at place g is bit g of ``groups_off``."""
+KEEP_VARIANTS: Final = int(lib.ESP_QUERY_KEEP_VARIANTS)
+"""Bit of ``flags``: suggestions may differ from a better one only by plural or spacing."""
 
 
 class Work(NamedTuple):
@@ -112,9 +117,11 @@ class Scratch:
         pool: int = 0,
         sources: int = 0,
         matcher: int = 0,
+        flags: int = 0,
+        groups_off: int = 0,
     ) -> list[RawSuggestion]:
         """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8."""
-        self._ask(prefix, previous, k, beam, pool, sources, matcher)
+        self._ask(prefix, previous, k, beam, pool, sources, matcher, flags, groups_off)
         out = self._out
         buffer = ffi.buffer
         found = []
@@ -147,6 +154,8 @@ class Scratch:
         pool: int,
         sources: int,
         matcher: int,
+        flags: int,
+        groups_off: int,
     ) -> None:
         query = self._query
         # Buffers given to C are kept alive by these names until the call is over.
@@ -169,6 +178,8 @@ class Scratch:
         query.pool = pool
         query.sources = sources
         query.matcher = matcher
+        query.flags = flags
+        query.groups_off = groups_off
         status = lib.esp_complete(
             self._index(), self._scratch, query, self._out, self.caps.k, self._count, self._error
         )
@@ -180,7 +191,7 @@ class Scratch:
         self, prefix: bytes, previous: Sequence[bytes], k: int, *, sources: int = 0
     ) -> None:
         """Complete and drop the answer: the C call and its arguments, for benchmarks."""
-        self._ask(prefix, previous, k, 0, 0, sources, 0)
+        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0)
 
     def work(self) -> Work:
         """Return what the last completion did."""
