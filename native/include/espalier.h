@@ -247,7 +247,7 @@ typedef struct esp_suggestion {
     uint32_t source;  /* an esp_source: the first that found it */
     float score;      /* of the blend; higher is better */
     float model;      /* log score of the tree, 0 without a model */
-    float popularity; /* users / users of the prefix's most popular label */
+    float popularity; /* users, decayed where the index has that, over those of the prefix's top */
     uint32_t matched; /* bytes of `text` that the prefix accounts for */
     uint32_t pinned;  /* 1: stands here because the overlay says so */
     uint32_t reserved;
@@ -494,7 +494,7 @@ esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets, uint32_t
     uint8_t **section, size_t *section_bytes, esp_error *err);
 
 /* Builds the range-maximum directory over one number per label: the PMAX
- * section. */
+ * section over users, the RMAX section over decayed ones. */
 esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **section,
     size_t *section_bytes, esp_error *err);
 

@@ -143,8 +143,8 @@ static esp_status find_popular(const esp_index *index, esp_scratch *scratch, con
         esp_min_u32(esp_max_u32(plan->k * ESP_POPULAR_FACTOR, ESP_POPULAR_LEAST),
             scratch->caps.max_pool + scratch->caps.max_k);
     uint32_t label = 0;
-    esp_ranking_start(index, &scratch->ranking, plan->lo, plan->hi);
-    for (uint32_t i = 0; i < wanted && esp_ranking_next(index, &scratch->ranking, &label); i++) {
+    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
+    for (uint32_t i = 0; i < wanted && esp_ranking_next(&scratch->ranking, &label); i++) {
         if (is_candidate(scratch, label))
             continue;
         float model = 0;
@@ -155,8 +155,8 @@ static esp_status find_popular(const esp_index *index, esp_scratch *scratch, con
     return ESP_OK;
 }
 
-static uint32_t most_users(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
-    esp_ranking_start(index, &scratch->ranking, plan->lo, plan->hi);
+static uint32_t most_popular(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
+    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
     return scratch->ranking.n > 0 ? scratch->ranking.heap[0].value : 0;
 }
 
@@ -165,13 +165,14 @@ static uint32_t most_users(const esp_index *index, esp_scratch *scratch, const e
 /* A fixed linear blend of the two log scores.  Either alone orders by itself. */
 static void blend(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool has_model) {
-    const float most = (float)esp_max_u32(1, most_users(index, scratch, plan));
+    const uint32_t *value = esp_popularity_now(index).value;
+    const float most = (float)esp_max_u32(1, most_popular(index, scratch, plan));
     const bool popular = (plan->sources & ESP_SOURCE_POPULAR) != 0;
     const float model_weight = index->params->blend_model;
     const float popular_weight = index->params->blend_popularity;
     for (uint32_t i = 0; i < scratch->n_candidates; i++) {
         esp_candidate *c = &scratch->candidates[i];
-        c->popularity = (float)index->users[c->label] / most;
+        c->popularity = (float)value[c->label] / most;
         c->score = !popular ? c->model
                    : !has_model
                        ? logf(c->popularity + 1e-9f)
@@ -244,8 +245,8 @@ esp_status esp_popular(const esp_index *index, esp_scratch *scratch, const uint8
         ESP_FAIL(err, ESP_E_LIMIT, "cap", cap, "%zu labels asked, at most %u", cap,
             scratch->caps.max_pool + scratch->caps.max_k);
     size_t n = 0;
-    esp_ranking_start(index, &scratch->ranking, lo, hi);
-    while (n < cap && esp_ranking_next(index, &scratch->ranking, &out[n]))
+    esp_ranking_start(&scratch->ranking, esp_popularity_users(index), lo, hi);
+    while (n < cap && esp_ranking_next(&scratch->ranking, &out[n]))
         n++;
     *count = n;
     return ESP_OK;

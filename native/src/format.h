@@ -29,6 +29,8 @@
 #define ESP_SEC_TRIE ESP_ID('T', 'R', 'I', 'E') /* esp_trie_node[] */
 #define ESP_SEC_USER ESP_ID('U', 'S', 'E', 'R') /* u32[n_labels]: distinct users */
 #define ESP_SEC_PMAX ESP_ID('P', 'M', 'A', 'X') /* range maxima over USER */
+#define ESP_SEC_RCNT ESP_ID('R', 'C', 'N', 'T') /* u32[n_labels]: decayed popularity */
+#define ESP_SEC_RMAX ESP_ID('R', 'M', 'A', 'X') /* range maxima over RCNT */
 #define ESP_SEC_FKEY ESP_ID('F', 'K', 'E', 'Y') /* u32[n_features] hashes, ascending */
 #define ESP_SEC_FIDF ESP_ID('F', 'I', 'D', 'F') /* f32[n_features] */
 #define ESP_SEC_TREE ESP_ID('T', 'R', 'E', 'E') /* esp_tree_node[] */

@@ -80,6 +80,26 @@ static esp_status need(const esp_index *index, uint32_t id, uint64_t count, size
     return ESP_OK;
 }
 
+/* Range maxima over one number per label.  `numbers`: the check that its three
+ * numbers, and with them its length, follow from n_labels. */
+static esp_status need_maxima(const esp_index *index, uint32_t id, const char *numbers,
+    const esp_maxima_header **maxima, esp_error *err) {
+    const uint32_t n = index->params->n_labels;
+    const esp_section section = find_section(index, id);
+    if (section.length < sizeof(esp_maxima_header))
+        return esp_index_damaged(id, "S1", section.length, err);
+    const esp_maxima_header *head = (const void *)section.data;
+    const uint32_t n_blocks = n / ESP_MAXIMA_BLOCK;
+    uint32_t n_levels = 0;
+    for (uint32_t blocks = n_blocks; blocks > 0; blocks >>= 1)
+        n_levels++;
+    if (head->n_labels != n || head->n_blocks != n_blocks || head->n_levels != n_levels ||
+        section.length != sizeof *head + (uint64_t)n_blocks * n_levels * 4)
+        return esp_index_damaged(id, numbers, 0, err);
+    *maxima = head;
+    return ESP_OK;
+}
+
 static esp_status open_labels(esp_index *index, esp_error *err) {
     const uint32_t n = index->params->n_labels;
     const void *data = NULL;
@@ -110,19 +130,12 @@ static esp_status open_labels(esp_index *index, esp_error *err) {
     index->n_trie = (uint32_t)(trie.length / sizeof(esp_trie_node));
     ESP_TRY(need(index, ESP_SEC_USER, n, 4, &data, err));
     index->users = data;
-    const esp_section maxima = find_section(index, ESP_SEC_PMAX);
-    if (maxima.length < sizeof(esp_maxima_header))
-        return esp_index_damaged(ESP_SEC_PMAX, "S1", maxima.length, err);
-    index->maxima = (const void *)maxima.data;
-    const uint32_t n_blocks = n / ESP_MAXIMA_BLOCK;
-    uint32_t n_levels = 0;
-    for (uint32_t blocks = n_blocks; blocks > 0; blocks >>= 1)
-        n_levels++;
-    if (index->maxima->n_labels != n || index->maxima->n_blocks != n_blocks ||
-        index->maxima->n_levels != n_levels ||
-        maxima.length != sizeof(esp_maxima_header) + (uint64_t)n_blocks * n_levels * 4)
-        return esp_index_damaged(ESP_SEC_PMAX, "P1", 0, err);
-    return ESP_OK;
+    ESP_TRY(need_maxima(index, ESP_SEC_PMAX, "P1", &index->maxima, err));
+    if (find_section(index, ESP_SEC_RCNT).data == NULL)
+        return ESP_OK; /* popularity does not decay */
+    ESP_TRY(need(index, ESP_SEC_RCNT, n, 4, &data, err));
+    index->recent = data;
+    return need_maxima(index, ESP_SEC_RMAX, "R1", &index->recent_maxima, err);
 }
 
 static esp_status open_features(esp_index *index, esp_error *err) {

@@ -33,6 +33,9 @@ struct esp_index {
     uint32_t n_trie;
     const uint32_t *users; /* n_labels */
     const esp_maxima_header *maxima;
+    /* decayed popularity; both NULL where the index has none */
+    const uint32_t *recent; /* n_labels */
+    const esp_maxima_header *recent_maxima;
     /* features */
     esp_space space;
     bool has_features;

@@ -24,15 +24,15 @@ static uint32_t floor_log2(uint32_t n) {
 /* Largest of [lo, hi), not empty, hi <= n_labels.  A table entry outside the
  * blocks it stands for (a damaged file) is replaced by the first label of them,
  * so the result is always inside the range. */
-static uint32_t range_top(const esp_index *index, uint32_t lo, uint32_t hi) {
-    const uint32_t *value = index->users;
+static uint32_t range_top(const esp_popularity *by, uint32_t lo, uint32_t hi) {
+    const uint32_t *value = by->value;
     const uint32_t first = (lo + ESP_MAXIMA_BLOCK - 1) / ESP_MAXIMA_BLOCK; /* whole blocks */
     const uint32_t last = hi / ESP_MAXIMA_BLOCK;
     if (first >= last)
         return scan(value, lo, hi);
-    const uint32_t *table = (const void *)(index->maxima + 1);
+    const uint32_t *table = (const void *)(by->maxima + 1);
     const uint32_t level = floor_log2(last - first);
-    const uint32_t *row = table + (size_t)level * index->maxima->n_blocks;
+    const uint32_t *row = table + (size_t)level * by->maxima->n_blocks;
     const uint32_t begin[2] = {first, last - (1u << level)};
     uint32_t best = lo;
     if (lo < first * ESP_MAXIMA_BLOCK)
@@ -57,11 +57,11 @@ static bool above(const esp_range *a, const esp_range *b) {
     return a->value > b->value || (a->value == b->value && a->top < b->top);
 }
 
-static void push(const esp_index *index, esp_ranking *ranking, uint32_t lo, uint32_t hi) {
+static void push(esp_ranking *ranking, uint32_t lo, uint32_t hi) {
     if (lo >= hi || ranking->n == ranking->cap)
         return;
-    const uint32_t top = range_top(index, lo, hi);
-    const esp_range added = {.value = index->users[top], .top = top, .lo = lo, .hi = hi};
+    const uint32_t top = range_top(&ranking->by, lo, hi);
+    const esp_range added = {.value = ranking->by.value[top], .top = top, .lo = lo, .hi = hi};
     size_t i = ranking->n++;
     while (i > 0 && above(&added, &ranking->heap[(i - 1) / 2])) {
         ranking->heap[i] = ranking->heap[(i - 1) / 2];
@@ -87,18 +87,19 @@ static void pop(esp_ranking *ranking) {
     ranking->heap[i] = moved;
 }
 
-void esp_ranking_start(const esp_index *index, esp_ranking *ranking, uint32_t lo, uint32_t hi) {
+void esp_ranking_start(esp_ranking *ranking, esp_popularity by, uint32_t lo, uint32_t hi) {
     ranking->n = 0;
-    push(index, ranking, lo, hi);
+    ranking->by = by;
+    push(ranking, lo, hi);
 }
 
-bool esp_ranking_next(const esp_index *index, esp_ranking *ranking, uint32_t *label) {
+bool esp_ranking_next(esp_ranking *ranking, uint32_t *label) {
     if (ranking->n == 0)
         return false;
     const esp_range best = ranking->heap[0];
     pop(ranking);
-    push(index, ranking, best.lo, best.top);
-    push(index, ranking, best.top + 1, best.hi);
+    push(ranking, best.lo, best.top);
+    push(ranking, best.top + 1, best.hi);
     *label = best.top;
     return true;
 }
@@ -136,11 +137,27 @@ esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **
     return ESP_OK;
 }
 
-esp_status esp_maxima_validate(const esp_index *index, esp_error *err) {
+/* Whether the section is what building it again gives; its length was checked at open. */
+static esp_status same_maxima(
+    const esp_popularity *by, uint32_t n_labels, bool *same, esp_error *err) {
     uint8_t *wanted = NULL;
     size_t bytes = 0;
-    ESP_TRY(esp_maxima_build(index->users, index->params->n_labels, &wanted, &bytes, err));
-    const bool same = memcmp(wanted, index->maxima, bytes) == 0; /* length: checked at open */
+    ESP_TRY(esp_maxima_build(by->value, n_labels, &wanted, &bytes, err));
+    *same = memcmp(wanted, by->maxima, bytes) == 0;
     esp_buffer_free(wanted);
-    return same ? ESP_OK : esp_index_damaged(ESP_SEC_PMAX, "P2", 0, err);
+    return ESP_OK;
+}
+
+esp_status esp_maxima_validate(const esp_index *index, esp_error *err) {
+    const uint32_t n = index->params->n_labels;
+    const esp_popularity users = esp_popularity_users(index);
+    bool same = false;
+    ESP_TRY(same_maxima(&users, n, &same, err));
+    if (!same)
+        return esp_index_damaged(ESP_SEC_PMAX, "P2", 0, err);
+    if (index->recent == NULL)
+        return ESP_OK;
+    const esp_popularity recent = esp_popularity_now(index);
+    ESP_TRY(same_maxima(&recent, n, &same, err));
+    return same ? ESP_OK : esp_index_damaged(ESP_SEC_RMAX, "R2", 0, err);
 }

@@ -204,11 +204,11 @@ static void a_missing_branch_is_found(void) {
     esp_buffer_free(maxima);
 }
 
-static bool more_popular(uint32_t a, uint32_t b) {
-    return users[a] > users[b] || (users[a] == users[b] && a < b);
+static bool more_popular(const uint32_t *value, uint32_t a, uint32_t b) {
+    return value[a] > value[b] || (value[a] == value[b] && a < b);
 }
 
-static void check_ranking(const esp_index *index, uint32_t lo, uint32_t hi) {
+static void check_ranking(esp_popularity by, uint32_t lo, uint32_t hi) {
     enum { CAP = MOST + 2 };
     static esp_range heap[CAP];
     static bool seen[MOST];
@@ -217,10 +217,10 @@ static void check_ranking(const esp_index *index, uint32_t lo, uint32_t hi) {
     uint32_t before = 0;
     uint32_t count = 0;
     memset(seen, 0, sizeof seen);
-    esp_ranking_start(index, &ranking, lo, hi);
-    while (esp_ranking_next(index, &ranking, &label)) {
+    esp_ranking_start(&ranking, by, lo, hi);
+    while (esp_ranking_next(&ranking, &label)) {
         CHECK(label >= lo && label < hi && !seen[label]);
-        CHECK(count == 0 || more_popular(before, label));
+        CHECK(count == 0 || more_popular(by.value, before, label));
         seen[label] = true;
         before = label;
         count++;
@@ -237,13 +237,39 @@ static void popularity_is_a_sort_of_any_range(void) {
     for (int i = 0; i < 60; i++) {
         uint32_t lo = (uint32_t)(esp_random_next(&seed) >> 40) % (n_texts + 1);
         uint32_t hi = (uint32_t)(esp_random_next(&seed) >> 40) % (n_texts + 1);
-        check_ranking(&index, esp_min_u32(lo, hi), esp_max_u32(lo, hi));
+        check_ranking(esp_popularity_now(&index), esp_min_u32(lo, hi), esp_max_u32(lo, hi));
     }
-    check_ranking(&index, 0, n_texts);
-    check_ranking(&index, 64, 128);
-    check_ranking(&index, 63, 193);
+    check_ranking(esp_popularity_users(&index), 0, n_texts);
+    check_ranking(esp_popularity_users(&index), 64, 128);
+    check_ranking(esp_popularity_users(&index), 63, 193);
     esp_buffer_free(trie);
     esp_buffer_free(maxima);
+}
+
+/* An index may count users and, beside them, how many of them are recent. */
+static void decayed_popularity_has_an_order_of_its_own(void) {
+    static uint32_t recent[MOST];
+    esp_params params = {0};
+    uint8_t *trie = NULL;
+    uint8_t *maxima = NULL;
+    uint8_t *recent_maxima = NULL;
+    size_t bytes = 0;
+    esp_index index = random_labels(MOST, 20, 4, 0, 13, &params, &trie, &maxima);
+    for (uint32_t i = 0; i < n_texts; i++)
+        recent[i] = (users[i] << 10) >> (i % 13);
+    CHECK(esp_maxima_build(recent, n_texts, &recent_maxima, &bytes, NULL) == ESP_OK);
+    index.recent = recent;
+    index.recent_maxima = (const void *)recent_maxima;
+    CHECK(esp_maxima_validate(&index, NULL) == ESP_OK);
+    CHECK(esp_popularity_now(&index).value == recent);
+    check_ranking(esp_popularity_now(&index), 0, n_texts);
+    check_ranking(esp_popularity_users(&index), 0, n_texts);
+    esp_error err = {0};
+    recent[0] = UINT32_MAX;
+    CHECK(esp_maxima_validate(&index, &err) == ESP_E_CORRUPT && strcmp(err.check, "R2") == 0);
+    esp_buffer_free(trie);
+    esp_buffer_free(maxima);
+    esp_buffer_free(recent_maxima);
 }
 
 static void damaged_maxima_stay_inside_the_range(void) {
@@ -261,8 +287,8 @@ static void damaged_maxima_stay_inside_the_range(void) {
     esp_ranking ranking = {.heap = heap, .cap = MOST + 2};
     uint32_t label = 0;
     uint32_t count = 0;
-    esp_ranking_start(&index, &ranking, 5, n_texts - 5);
-    while (esp_ranking_next(&index, &ranking, &label)) {
+    esp_ranking_start(&ranking, esp_popularity_users(&index), 5, n_texts - 5);
+    while (esp_ranking_next(&ranking, &label)) {
         CHECK(label >= 5 && label < n_texts - 5);
         count++;
     }
@@ -279,6 +305,7 @@ int main(int argc, char **argv) {
     TEST(very_long_common_beginnings_work);
     TEST(a_missing_branch_is_found);
     TEST(popularity_is_a_sort_of_any_range);
+    TEST(decayed_popularity_has_an_order_of_its_own);
     TEST(damaged_maxima_stay_inside_the_range);
     return TEST_END();
 }

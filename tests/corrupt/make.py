@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from espalier.native import maxima_build
 from tests.reference import build, query
 from tests.reference.format import (
     CHUNK,
@@ -141,6 +142,18 @@ def _in_chunk(place: Callable[[_Places], int], value: Any, kind: str) -> Damage:
     return damage
 
 
+def _in_recency(damage: Damage) -> Damage:
+    """Damage an index whose popularity decays."""
+
+    def damaged(made: build.Sections) -> build.Sections:
+        users = np.frombuffer(made["USER"], "<u4")
+        recent = (users << 4 >> np.arange(len(users)) % 5).astype(np.uint32)
+        added = {"RCNT": recent.tobytes(), "RMAX": maxima_build(recent)}
+        return damage(made | added)
+
+    return damaged
+
+
 def _padding_of_weights(made: build.Sections) -> build.Sections:
     places = _places(made["WGHT"])
     assert places.padding < places.end
@@ -222,6 +235,8 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "T5": _field("TRIE", TRIE_NODE, 0, "reserved", (0, 1, 0)),
     "P1": _field("PMAX", MAXIMA, 0, "n_levels", 2),
     "P2": _item("PMAX", 4, 63),
+    "R1": _in_recency(_field("RMAX", MAXIMA, 0, "n_blocks", 2)),
+    "R2": _in_recency(_item("RMAX", 4, 63)),
     "F1": _swapped("FKEY", 0, 1),
     "F2": _item("FIDF", 2, np.nan, "<f4"),
     "N1": _field("TREE", TREE_NODE, 0, "pos_end", lambda old: old - 1),

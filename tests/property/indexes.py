@@ -116,8 +116,14 @@ def index_sections(draw: st.DrawFn) -> build.Sections:
     texts = draw(label_texts())
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     users = rng.integers(0, draw(st.sampled_from([1, 3, 1000])) + 1, len(texts))
+    decays = draw(st.booleans())
     labels = [
-        build.Label(text, int(count), text.upper() if rng.random() < 0.3 else None)
+        build.Label(
+            text,
+            int(count),
+            text.upper() if rng.random() < 0.3 else None,
+            int(count) << 8 >> int(rng.integers(12)) if decays else None,
+        )
         for text, count in zip(texts, users, strict=True)
     ]
     order = list(range(len(texts)))

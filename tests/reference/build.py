@@ -25,11 +25,12 @@ Nested = Sequence["Nested | int"]
 
 @dataclass(frozen=True)
 class Label:
-    """One label: text, users, and the form it is shown in if that differs."""
+    """One label: text, users, the form it is shown in if that differs, decayed users."""
 
     text: bytes
     users: int = 1
     display: bytes | None = None
+    recent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def label_sections(labels: Sequence[Label]) -> Sections:
     shown = [i for i, label in enumerate(labels) if label.display is not None]
     displays = [labels[i].display or b"" for i in shown]
     users = np.array([label.users for label in labels], "<u4")
+    recent = [label.recent for label in labels if label.recent is not None]
     return {
         "LOFF": offsets.tobytes(),
         "LTXT": blob,
@@ -123,7 +125,13 @@ def label_sections(labels: Sequence[Label]) -> Sections:
         "TRIE": trie_build(np.frombuffer(blob, np.uint8), offsets),
         "USER": users.tobytes(),
         "PMAX": maxima_build(users),
+        **(_recency_sections(recent) if recent else {}),
     }
+
+
+def _recency_sections(recent: Sequence[int]) -> Sections:
+    values = np.array(recent, "<u4")
+    return {"RCNT": values.tobytes(), "RMAX": maxima_build(values)}
 
 
 def encode(weights: F32, bias: F32, *, weight_bits: int) -> bytes:

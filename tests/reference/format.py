@@ -170,6 +170,7 @@ class Index:
     params: Any
     label_offsets: U32 | None = None
     users: U32 | None = None
+    recent: U32 | None = None
     trie: NDArray[Any] = field(default_factory=lambda: np.zeros(0, TRIE_NODE))
     display_labels: U32 = field(default_factory=lambda: np.zeros(0, "<u4"))
     display_offsets: U32 = field(default_factory=lambda: np.zeros(1, "<u4"))
@@ -290,13 +291,21 @@ def _parse_labels(index: Index) -> None:
     need(len(trie) % TRIE_NODE.itemsize == 0, "S1", "TRIE")
     index.trie = np.frombuffer(trie, TRIE_NODE)
     index.users = _array(index, "USER", "<u4", n)
-    maxima = index.sections.get("PMAX", b"")
-    need(len(maxima) >= MAXIMA.itemsize, "S1", "PMAX")
+    _parse_maxima(index, "PMAX", "P1")
+    if "RCNT" in index.sections:
+        index.recent = _array(index, "RCNT", "<u4", n)
+        _parse_maxima(index, "RMAX", "R1")
+
+
+def _parse_maxima(index: Index, name: str, label: str) -> None:
+    n = index.n_labels
+    maxima = index.sections.get(name, b"")
+    need(len(maxima) >= MAXIMA.itemsize, "S1", name)
     head = np.frombuffer(maxima, MAXIMA, 1)[0]
     blocks = n // BLOCK
     levels = blocks.bit_length()
-    need((head["n_labels"], head["n_blocks"], head["n_levels"]) == (n, blocks, levels), "P1")
-    need(len(maxima) == MAXIMA.itemsize + 4 * blocks * levels, "P1")
+    need((head["n_labels"], head["n_blocks"], head["n_levels"]) == (n, blocks, levels), label)
+    need(len(maxima) == MAXIMA.itemsize + 4 * blocks * levels, label)
 
 
 def _parse_features(index: Index) -> None:

@@ -39,7 +39,10 @@ def validate(index: Index) -> None:
         _labels(index)
         _displays(index)
         _trie(index)
-        _maxima(index)
+        assert index.users is not None
+        _maxima(index.users.tolist(), index.sections["PMAX"], "P2")
+        if index.recent is not None:
+            _maxima(index.recent.tolist(), index.sections["RMAX"], "R2")
     if index.keys is not None:
         _features(index)
     if index.tree is not None:
@@ -117,18 +120,16 @@ def _trie(index: Index) -> None:
     need(len(spans) == len(trie), "T3")
 
 
-def _maxima(index: Index) -> None:
-    assert index.users is not None
-    users = index.users.tolist()
-    table = np.frombuffer(index.sections["PMAX"], "<u4", offset=MAXIMA.itemsize).tolist()
-    blocks = len(users) // BLOCK
-    need(np.frombuffer(index.sections["PMAX"], MAXIMA, 1)[0]["reserved"] == 0, "P2")
+def _maxima(values: list[int], section: bytes, label: str) -> None:
+    table = np.frombuffer(section, "<u4", offset=MAXIMA.itemsize).tolist()
+    blocks = len(values) // BLOCK
+    need(np.frombuffer(section, MAXIMA, 1)[0]["reserved"] == 0, label)
     wanted = []
     for level in range(blocks.bit_length()):
         for block in range(blocks):
             span = range(block * BLOCK, min(block + (1 << level), blocks) * BLOCK)
-            wanted.append(min(span, key=lambda i: (-users[i], i)))
-    need(table == wanted, "P2")
+            wanted.append(min(span, key=lambda i: (-values[i], i)))
+    need(table == wanted, label)
 
 
 def _features(index: Index) -> None:

@@ -52,9 +52,15 @@ def prefix_range(labels: Sequence[bytes], prefix: bytes) -> tuple[int, int]:
     return (found[0], found[-1] + 1) if found else (0, 0)
 
 
-def by_popularity(users: Sequence[int], lo: int, hi: int) -> list[int]:
-    """Return the labels of a range, most users first, ties by number."""
-    return sorted(range(lo, hi), key=lambda label: (-users[label], label))
+def by_popularity(popularity: Sequence[int], lo: int, hi: int) -> list[int]:
+    """Return the labels of a range, most popular first, ties by number."""
+    return sorted(range(lo, hi), key=lambda label: (-popularity[label], label))
+
+
+def popularity_now(index: Index) -> list[int]:
+    """Return the popularity a completion goes by: decayed where the index has that."""
+    assert index.users is not None
+    return (index.users if index.recent is None else index.recent).tolist()
 
 
 # ---- features ----------------------------------------------------------------
@@ -338,8 +344,7 @@ def complete(
     constrained: bool = True,
 ) -> tuple[list[Candidate], float]:
     """Return all candidates, best first, and the gap of the search."""
-    assert index.users is not None
-    users = index.users.tolist()
+    users = popularity_now(index)
     lo, hi = prefix_range(index.labels(), prefix)
     if lo == hi:
         return [], math.inf

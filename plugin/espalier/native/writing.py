@@ -35,7 +35,7 @@ def trie_build(blob: U8, offsets: NDArray[Any]) -> bytes:
 
 
 def maxima_build(values: U32) -> bytes:
-    """Return the PMAX section over one number per label."""
+    """Return the range maxima over one number per label: PMAX, or RMAX."""
     section = ffi.new("uint8_t **")
     length = ffi.new("size_t *")
     error = ffi.new("esp_error *")
