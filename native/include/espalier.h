@@ -40,6 +40,7 @@
 #ifndef ESPALIER_H
 #define ESPALIER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,7 +53,8 @@ extern "C" {
 #endif
 
 /* Everything between the two cffi markers is what Python sees, word for word:
- * plain declarations only, no preprocessor, no expressions. */
+ * plain declarations only, no preprocessor but numbers with a name, no
+ * expressions. */
 /* cffi: begin */
 
 /* ---- status ------------------------------------------------------------- */
@@ -233,13 +235,12 @@ typedef struct esp_query {
     uint32_t reserved;
 } esp_query;
 
-/* A suggestion that is no label: generated, or pinned. */
-typedef enum esp_label_constant {
-    ESP_NO_LABEL = 0xFFFFFFFF,
-} esp_label_constant;
+/* Label of a suggestion that is none: generated, or pinned.  Above the range of
+ * an enum in C17. */
+#define ESP_NO_LABEL 0xFFFFFFFF
 
 /* One answer.  `text` and `display` are borrowed: of a label from the index, of
- * others from the scratch, until its next query. */
+ * a pin from the overlay, of others from the scratch, until its next query. */
 typedef struct esp_suggestion {
     esp_text text;
     esp_text display;
@@ -290,6 +291,73 @@ size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, siz
  * "most frequent completion", the baseline, without any model. */
 esp_status esp_popular(const esp_index *index, esp_scratch *scratch, const uint8_t *prefix,
     size_t length, uint32_t *out, size_t cap, size_t *count, esp_error *err);
+
+/* ---- overlays ----------------------------------------------------------- */
+
+/* What a rule of an overlay does.  A block beats every pin and boost. */
+typedef enum esp_rule_kind {
+    ESP_RULE_BLOCK_QUERY = 1, /* the query `text` is never suggested */
+    ESP_RULE_BLOCK_WORD = 2,  /* no query with the word `text` is */
+    ESP_RULE_PIN_QUERY = 3,   /* the query `text` stands at `position` */
+    ESP_RULE_BOOST_QUERY = 4, /* `boost` is added to the score of the query */
+    ESP_RULE_BOOST_WORD = 5,  /* and to that of every query with the word */
+} esp_rule_kind;
+
+/* One rule.  Texts are copied.
+ *
+ * The word of a rule has no space in it.  A text has the word if it is
+ *   1. what stands between two spaces,
+ *   2. the same without what is neither letter, mark nor digit at its ends,
+ *   3. a longest run of letters, marks and digits in it, or the part of such a
+ *      run that is of scripts written with spaces, or of those without,
+ *   4. a part of a run of a script written without spaces, if the word is of
+ *      such a script throughout and has at most 64 code points.
+ * So "word" stands in "foo-word", "(word)" and "word's", not in "words".  A
+ * blocked query is compared as a whole: its words in another order are another
+ * query. */
+typedef struct esp_rule {
+    uint32_t kind;       /* an esp_rule_kind */
+    uint32_t position;   /* of a pin: 1 is the best place */
+    uint32_t min_prefix; /* of a pin: shorter prefixes, in code points, go without */
+    float boost;         /* of a boost: within 1e6 of 0; negative demotes */
+    esp_text text;       /* normalised, 1 to 4096 bytes */
+    esp_text display;    /* of a pin: up to 4096 bytes; empty for `text` */
+} esp_rule;
+
+/* A pinned query.  Texts are borrowed from the overlay. */
+typedef struct esp_pin {
+    esp_text text;
+    esp_text display;
+    uint32_t position; /* 1 is the best place */
+    uint32_t reserved;
+} esp_pin;
+
+/* Makes an overlay of `n` rules, for esp_query.overlay; free it with
+ * esp_overlay_free().  It belongs to no index and is never written to again: any
+ * number of threads may use it, and rules change by making another and
+ * exchanging the pointer.  Of two boosts or two pins of one text the later
+ * counts.  A pinned query that is blocked is left out.
+ * Fails with ESP_E_ARGUMENT and ESP_E_UTF8 (offset: the rule), ESP_E_LIMIT (more
+ * than 4,194,304 rules, 2 GiB of text), ESP_E_MEMORY.  Since 1.0. */
+esp_status esp_overlay_new(const esp_rule *rules, size_t n, esp_overlay **overlay, esp_error *err);
+
+/* No query may be using it.  NULL is accepted. */
+void esp_overlay_free(esp_overlay *overlay);
+
+/* Whether the query `text` is blocked, as a whole or for one of its words.
+ * `overlay` may be NULL here and below.  Cannot fail.  O(length). */
+bool esp_overlay_blocks(const esp_overlay *overlay, const uint8_t *text, size_t length);
+
+/* What the rules add to the score of `text`: the boost of the query and that of
+ * every boosted word in it, each word once however often it stands there, and
+ * no more than the first 32 words.  Cannot fail.  O(length). */
+float esp_overlay_boost(const esp_overlay *overlay, const uint8_t *text, size_t length);
+
+/* The pins for `prefix`: at most `cap` into `out`, those of the best positions,
+ * ascending; of one position in the order of their rules.  Returns how many.
+ * Cannot fail.  O(length + pins that start with the prefix). */
+uint32_t esp_overlay_pins(
+    const esp_overlay *overlay, const uint8_t *prefix, size_t length, esp_pin *out, uint32_t cap);
 
 /* ---- extreme multi-label ranking on given features ---------------------- */
 

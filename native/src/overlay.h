@@ -1,0 +1,21 @@
+/* overlay.h: blocks, pins and boosts beside an index.
+ *
+ * The public part stands in espalier.h.  An overlay is one allocation that
+ * nothing writes to once it is made:
+ *
+ *   [esp_overlay][queries: entries][words: entries][pins][slots ...][texts]
+ *
+ * Exact queries and words are found in open-addressed tables of (tag, entry);
+ * a tag that fits is only a reason to compare the bytes.  Pins are sorted by
+ * text, so those of a prefix are a range. */
+#ifndef ESP_OVERLAY_H
+#define ESP_OVERLAY_H
+
+#include "base.h"
+
+/* Whether a word, as it stands between two spaces, has a blocked word in it:
+ * what esp_overlay_blocks() asks of every word of a text, but not whether the
+ * text as a whole is blocked.  For generators, to give up early. */
+bool esp_overlay_blocks_word(const esp_overlay *overlay, const uint8_t *word, size_t length);
+
+#endif
