@@ -398,6 +398,7 @@ def predict(
     epilog=_examples(
         "espalier evaluate site.esp --pairs pairs.tsv",
         "espalier evaluate new.esp old.esp --pairs pairs.tsv --json figures.json",
+        "espalier evaluate site.esp --pairs pairs.tsv --ablate --sample 5000",
     )
 )
 @click.argument("indexes", type=_FILE, nargs=-1, required=True, metavar="NAME.esp...")
@@ -414,6 +415,17 @@ def predict(
     metavar="NAME",
     help="A system besides those always measured, as model_unconstrained. May repeat.",
 )
+@click.option(
+    "--ablate",
+    is_flag=True,
+    help="Also switch off each source and each group of features, one at a time.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Ask at most N rows, the same ones in every run.",
+)
 @_count
 @_no_verify
 @_quiet
@@ -423,6 +435,8 @@ def evaluate(
     pairs: Path,
     json_out: Path | None,
     systems: tuple[str, ...],
+    ablate: bool,
+    sample: int | None,
     k: int,
     no_verify: bool,
     quiet: bool,
@@ -439,6 +453,8 @@ def evaluate(
         indexes,
         pairs,
         systems=systems,
+        ablate=ablate,
+        sample=sample,
         k=k,
         verify=not no_verify,
         progress=_progress(quiet=quiet),

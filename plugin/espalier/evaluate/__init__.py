@@ -4,9 +4,11 @@ Start reading at :func:`evaluate` (``runner``). The data flows down this list,
 and a module imports only from above::
 
     measures   the definitions, row by row       buckets    which rows count where
-    questions  pairs, normalised once            systems    ways to ask an index
+    questions  pairs, normalised once            sampling   fewer of them
+    overlap    words shared with earlier queries systems    ways to ask an index
     contract   promises checked on every row     outcomes   ask everything, keep ranks
     intervals  bootstrap over users              summary    figures per bucket
+    ablation   parts switched off                calibration  what a score is worth
     latency    timed calls                       index_report  one index
     table      as text                           report     all indexes, the JSON shape
     runner     assembles it all

@@ -4,15 +4,19 @@ Rows of one user resemble each other, so rows are not resampled one by one but
 user by user (the cluster bootstrap: Field and Welsh, "Bootstrapping clustered
 data", J. R. Stat. Soc. B 69, 2007, section 2). A mean over rows is a ratio of
 two sums, so it is enough to resample the sums of each user.
+
+Figures that are compared come from the same replicates: of two systems asked the same
+questions, the difference is resampled and not each by itself (a paired comparison).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from espalier.evaluate.measures import FloatArray, IntArray
+from espalier.evaluate.measures import BoolArray, FloatArray, IntArray
 
 REPLICATES = 1000
 COVERAGE = 0.95
@@ -73,3 +77,41 @@ def ratio_interval(numerator: FloatArray, denominator: FloatArray) -> Interval |
     tail = (1.0 - COVERAGE) / 2.0
     low, high = np.quantile(ratios, [tail, 1.0 - tail])
     return Interval(float(low), float(high))
+
+
+class Resampled:
+    """The replicates of several values over several sets of rows, drawn together.
+
+    Equal units and an equal seed draw the same users, whatever the values are.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, FloatArray],
+        masks: Mapping[str, BoolArray],
+        units: IntArray,
+        n_units: int,
+        *,
+        seed: int,
+    ) -> None:
+        """Draw. ``values`` and ``masks`` have shape ``(rows,)``; no name is empty."""
+        self._column: dict[tuple[str, str], int] = {}
+        columns: list[FloatArray] = []
+        for bucket, mask in masks.items():
+            # "" is no value: the column that counts the rows.
+            for name, of_rows in {"": np.ones(len(units)), **values}.items():
+                self._column[name, bucket] = len(columns)
+                columns.append(sums_by_unit(of_rows * mask, units, n_units))
+        self._drawn = resample(np.stack(columns, axis=1), seed=seed)
+
+    def of_mean(self, name: str, bucket: str) -> Interval | None:
+        """Return the interval of the mean over the bucket's rows, ``None`` without rows."""
+        return ratio_interval(self._of(name, bucket), self._of("", bucket))
+
+    def of_ratio(self, name: str, base: str, bucket: str) -> Interval | None:
+        """Return the interval of one sum over another, ``None`` where that is always 0."""
+        return ratio_interval(self._of(name, bucket), self._of(base, bucket))
+
+    def _of(self, name: str, bucket: str) -> FloatArray:
+        drawn: FloatArray = self._drawn[:, self._column[name, bucket]]
+        return drawn

@@ -81,12 +81,14 @@ class Questions:
         skipped: Rows whose prefix is the whole next query.
         bad: Rows that cannot be asked, by kind.
         units: Distinct users, rows without one counting as one each.
+        left_out: Rows that could be asked and are not, since a sample was wanted.
     """
 
     asked: tuple[Question, ...]
     skipped: int
     bad: Mapping[str, int] = field(default_factory=dict)
     units: int = 0
+    left_out: int = 0
 
     def prefix_lengths(self) -> NDArray[np.int64]:
         """Return code points of each prefix, shape ``(rows,)``."""

@@ -11,7 +11,17 @@ The JSON of one index::
           "mrr10_interval": {"<bucket>": [low, high], ...},      95 %, over users
           "ratio_to_most_frequent": {...},         of MRR@10
           "ratio_to_most_frequent_interval": {...},
-          "violations": {"prefix": 0, "k_of_k": 0, "duplicates": 0}
+          "violations": {"prefix": 0, "k_of_k": 0, "duplicates": 0, "repeats": 0},
+          "candidate_recall_interval": {...},
+          "by_source": {           who found the wanted query first; {} if not told
+            "MODEL": {"hits": 120, "hit_share": 0.4,
+                      "mrr10": {"<bucket>": 0.1, ...}},    parts, they add up to mrr10
+            ...
+          },
+          "by_overlap": {          what the wanted query shares with the queries before
+            "mrr10": {"<overlap>": 0.3, ...}, "success10": {...}, ...
+            "mrr10_interval": {...}, "ratio_to_most_frequent": {...}
+          }
         }, ...
       },
       "latency_us": {"p50": ..., "p95": ..., "p99": ..., "calls": ...,
@@ -20,12 +30,25 @@ The JSON of one index::
       "rows": 1000,                evaluated; with the two below: rows of the file
       "rows_skipped": 3,           prefix is the whole next query
       "rows_bad": {"<kind>": 1},
+      "rows_left_out": 0,          could be asked, but are not in the sample
       "bucket_rows": {"<bucket>": 1000, ...},
+      "overlap_rows": {"<overlap>": 70, ...},
       "units": 120,                users; a row without one is a unit of its own
       "k": 10,
-      "violations": {"prefix": 0, "k_of_k": 0, "duplicates": 0},   all systems
+      "violations": {"prefix": 0, "k_of_k": 0, "duplicates": 0, "repeats": 0},   all systems
       "pairs": "pairs.tsv",
-      "index": {"file": "site.esp", "bytes": ..., "labels": ..., ...}
+      "index": {"file": "site.esp", "bytes": ..., "labels": ..., ...},
+      "calibration": {             of the first suggestion of all_sources
+        "learned_rows": 480, "error": 0.02,        null where nothing could be compared
+        "bins": [{"low": ..., "high": ..., "rows": 50, "predicted": 0.1,
+                  "observed": 0.12, "observed_interval": [low, high]}, ...]
+      },
+      "latency_distribution_us": {"percent": [0, 1, ...], "call": [...], "native": [...]},
+      "ablation": {                only if it was asked for
+        "without_tail": {"mrr10": {"<bucket>": 0.2, ...}, "candidate_recall": {...},
+                         "delta": {...}, "delta_interval": {...},   mrr10 minus all_sources'
+                         "violations": {...}}, ...
+      }
     }
 
 ``latency_us`` is wall-clock time of the call a host makes; ``processor`` counts only

@@ -13,15 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from espalier.errors import ConfigError, PairsError
+from espalier.evaluate.ablation import WHOLE, ablation_of
+from espalier.evaluate.calibration import calibration_of
 from espalier.evaluate.index_report import IndexFacts, IndexReport, PairsFacts, Timing
-from espalier.evaluate.latency import Clock, calibrate, percentiles, time_calls
+from espalier.evaluate.latency import Clock, calibrate, distribution, percentiles, time_calls
 from espalier.evaluate.measures import CUT
 from espalier.evaluate.outcomes import ask_all
 from espalier.evaluate.questions import Questions, prepare
 from espalier.evaluate.report import EvaluationReport
+from espalier.evaluate.sampling import sample as choose
 from espalier.evaluate.summary import summarise
-from espalier.evaluate.systems import Completer, select
+from espalier.evaluate.systems import ABLATED, Completer, select
 from espalier.index import Index, encode_previous
 from espalier.index import open as open_index
 from espalier.native import NativeIndex
@@ -47,6 +53,8 @@ def evaluate(
     pairs: Path,
     *,
     systems: Sequence[str] = (),
+    ablate: bool = False,
+    sample: int | None = None,
     k: int = CUT,
     verify: bool = True,
     seed: int = 1,
@@ -62,6 +70,9 @@ def evaluate(
         pairs: Pairs file; see :func:`espalier.querylog.read_pairs`.
         systems: Names of systems besides those of every report
             (:mod:`espalier.evaluate.systems`).
+        ablate: Also ask with each source and each feature group of the blender switched
+            off (:mod:`espalier.evaluate.ablation`): ten more systems.
+        sample: Evaluate at most so many rows (:mod:`espalier.evaluate.sampling`).
         k: Suggestions asked for, at least 10; the measures look at the first 10.
         verify: Check all checksums of an index before asking it.
         seed: Draws the bootstrap samples.
@@ -71,7 +82,7 @@ def evaluate(
         progress: Told of every stage.
 
     Raises:
-        ConfigError: No index, an unknown system, k below 10.
+        ConfigError: No index, an unknown system, k below 10, a sample of nothing.
         PairsError: The file cannot be read or has no row to evaluate.
         IndexFileError: An index cannot be used.
         UnsupportedError: A system needs what an index lacks.
@@ -81,15 +92,19 @@ def evaluate(
         raise ConfigError("no index to evaluate; name at least one .esp file")
     if k < CUT:
         raise ConfigError(f"k is {k}, but the measures look at {CUT} places; use k >= {CUT}")
+    if sample is not None and sample < 1:
+        raise ConfigError(f"a sample of {sample} rows says nothing; use at least 1")
     with progress.stage(f"reading {pairs.name}"):
         questions = read_questions(pairs)
+        if sample is not None:
+            questions = choose(questions, sample)
+    ablated = ABLATED if ablate else ()
     reports = []
     for path in indexes:
         with open_index(path, verify=verify) as index:
             facts = _facts(path, index)
             with progress.stage(f"evaluating {path.name}", len(questions.asked)) as advance:
-                outcomes = ask_all(index, questions, chosen, k=k, advance=advance)
-            summary = summarise(outcomes, questions, seed=seed)
+                everything = ask_all(index, questions, (*chosen, *ablated), k=k, advance=advance)
             with progress.stage(f"timing {path.name}"), NativeIndex.open(path) as native:
                 scratch = native.scratch()
                 timing = time_index(
@@ -101,7 +116,20 @@ def evaluate(
                     clock=clock,
                     processor_clock=processor_clock,
                 )
-        reports.append(IndexReport(facts, _pairs_facts(pairs, questions), k, summary, timing))
+        with progress.stage(f"summing up {path.name}"):
+            outcomes = everything.of(chosen)
+            report = IndexReport(
+                facts,
+                _pairs_facts(pairs, questions),
+                k,
+                summarise(outcomes, questions, seed=seed),
+                timing,
+                calibration_of(outcomes.by_system[WHOLE], questions, seed=seed),
+                ablation_of(outcomes, everything.of(ablated), questions, seed=seed)
+                if ablated
+                else {},
+            )
+        reports.append(report)
     return EvaluationReport(tuple(reports))
 
 
@@ -143,10 +171,10 @@ def time_index(
         functools.partial(index.complete, question.prefix, question.previous, k=k)
         for question in sample
     ]
-    whole = percentiles(time_calls(calls, warm_up=WARM_UP_ROWS, clock=clock))
+    taken = time_calls(calls, warm_up=WARM_UP_ROWS, clock=clock)
     # A pass of its own: reading the second clock would be part of the first figure.
     processor = percentiles(time_calls(calls, warm_up=0, clock=processor_clock))
-    inner = None
+    inner: NDArray[np.int64] | None = None
     if native is not None:
         calls_inside = [
             functools.partial(
@@ -157,8 +185,15 @@ def time_index(
             )
             for question in sample
         ]
-        inner = percentiles(time_calls(calls_inside, warm_up=WARM_UP_ROWS, clock=clock))
-    return Timing(whole, processor, inner, calibrate(clock))
+        inner = time_calls(calls_inside, warm_up=WARM_UP_ROWS, clock=clock)
+    return Timing(
+        percentiles(taken),
+        processor,
+        None if inner is None else percentiles(inner),
+        calibrate(clock),
+        distribution(taken),
+        () if inner is None else distribution(inner),
+    )
 
 
 def _facts(path: Path, index: Index) -> IndexFacts:
@@ -181,4 +216,5 @@ def _pairs_facts(pairs: Path, questions: Questions) -> PairsFacts:
         rows_skipped=questions.skipped,
         rows_bad=questions.bad,
         units=questions.units,
+        rows_left_out=questions.left_out,
     )

@@ -12,11 +12,16 @@
 
 The first three are in every report; the others are asked for by name. The last
 two exist for the paper's own comparison and promise no full list.
+
+An ablation asks further systems, each ``all_sources`` with one part switched off:
+``without_model``, ``without_popular``, ``without_tail``, ``without_corrected`` for the
+sources, and ``without_group_NAME`` for each group of the blender's features.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -27,11 +32,16 @@ from numpy.typing import NDArray
 from espalier.errors import ConfigError
 from espalier.evaluate.questions import Question
 from espalier.index import Source
+from espalier.native import FEATURE_GROUPS
 
 PUBLISHED_POOL = 1000
 """Labels before the filter in the published code: beam 10 times leaves of 100."""
 PUBLISHED_BEAM = 10
 """Nodes per level in the published code."""
+
+SOURCES: tuple[str, ...] = tuple(str(source.name) for source in Source)
+"""Names of the sources, as suggestions have them."""
+EVERY_SOURCE = Source.MODEL | Source.POPULAR | Source.TAIL | Source.CORRECTED
 
 Matcher = Literal["constrained", "unconstrained"]
 
@@ -47,6 +57,11 @@ class SuggestionLike(Protocol):
     @property
     def source(self) -> str:
         """Name of the source that found it first."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """Higher is better."""
         ...
 
 
@@ -77,6 +92,16 @@ class CompletionLike(Protocol):
         """Labels that were ranked, in no order, shape ``(candidates,)``."""
         ...
 
+    @property
+    def candidate_texts(self) -> Sequence[str]:
+        """Texts of what was ranked besides and is no label, in no order."""
+        ...
+
+    @property
+    def hygiene(self) -> bool:
+        """Whether variants, and the query submitted last, were kept out of the list."""
+        ...
+
 
 class Completer(Protocol):
     """The part of :class:`espalier.Index` that evaluation asks."""
@@ -91,6 +116,8 @@ class Completer(Protocol):
         pool: int = 0,
         sources: Source | None = None,
         matcher: Matcher | None = None,
+        keep_variants: bool = False,
+        groups_off: Sequence[str] = (),
     ) -> CompletionLike:
         """Complete ``prefix`` and tell what was considered."""
         ...
@@ -119,12 +146,22 @@ class Answer:
         exempt: Places (from 0) that need not start with the prefix: corrections.
         pool: Labels that were ranked; ``None`` where the list is all there was.
         range_labels: Labels that start with the prefix, ``None`` if not told.
+        pool_texts: What was ranked besides and is no label.
+        sources: Who found each suggestion first, as long as ``texts``; empty if not told.
+        top_score: Score of the best suggestion; not a number if there is none.
+        hygiene: Whether variants, and the query submitted last, were kept out.
+        with_variants: How many suggestions come back with variants kept, if that was asked.
     """
 
     texts: Sequence[str]
     exempt: frozenset[int] = frozenset()
     pool: NDArray[np.uint32] | None = None
     range_labels: int | None = None
+    pool_texts: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    top_score: float = math.nan
+    hygiene: bool = False
+    with_variants: int | None = None
 
 
 class System(Protocol):
@@ -155,10 +192,31 @@ class Completion:
     beam: int = 0
     pool: int = 0
     promises_k: bool = True
+    groups_off: tuple[str, ...] = ()
 
     def answer(self, index: Completer, question: Question, k: int) -> Answer:
         """Return the completion, with its pool."""
-        found = index.complete_with_work(
+        found = self._ask(index, question, k, keep_variants=False)
+        best = found.suggestions
+        with_variants = None
+        if self.promises_k and found.hygiene and len(best) < k <= found.work.range_labels:
+            with_variants = len(self._ask(index, question, k, keep_variants=True).suggestions)
+        return Answer(
+            [s.text for s in best],
+            frozenset(i for i, s in enumerate(best) if s.source == "CORRECTED"),
+            found.candidate_ids,
+            found.work.range_labels,
+            found.candidate_texts,
+            [s.source for s in best],
+            best[0].score if best else math.nan,
+            found.hygiene,
+            with_variants,
+        )
+
+    def _ask(
+        self, index: Completer, question: Question, k: int, *, keep_variants: bool
+    ) -> CompletionLike:
+        return index.complete_with_work(
             question.prefix,
             question.previous,
             k=k,
@@ -166,12 +224,8 @@ class Completion:
             pool=self.pool,
             sources=self.sources,
             matcher=self.matcher,
-        )
-        return Answer(
-            [s.text for s in found.suggestions],
-            frozenset(i for i, s in enumerate(found.suggestions) if s.source == "CORRECTED"),
-            found.candidate_ids,
-            found.work.range_labels,
+            keep_variants=keep_variants,
+            groups_off=self.groups_off,
         )
 
 
@@ -218,6 +272,21 @@ EXTRA: tuple[System, ...] = (
     ),
 )
 """Asked for by name."""
+
+
+ABLATED: tuple[System, ...] = (
+    *(
+        Completion(
+            f"without_{str(source.name).lower()}",
+            sources=EVERY_SOURCE & ~source,
+            # Only popularity fills a list up where the others find too little.
+            promises_k=source is not Source.POPULAR,
+        )
+        for source in Source
+    ),
+    *(Completion(f"without_group_{group}", groups_off=(group,)) for group in FEATURE_GROUPS),
+)
+"""``all_sources`` with one source, then with one feature group, switched off."""
 
 
 def select(names: Sequence[str] = ()) -> tuple[System, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from espalier.evaluate.contract import NONE, Violations
 from espalier.evaluate.outcomes import Outcomes, ask_all
 from espalier.evaluate.questions import Question, Questions
-from espalier.evaluate.systems import Answer, Completer, System, select
+from espalier.evaluate.systems import SOURCES, Answer, Completer, System, select
 from tests.unit.evaluate.twin import TwinIndex
 
 USERS = {f"a{i:02}": 30 - i for i in range(20)} | {"b red": 1, "b blue": 5}
@@ -100,6 +100,50 @@ def test_a_pool_without_the_label_is_no_recall() -> None:
     outcomes = ask([answer], Question("a", (), "a00", 0), Question("a", (), "a01", 0))
 
     assert outcomes.by_system["scripted"].in_pool.tolist() == [False, True]
+
+
+def test_a_generated_candidate_is_in_the_pool_by_its_text() -> None:
+    """It is no label; below the cut it is still recalled."""
+    answer = Scripted([], pool=np.array([], dtype=np.uint32), pool_texts=("a new", "a newer"))
+    outcomes = ask([answer], Question("a", (), "a new", 0), Question("a", (), "a newest", 0))
+
+    assert outcomes.by_system["scripted"].in_pool.tolist() == [True, False]
+
+
+def test_the_source_of_a_hit_and_the_best_score_are_kept() -> None:
+    """Second place is of TAIL; the row without a hit has no source; the baseline tells none."""
+    answer = Scripted(["a00", "a01"], sources=["MODEL", "TAIL"], top_score=2.5)
+    outcomes = ask([*select(), answer], Question("a", (), "a01", 0), Question("a", (), "b red", 0))
+    scripted, baseline = (outcomes.by_system[name] for name in ("scripted", "most_frequent"))
+
+    assert [SOURCES[i] if i >= 0 else None for i in scripted.hit_sources] == ["TAIL", None]
+    assert scripted.top_scores.tolist() == [2.5, 2.5]
+    assert scripted.names_sources
+    assert baseline.hit_sources.tolist() == [-1, -1]
+    assert np.isnan(baseline.top_scores).all()
+    assert not baseline.names_sources
+
+
+def test_where_hygiene_shortens_lists_k_of_k_holds_for_what_is_left() -> None:
+    """Ten labels are five with their plurals, and one of them was just submitted."""
+    users = {f"{c}{ending}": 3 for c in ("ab", "ac", "ad", "ae", "af") for ending in ("", "s")}
+    index = TwinIndex(users, hygiene=True)
+    asked = (Question("a", ("ab",), "ac", 0),)
+    outcomes = ask_all(
+        index, Questions(asked, 0, {}, 1), select(), k=10, advance=lambda _: None
+    ).by_system["all_sources"]
+
+    assert outcomes.returned.tolist() == [4]
+    assert outcomes.violations == NONE
+
+
+def test_an_index_that_offers_the_submitted_query_is_found_out() -> None:
+    """Hygiene claimed and not kept is counted on every row."""
+    again = Scripted(["a00"], hygiene=True)
+    again.promises_k = False
+    outcomes = ask([again], Question("a", ("a00",), "a01", 0), Question("a", (), "a01", 0))
+
+    assert outcomes.by_system["scripted"].violations == Violations(repeats=1)
 
 
 def test_many_rows_are_all_asked() -> None:

@@ -159,6 +159,42 @@ def test_equal_input_gives_equal_reports() -> None:
     assert report_of(USERS).to_json() == report_of(USERS).to_json()
 
 
+def test_hits_by_source_add_up(document: dict[str, Any]) -> None:
+    """Three hits, two of them by the context, and parts of MRR that make up the whole."""
+    figures = document["systems"]["all_sources"]
+    parts = figures["by_source"]
+
+    assert list(parts) == ["MODEL", "POPULAR", "TAIL", "CORRECTED"]
+    assert [part["hits"] for part in parts.values()] == [2, 1, 0, 0]
+    assert parts["MODEL"]["hit_share"] == pytest.approx(2 / 3)
+    for bucket in ("all", "len_1", "seen"):
+        assert sum(part["mrr10"][bucket] for part in parts.values()) == pytest.approx(
+            figures["mrr10"][bucket]
+        )
+    assert document["systems"]["most_frequent"]["by_source"] == {}
+
+
+def test_figures_by_overlap_by_hand(document: dict[str, Any]) -> None:
+    """One row shares a word, one shares none, two have no previous query."""
+    base = document["systems"]["most_frequent"]["by_overlap"]
+
+    assert document["overlap_rows"] == {
+        "repeat_earlier": 0,
+        "extends": 0,
+        "truncates": 0,
+        "same_first_word": 0,
+        "shares_word": 2,
+        "nothing_shared": 0,
+        "no_previous": 2,
+    }
+    assert base["mrr10"]["shares_word"] == pytest.approx((1 / 3 + 1) / 2)
+    assert base["mrr10"]["no_previous"] == pytest.approx(1 / 2)
+    assert base["mrr10"]["extends"] is None
+    assert base["ratio_to_most_frequent"]["shares_word"] == 1.0
+    low, high = base["mrr10_interval"]["no_previous"]
+    assert low <= base["mrr10"]["no_previous"] <= high
+
+
 def test_the_table_is_aligned_and_says_what_the_json_says() -> None:
     """Systems down, buckets across, columns in line, every line within a wide terminal."""
     table = EvaluationReport((report_of(USERS),)).table()

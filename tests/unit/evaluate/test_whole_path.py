@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import espalier
-from espalier.errors import IndexMissingError, PairsError
+from espalier.errors import ConfigError, IndexMissingError, PairsError
 from espalier.evaluate import evaluate
 from espalier.evaluate.contract import NONE
 from espalier.evaluate.runner import read_questions
@@ -103,6 +103,23 @@ def test_a_file_whose_rows_leave_nothing_to_type_is_refused(folder: Path) -> Non
 
     with pytest.raises(PairsError, match="1 have the whole next query"):
         evaluate([folder / "one.esp"], path)
+
+
+def test_a_sample_of_nothing_is_refused(folder: Path) -> None:
+    """At least one row has to be asked."""
+    with pytest.raises(ConfigError, match="at least 1"):
+        evaluate([folder / "one.esp"], folder / "pairs.tsv", sample=0)
+
+
+def test_the_distribution_of_latency_goes_through_its_percentiles(folder: Path) -> None:
+    """Rising, and at 50, 95 and 99 percent what the figures say."""
+    document = evaluate([folder / "one.esp"], folder / "pairs.tsv").to_json()
+    told, figures = document["latency_distribution_us"], document["latency_us"]
+
+    for kind, expected in (("call", figures), ("native", figures["native"])):
+        assert told[kind] == sorted(told[kind])
+        at = dict(zip(told["percent"], told[kind], strict=True))
+        assert (at[50], at[95], at[99]) == (expected["p50"], expected["p95"], expected["p99"])
 
 
 def test_a_missing_index_is_named(folder: Path) -> None:

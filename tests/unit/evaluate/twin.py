@@ -31,6 +31,7 @@ class TwinSuggestion:
 
     text: str
     source: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,21 @@ class TwinCompletion:
     suggestions: Sequence[TwinSuggestion]
     work: TwinWork
     candidate_ids: NDArray[np.uint32]
+    candidate_texts: Sequence[str] = ()
+    hygiene: bool = False
 
 
 class TwinIndex:
     """Ranks by words shared with the previous queries, then by users.
 
     ``MODEL`` finds labels that share a word, ``POPULAR`` the most frequent ones.
-    The unconstrained matcher ranks all labels, keeps ``pool`` and filters.
+    The unconstrained matcher ranks all labels, keeps ``pool`` and filters. With
+    ``hygiene`` a label is left out if it is another with an "s" behind, or what was
+    submitted last. The only feature group is ``context``.
     """
 
-    def __init__(self, users: Mapping[str, int]) -> None:
+    def __init__(self, users: Mapping[str, int], *, hygiene: bool = False) -> None:
+        self.hygiene = hygiene
         self.users = dict(users)
         self.labels = sorted(users, key=str.encode)
 
@@ -84,12 +90,16 @@ class TwinIndex:
         pool: int = 0,
         sources: Source | None = None,
         matcher: Matcher | None = None,
+        keep_variants: bool = False,
+        groups_off: Sequence[str] = (),
     ) -> TwinCompletion:
         """Complete and tell the pool."""
         if len(prefix.encode()) > 1024:
             raise LimitError("prefix too long")
         wanted = Source.MODEL | Source.POPULAR if sources is None else sources
         context = {word for query in previous for word in query.split()}
+        if "context" in groups_off:
+            context.clear()
         matching = [label for label in self.labels if label.startswith(prefix)]
         ranked = self.labels if matcher == "unconstrained" else matching
 
@@ -105,9 +115,14 @@ class TwinIndex:
         if Source.POPULAR in wanted:
             for label in most_frequent(self.users, prefix, 2 * k):
                 found.setdefault(label, "POPULAR")
-        best = sorted(found, key=order)[:k]
+        eligible = set(found)
+        if self.hygiene:
+            eligible -= {label + "s" for label in found if not keep_variants}
+            eligible -= set(previous[:1])
+        best = sorted(eligible, key=order)[:k]
         return TwinCompletion(
-            [TwinSuggestion(label, found[label]) for label in best],
+            [TwinSuggestion(label, found[label], float(self.users[label])) for label in best],
             TwinWork(len(matching)),
             np.array([self.labels.index(label) for label in found], dtype=np.uint32),
+            hygiene=self.hygiene,
         )
