@@ -1,10 +1,11 @@
 /* variants.h: suggestions that a person takes for the same.
  *
  * Two texts are variants of each other if they have the same words, in any
- * order, or the same letters, however they are spaced; in both, a plural is its
- * singular.  Hyphens and apostrophes count as nothing, or, like spaces, as a
+ * order and each a plural or not, or the same letters, however they are spaced
+ * and with a plural at the end or not.  Hyphens and apostrophes count as nothing, or, like spaces, as a
  * boundary between two digits: "t-shirt" is "tshirt", "1 2 inch" is not
- * "12 inch".
+ * "12 inch".  The order of words does count beside "to" or "from": "inches to mm"
+ * is another question than "mm to inches".
  *
  * The plural rule knows English spelling and no dictionary.  It looks at words
  * of four letters or more, all of a to z:
