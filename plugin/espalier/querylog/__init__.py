@@ -14,6 +14,7 @@ questions of an evaluation, ``write_demo_log`` makes a synthetic log to try both
                                                                    │
                                  reading ──┬──► dataset   QueryLog: arrays and texts
                                            └──► pairs ──► pairs_file
+                        split   who is held out ──► holdout   a QueryLog without them
 
 What grows with the log stays in DuckDB (``engine``), which spills to disk; only distinct
 texts pass through Python, and only they and integer arrays come to memory. ``kinds`` has
@@ -23,10 +24,12 @@ those left of it or above it. Nothing here knows training, serving or the index.
 
 from espalier.querylog.dataset import QueryLog, pairs_of, read_log
 from espalier.querylog.demo import write_demo_log
+from espalier.querylog.holdout import Split, hold_out, pairs_of_held_out
 from espalier.querylog.kinds import Bad
-from espalier.querylog.pairs import PairsReport, is_training_user, write_pairs
+from espalier.querylog.pairs import PairsReport, write_pairs
 from espalier.querylog.pairs_file import PairRow, PairsFile, read_pairs
 from espalier.querylog.report import ReadReport
+from espalier.querylog.split import is_training_user
 
 __all__ = [
     "Bad",
@@ -35,8 +38,11 @@ __all__ = [
     "PairsReport",
     "QueryLog",
     "ReadReport",
+    "Split",
+    "hold_out",
     "is_training_user",
     "pairs_of",
+    "pairs_of_held_out",
     "read_log",
     "read_pairs",
     "write_demo_log",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog.reading import Events, read_events, results
 from espalier.querylog.report import ReadReport
+from espalier.querylog.split import point_sql
 from espalier.settings import LogSettings
 
 
@@ -43,6 +44,8 @@ class QueryLog:
         event_category: Index into ``categories``, -1 for none, ``(E,)``; None without.
         results: Number of results of each query when it was last typed with one, -1 if
             never, shape ``(Q,)``; None if the log does not say.
+        user_point: Where each person stands in the split of users (``split.point_of``),
+            indexed by the numbers in ``event_user``; None where rows are persons.
     """
 
     queries: list[str]
@@ -61,6 +64,7 @@ class QueryLog:
     categories: list[str]
     event_category: NDArray[np.int32] | None
     results: NDArray[np.int64] | None
+    user_point: NDArray[np.int64] | None = None
 
 
 def read_log(
@@ -143,6 +147,7 @@ def _collect(events: Events) -> QueryLog:
         categories=categories,
         event_category=event_category,
         results=_results(connection) if "results" in present else None,
+        user_point=_points(connection) if present & {"user", "session"} else None,
     )
 
 
@@ -187,6 +192,15 @@ def _coded(
     ).fetchnumpy()
     connection.execute("DROP TABLE coded")
     return [value for (value,) in values], codes["code"]
+
+
+def _points(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """Return where each person stands in the split of users."""
+    rows = connection.execute(
+        f"SELECT {point_sql('person')} AS point FROM persons ORDER BY member"
+    ).fetchnumpy()
+    points: NDArray[np.int64] = rows["point"]
+    return points
 
 
 def _results(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:

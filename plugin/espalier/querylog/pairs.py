@@ -1,8 +1,6 @@
 """Pairs of neighbouring queries, and the split of users into those to train and to test on.
 
-Who is held out depends on the user id and the share alone: a stable hash puts every id
-at a point between 0 and 1, and the ids below ``split`` train. The same user is on the
-same side every night, and a larger share keeps every user it had.
+Who is held out depends on the user id and the share alone; see ``split``.
 
 Each pair gives one question: the next query with a prefix of it, its length uniform
 from 1 to all but one code point. Lengths come from a counter-based generator, so they
@@ -12,8 +10,6 @@ depend on the seed and the place of the pair only.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,12 +30,9 @@ from espalier.querylog.output import new_text_file
 from espalier.querylog.pairs_file import MAX_EARLIER, PairRow, PairsWriter
 from espalier.querylog.reading import Events, read_events
 from espalier.querylog.report import ReadReport
+from espalier.querylog.split import first_held_out, point_sql
 from espalier.settings import LogSettings
 
-_SALT: Final = "espalier held-out users 1:"
-# Thirteen hexadecimal digits are 52 bits, which a double holds exactly.
-_HEX_DIGITS: Final = 13
-_POINTS: Final = 1 << (4 * _HEX_DIGITS)
 _BATCH: Final = 50_000
 
 # Constants of SplitMix64 (Steele, Lea & Flood 2014, figure 16).
@@ -79,17 +72,6 @@ class PairsReport:
         if self.train_rows:
             lines[-1] += f": {self.train_rows:,} rows"
         return "\n".join(lines)
-
-
-def is_training_user(user: str, split: float) -> bool:
-    """Return whether a user is among the share ``split`` (0 to 1) that is trained on."""
-    digest = hashlib.sha256((_SALT + user).encode()).hexdigest()
-    return digest[:_HEX_DIGITS] < _threshold(split)
-
-
-def _threshold(split: float) -> str:
-    """Return the hexadecimal number below which a user's hash means training."""
-    return f"{min(math.ceil(split * _POINTS), _POINTS - 1):0{_HEX_DIGITS}x}"
 
 
 def prefix_lengths(lengths: NDArray[np.int64], seed: int, first: int = 0) -> NDArray[np.int64]:
@@ -183,7 +165,7 @@ def _mark_training(connection: duckdb.DuckDBPyConnection, split: float | None) -
     """Add the column ``trains`` to ``persons``: the same rule as ``is_training_user``."""
     trains = "false"
     if split is not None:
-        trains = f"substr(sha256('{_SALT}' || person), 1, {_HEX_DIGITS}) < '{_threshold(split)}'"
+        trains = f"{point_sql('person')} < {first_held_out(split)}"
     connection.execute(
         f"CREATE OR REPLACE TABLE persons AS SELECT person, member, {trains} AS trains FROM persons"
     )
