@@ -19,6 +19,6 @@ The package reads pairs through :mod:`espalier.querylog` and asks
 
 from espalier.evaluate.index_report import IndexReport
 from espalier.evaluate.report import EvaluationReport
-from espalier.evaluate.runner import evaluate
+from espalier.evaluate.runner import evaluate, evaluate_questions
 
-__all__ = ["EvaluationReport", "IndexReport", "evaluate"]
+__all__ = ["EvaluationReport", "IndexReport", "evaluate", "evaluate_questions"]

@@ -27,7 +27,7 @@ from espalier.evaluate.questions import Questions, prepare
 from espalier.evaluate.report import EvaluationReport
 from espalier.evaluate.sampling import sample as choose
 from espalier.evaluate.summary import summarise
-from espalier.evaluate.systems import ABLATED, Completer, select
+from espalier.evaluate.systems import ABLATED, Completer, System, select
 from espalier.index import Index, encode_previous
 from espalier.index import open as open_index
 from espalier.native import NativeIndex
@@ -87,17 +87,49 @@ def evaluate(
         IndexFileError: An index cannot be used.
         UnsupportedError: A system needs what an index lacks.
     """
-    chosen = select(systems)
-    if not indexes:
-        raise ConfigError("no index to evaluate; name at least one .esp file")
-    if k < CUT:
-        raise ConfigError(f"k is {k}, but the measures look at {CUT} places; use k >= {CUT}")
+    _check(systems, indexes, k)
     if sample is not None and sample < 1:
         raise ConfigError(f"a sample of {sample} rows says nothing; use at least 1")
     with progress.stage(f"reading {pairs.name}"):
         questions = read_questions(pairs)
         if sample is not None:
             questions = choose(questions, sample)
+    return evaluate_questions(
+        indexes,
+        questions,
+        pairs,
+        systems=systems,
+        ablate=ablate,
+        k=k,
+        verify=verify,
+        seed=seed,
+        latency_rows=latency_rows,
+        clock=clock,
+        processor_clock=processor_clock,
+        progress=progress,
+    )
+
+
+def evaluate_questions(
+    indexes: Sequence[Path],
+    questions: Questions,
+    pairs: Path,
+    *,
+    systems: Sequence[str] = (),
+    ablate: bool = False,
+    k: int = CUT,
+    verify: bool = True,
+    seed: int = 1,
+    latency_rows: int = LATENCY_ROWS,
+    clock: Clock = time.perf_counter_ns,
+    processor_clock: Clock = time.thread_time_ns,
+    progress: Progress = NO_PROGRESS,
+) -> EvaluationReport:
+    """Evaluate each of ``indexes`` on questions at hand, at least one of each.
+
+    ``pairs`` is what reports call the questions; everything else as in :func:`evaluate`.
+    """
+    chosen = _check(systems, indexes, k)
     ablated = ABLATED if ablate else ()
     reports = []
     for path in indexes:
@@ -131,6 +163,16 @@ def evaluate(
             )
         reports.append(report)
     return EvaluationReport(tuple(reports))
+
+
+def _check(systems: Sequence[str], indexes: Sequence[Path], k: int) -> tuple[System, ...]:
+    """Return the systems asked for; refuse what no evaluation can be made of."""
+    chosen = select(systems)
+    if not indexes:
+        raise ConfigError("no index to evaluate; name at least one .esp file")
+    if k < CUT:
+        raise ConfigError(f"k is {k}, but the measures look at {CUT} places; use k >= {CUT}")
+    return chosen
 
 
 def read_questions(pairs: Path) -> Questions:
