@@ -287,6 +287,32 @@ void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
  * there were.  For candidate recall. */
 size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, size_t cap);
 
+/* One candidate the last esp_complete() on this scratch ranked. */
+typedef struct esp_ranked {
+    esp_text text;   /* borrowed until the next query of the scratch */
+    uint32_t label;  /* or ESP_NO_LABEL */
+    uint32_t source; /* an esp_source */
+    float score;
+    uint32_t reserved;
+} esp_ranked;
+
+/* What the last esp_complete() on this scratch ranked: `*features` points to one row
+ * of esp_feature_count() numbers per candidate, borrowed until the next query.
+ * Returns the number of rows. */
+size_t esp_scratch_get_ranked(const esp_scratch *scratch, const float **features);
+
+/* Candidate number `i` of those, below their number. */
+void esp_scratch_get_ranked_candidate(const esp_scratch *scratch, size_t i, esp_ranked *out);
+
+/* The row of the candidate with this text, SIZE_MAX if none has it. */
+size_t esp_scratch_find_ranked(const esp_scratch *scratch, const uint8_t *text, size_t length);
+
+/* Features of a candidate: how many, and the name and the group (a bit number of
+ * esp_query.groups_off) of each; NULL for a number beyond the last. */
+uint32_t esp_feature_count(void);
+const char *esp_feature_name(uint32_t feature);
+uint32_t esp_feature_group(uint32_t feature);
+
 /* The k labels of the prefix with most users, best first, ties by label id:
  * "most frequent completion", the baseline, without any model. */
 esp_status esp_popular(const esp_index *index, esp_scratch *scratch, const uint8_t *prefix,
@@ -565,6 +591,11 @@ esp_status esp_trie_build(const uint8_t *blob, const uint64_t *offsets, uint32_t
  * section over users, the RMAX section over decayed ones. */
 esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **section,
     size_t *section_bytes, esp_error *err);
+
+/* Builds the vocabulary over sorted distinct words, laid out as for
+ * esp_trie_build(): the VOCA section. */
+esp_status esp_words_build(const uint8_t *blob, const uint64_t *offsets, uint32_t n_words,
+    uint8_t **section, size_t *section_bytes, esp_error *err);
 
 /* CRC-32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). */
 uint32_t esp_crc32c(uint32_t crc, const uint8_t *data, size_t length);

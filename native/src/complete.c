@@ -9,24 +9,11 @@
 #include <math.h>
 
 #include "maxima.h"
-#include "scratch.h"
-#include "tree.h"
+#include "sources.h"
 #include "trie.h"
 #include "utf8.h"
 
-enum { ESP_DEFAULT_K = 10, ESP_POPULAR_FACTOR = 2, ESP_POPULAR_LEAST = 32 };
-
-/* A query with its defaults filled in. */
-typedef struct esp_plan {
-    uint32_t k;
-    uint32_t beam;
-    uint32_t pool;
-    uint32_t sources;
-    uint32_t matcher;
-    uint32_t lo;
-    uint32_t hi;
-    uint32_t prefix_bytes;
-} esp_plan;
+enum { ESP_DEFAULT_K = 10, ESP_RANKED_LABELS = 48 };
 
 static esp_status check_text(const esp_text *text, const char *what, uint32_t i, esp_error *err) {
     const size_t length = (size_t)text->length;
@@ -87,120 +74,125 @@ static esp_plan make_plan(
         .beam = esp_max_u32(1, esp_min_u32(beam, caps->max_beam)),
         .pool = esp_max_u32(k, esp_min_u32(pool, caps->max_pool)),
         .sources = query->sources != 0 ? query->sources
-                                       : (uint32_t)(ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR),
+                                       : (uint32_t)(ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR |
+                                                    ESP_SOURCE_TAIL | ESP_SOURCE_CORRECTED),
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
         .prefix_bytes = (uint32_t)query->prefix.length,
     };
 }
 
-/* ---- candidates --------------------------------------------------------- */
-
-/* The slot of a label in the candidate set: its own, or a free one. */
-static uint32_t set_slot(const esp_scratch *scratch, uint32_t label) {
-    uint32_t slot = (label * 0x9E3779B1u) & scratch->set_mask;
-    while (scratch->set_stamp[slot] == scratch->stamp &&
-           scratch->candidates[scratch->set[slot]].label != label)
-        slot = (slot + 1) & scratch->set_mask;
-    return slot;
-}
-
-static bool is_candidate(const esp_scratch *scratch, uint32_t label) {
-    return scratch->set_stamp[set_slot(scratch, label)] == scratch->stamp;
-}
-
-static void add_candidate(esp_scratch *scratch, uint32_t label, uint32_t source, float model) {
-    const uint32_t slot = set_slot(scratch, label);
-    scratch->set[slot] = scratch->n_candidates;
-    scratch->set_stamp[slot] = scratch->stamp;
-    scratch->candidates[scratch->n_candidates++] =
-        (esp_candidate){.label = label, .source = source, .model = model};
-}
-
-static esp_status find_model(
-    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
-    const esp_search search = {
-        .lo = plan->lo,
-        .hi = plan->hi,
-        .constrained = plan->matcher != ESP_MATCH_UNCONSTRAINED,
-        .beam = plan->beam,
-        .pool = plan->pool,
-    };
-    ESP_TRY(esp_tree_search(index, scratch, &search, err));
-    for (uint32_t i = 0; i < scratch->labels.n; i++) {
-        const esp_scored *found = &scratch->labels.item[i];
-        if (found->id >= plan->lo && found->id < plan->hi)
-            add_candidate(scratch, found->id, ESP_SOURCE_MODEL, found->score);
-    }
-    return ESP_OK;
-}
-
-/* Twice as many as are wanted, so that the blend has something to choose from
- * where the beam came back with little; and never fewer than a fixed number, so
- * that short lists are the beginning of longer ones. */
-static esp_status find_popular(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
-    bool has_model, esp_error *err) {
-    const uint32_t wanted =
-        esp_min_u32(esp_max_u32(plan->k * ESP_POPULAR_FACTOR, ESP_POPULAR_LEAST),
-            scratch->caps.max_pool + scratch->caps.max_k);
-    uint32_t label = 0;
-    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
-    for (uint32_t i = 0; i < wanted && esp_ranking_next(&scratch->ranking, &label); i++) {
-        if (is_candidate(scratch, label))
-            continue;
-        float model = 0;
-        if (has_model)
-            ESP_TRY(esp_tree_score(index, scratch, label, &model, err));
-        add_candidate(scratch, label, ESP_SOURCE_POPULAR, model);
-    }
-    return ESP_OK;
-}
-
-static uint32_t most_popular(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
-    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
-    return scratch->ranking.n > 0 ? scratch->ranking.heap[0].value : 0;
-}
-
 /* ---- ranking ------------------------------------------------------------ */
 
-/* A fixed linear blend of the two log scores.  Either alone orders by itself. */
-static void blend(
-    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool has_model) {
-    const uint32_t *value = esp_popularity_now(index).value;
-    const float most = (float)esp_max_u32(1, most_popular(index, scratch, plan));
+/* Without a forest: a fixed blend of the two log scores of a label; either alone
+ * orders by itself.  What is no label stands where a label of a third of a user
+ * would, moved by what the generator thinks of it. */
+static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
     const bool popular = (plan->sources & ESP_SOURCE_POPULAR) != 0;
-    const float model_weight = index->params->blend_model;
-    const float popular_weight = index->params->blend_popularity;
-    for (uint32_t i = 0; i < scratch->n_candidates; i++) {
-        esp_candidate *c = &scratch->candidates[i];
-        c->popularity = (float)value[c->label] / most;
-        c->score = !popular ? c->model
-                   : !has_model
-                       ? logf(c->popularity + 1e-9f)
-                       : model_weight * c->model + popular_weight * logf(c->popularity + 1e-9f);
+    const float model_weight = plan->has_model ? index->params->blend_model : 0;
+    const float popular_weight = popular ? index->params->blend_popularity : 0;
+    float least = 0;
+    float best_tail = -INFINITY;
+    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
+        const esp_candidate *c = &scratch->candidates.item[i];
+        least = c->model < least ? c->model : least;
+        if (c->tail > best_tail && (c->sources & ESP_SOURCE_TAIL) != 0)
+            best_tail = c->tail;
     }
+    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
+        esp_candidate *c = &scratch->candidates.item[i];
+        if (c->label != ESP_NO_LABEL) {
+            c->score = !popular && plan->has_model
+                           ? c->model
+                           : model_weight * c->model + popular_weight * logf(c->popularity + 1e-9f);
+            if (!popular && !plan->has_model)
+                c->score = logf(c->popularity + 1e-9f);
+        } else {
+            c->score = model_weight * least + popular_weight * (logf(0.3f) - plan->log_most) +
+                       (c->tail - best_tail);
+        }
+        c->score -= 100 * (float)c->edits;
+    }
+}
+
+/* The candidates worth ranking: the best labels of the blend, and all others. */
+static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
+    esp_top *top = &scratch->labels; /* the search is done with it */
+    top->n = 0;
+    top->limit = esp_min_u32(esp_max_u32(plan->k, ESP_RANKED_LABELS), top->cap);
+    scratch->n_ranked = 0;
+    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
+        const esp_candidate *c = &scratch->candidates.item[i];
+        if (c->label != ESP_NO_LABEL)
+            esp_top_add(top, (esp_scored){.score = c->score, .id = c->label, .first = i});
+        else if (scratch->n_ranked < ESP_MOST_RANKED)
+            scratch->ranked[scratch->n_ranked++] = c;
+    }
+    for (uint32_t i = 0; i < top->n && scratch->n_ranked < scratch->max_ranked; i++)
+        scratch->ranked[scratch->n_ranked++] = &scratch->candidates.item[top->item[i].first];
+}
+
+static void rank(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, const esp_query *query) {
+    esp_rank_query asked;
+    choose_ranked(scratch, plan);
+    for (uint32_t i = 0; i < scratch->n_ranked; i++)
+        scratch->ranked_score[i] = scratch->ranked[i]->score;
+    esp_rank_start(
+        &asked, index, &scratch->context, &scratch->typed, query->prefix.data, plan->prefix_bytes);
+    asked.range_labels = plan->hi - plan->lo;
+    asked.one_user = expf(-plan->log_most);
+    esp_rank_fill(&asked, scratch->ranked, scratch->n_ranked, scratch->x);
+    esp_rank_forget(query->groups_off, scratch->n_ranked, scratch->x);
+}
+
+/* Total order: score, then labels before others and by number, then text. */
+static bool before(const esp_candidate *a, float a_score, const esp_candidate *b, float b_score) {
+    if (a_score != b_score)
+        return a_score > b_score;
+    if (a->label != b->label)
+        return a->label < b->label;
+    const uint32_t common = esp_min_u32(a->length, b->length);
+    const int order = memcmp(a->text, b->text, common);
+    return order != 0 ? order < 0 : a->length < b->length;
 }
 
 static esp_status write_suggestions(const esp_index *index, esp_scratch *scratch,
     const esp_plan *plan, esp_suggestion *out, size_t *count, esp_error *err) {
-    esp_top *top = &scratch->labels; /* the search is done with it */
-    top->n = 0;
-    top->limit = plan->k;
-    for (uint32_t i = 0; i < scratch->n_candidates; i++)
-        esp_top_add(top, (esp_scored){.score = scratch->candidates[i].score,
-                             .id = scratch->candidates[i].label,
-                             .first = i});
-    esp_top_sort(top);
-    for (uint32_t i = 0; i < top->n; i++) {
-        const esp_candidate *c = &scratch->candidates[top->item[i].first];
+    /* Insertion into a short list: k is 10, the list nearly always full at once. */
+    uint32_t n = 0;
+    uint32_t *order = scratch->order;
+    for (uint32_t i = 0; i < scratch->n_ranked; i++) {
+        const esp_candidate *c = scratch->ranked[i];
+        uint32_t at = n;
+        if (n == plan->k) {
+            if (!before(c, scratch->ranked_score[i], scratch->ranked[order[n - 1]],
+                    scratch->ranked_score[order[n - 1]]))
+                continue;
+            at--;
+        } else {
+            n++;
+        }
+        while (at > 0 && before(c, scratch->ranked_score[i], scratch->ranked[order[at - 1]],
+                             scratch->ranked_score[order[at - 1]])) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = i;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const esp_candidate *c = scratch->ranked[order[i]];
         out[i] = (esp_suggestion){.label = c->label,
+            .text = {c->text, c->length},
+            .display = {c->text, c->length},
             .source = c->source,
-            .score = c->score,
+            .score = scratch->ranked_score[order[i]],
             .model = c->model,
             .popularity = c->popularity,
-            .matched = plan->prefix_bytes};
-        ESP_TRY(esp_label_text(index, c->label, &out[i].text, &out[i].display, err));
+            .matched = c->matched};
+        if (c->label != ESP_NO_LABEL)
+            ESP_TRY(esp_label_text(index, c->label, &out[i].text, &out[i].display, err));
     }
-    *count = top->n;
+    *count = n;
     return ESP_OK;
 }
 
@@ -217,22 +209,10 @@ esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_
     ESP_TRY(esp_trie_range(
         index, query->prefix.data, (size_t)query->prefix.length, &plan.lo, &plan.hi, err));
     scratch->work.range_labels = plan.hi - plan.lo;
-    if (plan.lo == plan.hi) {
-        *count = 0;
-        return ESP_OK;
-    }
-    const bool has_model =
-        (plan.sources & ESP_SOURCE_MODEL) != 0 && index->tree != NULL && index->has_features;
-    if (has_model) {
-        ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
-            (size_t)query->prefix.length, &scratch->terms, err));
-        esp_tree_features(index, scratch);
-        ESP_TRY(find_model(index, scratch, &plan, err));
-    }
-    if ((plan.sources & ESP_SOURCE_POPULAR) != 0)
-        ESP_TRY(find_popular(index, scratch, &plan, has_model, err));
-    scratch->work.candidates = scratch->n_candidates;
-    blend(index, scratch, &plan, has_model);
+    ESP_TRY(esp_find_candidates(index, scratch, query, &plan, err));
+    scratch->work.candidates = scratch->candidates.n;
+    blend(index, scratch, &plan);
+    rank(index, scratch, &plan, query);
     return write_suggestions(index, scratch, &plan, out, count, err);
 }
 

@@ -37,6 +37,8 @@
 #define ESP_SEC_LPOS ESP_ID('L', 'P', 'O', 'S') /* u32[n_labels]: position -> label */
 #define ESP_SEC_POSL ESP_ID('P', 'O', 'S', 'L') /* u32[n_labels]: label -> position */
 #define ESP_SEC_WGHT ESP_ID('W', 'G', 'H', 'T') /* chunks */
+#define ESP_SEC_VOCA ESP_ID('V', 'O', 'C', 'A') /* words of the tail model */
+#define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
 
 typedef struct esp_file_header {
     uint8_t magic[8];
@@ -126,6 +128,43 @@ typedef struct esp_chunk_header {
     uint32_t reserved;
 } esp_chunk_header;
 
+/* Vocabulary: followed by u32 offset[n_words + 1], u32 slot[n_slots] and the
+ * texts. */
+typedef struct esp_words_header {
+    uint32_t n_words;
+    uint32_t n_slots; /* a power of two above n_words */
+    uint32_t text_bytes;
+    uint32_t reserved;
+} esp_words_header;
+
+/* N-grams.  Followed by u64 has_next[ceil((n_bigrams + n_words) / 64)], then in
+ * u32: rank[the same + 1], pair_ptr[n_words + 1], pair[n_bigrams],
+ * triple_ptr[n_contexts + 1], triple[n_trigrams]; then in u8: word[n_words],
+ * first[n_words], their maxima over blocks of 64, rest_of_word[n_words],
+ * rest_of_context[n_contexts].  An entry of a pair or triple list is a word
+ * number (n_words: the end of the query) in 24 bits and, above them, its
+ * probability.  A u8 q stands for the probability exp(-q * step). */
+typedef struct esp_ngram_header {
+    uint32_t n_words;
+    uint32_t n_bigrams;
+    uint32_t n_contexts;
+    uint32_t n_trigrams;
+    float step;
+    float mix_context; /* share of the session's words in every step */
+    float mix_follow;  /* of that, the share of copying on */
+    float decay;       /* weight of a previous query against the one after it */
+    uint32_t end;      /* q of the end of a query, of any context */
+    uint32_t unknown;  /* q of a word outside the vocabulary */
+    uint32_t reserved[2];
+} esp_ngram_header;
+
+enum {
+    ESP_WORD_LIMIT = 1 << 24, /* word numbers are stored in 24 bits */
+    ESP_WORD_BLOCK = 64,
+    ESP_LIST_LONG = 32, /* a list longer than this ... */
+    ESP_LIST_HEAD = 16, /* ... begins with its best, best first; else by number */
+};
+
 enum {
     ESP_CHUNK_F32 = 1,
     ESP_CHUNK_WIDE = 2,
@@ -142,6 +181,8 @@ static_assert(sizeof(esp_trie_node) == 16, "");
 static_assert(sizeof(esp_maxima_header) == 16, "");
 static_assert(sizeof(esp_tree_node) == 32, "");
 static_assert(sizeof(esp_chunk_header) == 24, "");
+static_assert(sizeof(esp_words_header) == 16, "");
+static_assert(sizeof(esp_ngram_header) == 48, "");
 static_assert(sizeof(float) == 4, "");
 
 #endif

@@ -155,6 +155,18 @@ static esp_status open_features(esp_index *index, esp_error *err) {
     return ESP_OK;
 }
 
+static esp_status open_words(esp_index *index, esp_error *err) {
+    const esp_section words = find_section(index, ESP_SEC_VOCA);
+    const esp_section ngrams = find_section(index, ESP_SEC_NGRM);
+    if (words.data == NULL)
+        return ESP_OK;
+    if (!esp_words_open(words.data, words.length, &index->words))
+        return esp_index_damaged(ESP_SEC_VOCA, "V1", 0, err);
+    if (!esp_ngrams_open(ngrams.data, ngrams.length, index->words.n_words, &index->ngrams))
+        return esp_index_damaged(ESP_SEC_NGRM, "G1", 0, err);
+    return ESP_OK;
+}
+
 static esp_status open_model(esp_index *index, esp_error *err) {
     const esp_params *params = index->params;
     const void *data = NULL;
@@ -183,6 +195,7 @@ static esp_status open_sections(esp_index *index, esp_error *err) {
     index->params = (const void *)params.data;
     ESP_TRY(open_labels(index, err));
     ESP_TRY(open_features(index, err));
+    ESP_TRY(open_words(index, err));
     return open_model(index, err);
 }
 

@@ -9,6 +9,7 @@
 
 #include "chunk.h"
 #include "format.h"
+#include "ngrams.h"
 
 typedef struct esp_section {
     const uint8_t *data;
@@ -45,6 +46,9 @@ struct esp_index {
     const uint32_t *position_of; /* label -> position */
     esp_section chunks;
     uint32_t feature_bits;
+    /* words; n_words 0 and head NULL where the index has none */
+    esp_words words;
+    esp_ngrams ngrams;
 };
 
 /* Text of a label below n_labels; false if its offsets leave the section. */

@@ -59,11 +59,11 @@ void esp_top_sort(esp_top *top) {
 void esp_scratch_begin(esp_scratch *scratch) {
     if (++scratch->stamp == 0) { /* after 2^32 queries old stamps would match again */
         memset(scratch->memo, 0, ESP_MEMO_SLOTS * sizeof *scratch->memo);
-        memset(scratch->set_stamp, 0, ((size_t)scratch->set_mask + 1) * sizeof(uint32_t));
         scratch->stamp = 1;
     }
     scratch->arena_used = 0;
-    scratch->n_candidates = 0;
+    scratch->n_ranked = 0;
+    esp_candidates_clear(&scratch->candidates);
     scratch->n_features = 0;
     scratch->labels.n = 0;
     scratch->work = (esp_work){0};
@@ -86,7 +86,9 @@ static bool scratch_alloc(esp_scratch *s) {
     const size_t terms = esp_terms_for((size_t)caps->max_prefix_bytes + caps->max_context_bytes);
     /* A query raises its pool to k; twice k popular labels may come on top. */
     const uint32_t n_labels = esp_max_u32(caps->max_pool, caps->max_k);
-    const uint32_t n_candidates = n_labels + 2 * caps->max_k;
+    const uint32_t n_candidates = n_labels + ESP_MOST_BESIDE + 2 * caps->max_k;
+    s->max_ranked = caps->max_k + ESP_MOST_RANKED;
+    s->tail_bytes = caps->max_prefix_bytes + ESP_TAIL_BYTES;
     s->terms.cap = terms;
     s->terms.item = esp_alloc(terms, sizeof *s->terms.item);
     s->features = esp_alloc(terms, sizeof *s->features);
@@ -98,17 +100,17 @@ static bool scratch_alloc(esp_scratch *s) {
     s->spill = esp_alloc((size_t)widest + ESP_CHUNK_COLUMNS, sizeof *s->spill);
     s->ranking.cap = (size_t)caps->max_pool + caps->max_k + 2;
     s->ranking.heap = esp_alloc(s->ranking.cap, sizeof *s->ranking.heap);
-    s->candidates = esp_alloc(n_candidates, sizeof *s->candidates);
-    s->set_mask = 1;
-    while (s->set_mask < 2 * n_candidates)
-        s->set_mask = s->set_mask * 2 + 1;
-    s->set = esp_alloc((size_t)s->set_mask + 1, sizeof *s->set);
-    s->set_stamp = calloc((size_t)s->set_mask + 1, sizeof *s->set_stamp);
+    s->tail_text = esp_alloc(ESP_TAILS, s->tail_bytes);
+    s->ranked = esp_alloc(s->max_ranked, sizeof *s->ranked);
+    s->ranked_score = esp_alloc(s->max_ranked, sizeof *s->ranked_score);
+    s->order = esp_alloc(caps->max_k, sizeof *s->order);
+    s->x = esp_alloc(s->max_ranked, ESP_RANK_COUNT * sizeof *s->x);
     return top_alloc(&s->beam, caps->max_beam) && top_alloc(&s->next, caps->max_beam) &&
            top_alloc(&s->labels, n_labels) && s->terms.item != NULL && s->features != NULL &&
            s->positions != NULL && s->positions_spare != NULL && s->memo != NULL &&
            s->arena != NULL && s->spill != NULL && s->ranking.heap != NULL &&
-           s->candidates != NULL && s->set != NULL && s->set_stamp != NULL;
+           s->tail_text != NULL && s->ranked != NULL && s->ranked_score != NULL &&
+           s->order != NULL && s->x != NULL && esp_candidates_alloc(&s->candidates, n_candidates);
 }
 
 esp_status esp_scratch_new(const esp_index *index, const esp_scratch_options *options,
@@ -158,9 +160,12 @@ void esp_scratch_free(esp_scratch *scratch) {
     free(scratch->arena);
     free(scratch->spill);
     free(scratch->ranking.heap);
-    free(scratch->candidates);
-    free(scratch->set);
-    free(scratch->set_stamp);
+    free(scratch->tail_text);
+    free(scratch->ranked);
+    free(scratch->ranked_score);
+    free(scratch->order);
+    free(scratch->x);
+    esp_candidates_free(&scratch->candidates);
     free(scratch->beam.item);
     free(scratch->next.item);
     free(scratch->labels.item);
@@ -172,7 +177,41 @@ void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work) {
 }
 
 size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, size_t cap) {
-    for (size_t i = 0; i < scratch->n_candidates && i < cap; i++)
-        out[i] = scratch->candidates[i].label;
-    return scratch->n_candidates;
+    const esp_candidates *set = &scratch->candidates;
+    for (size_t i = 0; i < set->n && i < cap; i++)
+        out[i] = set->item[i].label;
+    return set->n;
+}
+
+size_t esp_scratch_get_ranked(const esp_scratch *scratch, const float **features) {
+    *features = scratch->x;
+    return scratch->n_ranked;
+}
+
+void esp_scratch_get_ranked_candidate(const esp_scratch *scratch, size_t i, esp_ranked *out) {
+    const esp_candidate *c = scratch->ranked[i];
+    *out = (esp_ranked){.text = {c->text, c->length},
+        .label = c->label,
+        .source = c->source,
+        .score = scratch->ranked_score[i]};
+}
+
+size_t esp_scratch_find_ranked(const esp_scratch *scratch, const uint8_t *text, size_t length) {
+    for (uint32_t i = 0; i < scratch->n_ranked; i++)
+        if (scratch->ranked[i]->length == length &&
+            memcmp(scratch->ranked[i]->text, text, length) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+uint32_t esp_feature_count(void) {
+    return ESP_RANK_COUNT;
+}
+
+const char *esp_feature_name(uint32_t feature) {
+    return esp_rank_name(feature);
+}
+
+uint32_t esp_feature_group(uint32_t feature) {
+    return esp_rank_group(feature);
 }

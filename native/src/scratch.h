@@ -4,7 +4,9 @@
  *   [ positions ]                  tree positions of the range's labels, sorted
  *   [ beam | next | labels ]       bounded heaps of the search
  *   [ memo -> arena ]              scores of nodes already seen in this query
- *   [ ranking | candidates | set ] popular labels, the blend
+ *   [ ranking | candidates ]       popular labels, and all that is considered
+ *   [ context | typed | tails ]    words of the session, and what they generate
+ *   [ ranked | x ]                 candidates that are ranked, with their features
  */
 #ifndef ESP_SCRATCH_H
 #define ESP_SCRATCH_H
@@ -13,6 +15,7 @@
 #include "features.h"
 #include "index.h"
 #include "maxima.h"
+#include "rank.h"
 
 /* A node or label with its score; [first, last) are the places in `positions`
  * that lie below a node. */
@@ -37,14 +40,6 @@ typedef struct esp_memo {
     uint32_t at; /* in arena */
 } esp_memo;
 
-typedef struct esp_candidate {
-    uint32_t label;
-    uint32_t source;
-    float model;
-    float popularity;
-    float score;
-} esp_candidate;
-
 struct esp_scratch {
     const esp_index *index;
     esp_scratch_options caps;
@@ -65,18 +60,27 @@ struct esp_scratch {
     float *spill; /* scores of one node that did not fit the arena */
     uint32_t stamp;
     esp_ranking ranking;
-    esp_candidate *candidates;
-    uint32_t n_candidates;
-    uint32_t *set; /* candidate number + 1 by label, stamped below */
-    uint32_t *set_stamp;
-    uint32_t set_mask;
+    esp_candidates candidates;
+    esp_context context;
+    esp_typed typed;
+    esp_tails tails;
+    uint8_t *tail_text; /* ESP_TAILS texts of tail_bytes each */
+    uint32_t tail_bytes;
+    const esp_candidate **ranked; /* those that are ranked, rows of x */
+    float *x;
+    float *ranked_score;
+    uint32_t *order;
+    uint32_t n_ranked;
+    uint32_t max_ranked;
     esp_work work;
 };
 
 enum {
     ESP_POSITIONS_CAP = 2048, /* larger ranges are pruned by node bounds only */
     ESP_MEMO_SLOTS = 4096,
-    ESP_ARENA_FLOATS = 65536
+    ESP_ARENA_FLOATS = 65536,
+    ESP_MOST_RANKED = 160, /* candidates that are ranked, beside k labels */
+    ESP_MOST_BESIDE = 256  /* candidates of all sources but the model */
 };
 
 /* False if an item of this score is certainly not among the best. */

@@ -154,6 +154,16 @@ class TrainSettings:
     include_first: bool = True
     blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
     blend_popularity: float = setting(1.6, Between(0, 1e3), "weight of the log popularity")
+    tails: bool = True
+    tail_context: float = setting(
+        0.4, Between(0, 0.95), "share of the session's words in a generated step"
+    )
+    tail_follow: float = setting(
+        0.5, Between(0, 1), "of that, the share of copying on from a previous query"
+    )
+    tail_decay: float = setting(
+        0.6, Between(0, 1, above_low=True), "weight of a previous query in it against the one after"
+    )
     seed: int = setting(1, Between(0, 2**63 - 1), "of every random choice")
     threads: int = setting(0, Between(0, 1_024), "0: one per processor; never changes a byte")
 

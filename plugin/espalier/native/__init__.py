@@ -20,7 +20,16 @@ from espalier.native.border import (
     version,
 )
 from espalier.native.features import Csr, Space, TextTable, features_hash, features_vectorise
-from espalier.native.layout import PARAMS, TREE_NODE
+from espalier.native.layout import (
+    LIST_HEAD,
+    LIST_LONG,
+    NGRAM_HEADER,
+    PARAMS,
+    TREE_NODE,
+    WORD_BLOCK,
+    WORD_BYTES,
+    WORD_LIMIT,
+)
 from espalier.native.query import (
     FEATURE_GROUPS,
     KEEP_VARIANTS,
@@ -28,16 +37,24 @@ from espalier.native.query import (
     RawSuggestion,
     Scratch,
     Work,
+    feature_groups,
+    feature_names,
 )
 from espalier.native.reading import NativeIndex, NativeInfo, SectionInfo
 from espalier.native.training import RankOptions, RankTask, Trainer, chunk_encode
-from espalier.native.writing import IndexWriter, maxima_build, trie_build
+from espalier.native.writing import IndexWriter, maxima_build, trie_build, words_build
 
 __all__ = [
     "FEATURE_GROUPS",
     "KEEP_VARIANTS",
+    "LIST_HEAD",
+    "LIST_LONG",
+    "NGRAM_HEADER",
     "PARAMS",
     "TREE_NODE",
+    "WORD_BLOCK",
+    "WORD_BYTES",
+    "WORD_LIMIT",
     "Caps",
     "Csr",
     "FeatureKind",
@@ -59,6 +76,8 @@ __all__ = [
     "Work",
     "chunk_encode",
     "crc32c",
+    "feature_groups",
+    "feature_names",
     "features_hash",
     "features_vectorise",
     "maxima_build",
@@ -66,4 +85,5 @@ __all__ = [
     "section_name",
     "trie_build",
     "version",
+    "words_build",
 ]

@@ -1,4 +1,4 @@
-"""Structures of the index file as numpy sees them (FORMAT.md: PARM, TREE)."""
+"""Structures of the index file as numpy sees them (FORMAT.md: PARM, TREE, NGRM)."""
 
 from __future__ import annotations
 
@@ -36,3 +36,29 @@ TREE_NODE: Final = np.dtype(
         ("chunk", "<u8"),
     ]
 )
+NGRAM_HEADER: Final = np.dtype(
+    [
+        ("n_words", "<u4"),
+        ("n_bigrams", "<u4"),
+        ("n_contexts", "<u4"),
+        ("n_trigrams", "<u4"),
+        ("step", "<f4"),
+        ("mix_context", "<f4"),
+        ("mix_follow", "<f4"),
+        ("decay", "<f4"),
+        ("end", "<u4"),
+        ("unknown", "<u4"),
+        ("reserved", "<u4", 2),
+    ]
+)
+
+WORD_BYTES: Final = 255
+"""Bytes of a word of the tail model, at most."""
+WORD_LIMIT: Final = 1 << 24
+"""Words of the tail model: fewer than this."""
+WORD_BLOCK: Final = 64
+"""Words whose best probability is stored once more."""
+LIST_LONG: Final = 32
+"""A list of followers longer than this begins with its best."""
+LIST_HEAD: Final = 16
+"""How many of them."""

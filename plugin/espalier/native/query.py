@@ -17,6 +17,9 @@ KEEP_VARIANTS: Final = int(lib.ESP_QUERY_KEEP_VARIANTS)
 """Bit of ``flags``: suggestions may differ from a better one only by plural or spacing."""
 
 
+_NOT_FOUND = 2 ** (8 * ffi.sizeof("size_t")) - 1
+
+
 class Work(NamedTuple):
     """What one completion did."""
 
@@ -48,6 +51,18 @@ class Caps:
     prefix_bytes: int = 1024
     context_bytes: int = 32 * 2048
     previous: int = 32
+
+
+def feature_names() -> tuple[str, ...]:
+    """Return the names of a candidate's features, in order."""
+    return tuple(
+        ffi.string(lib.esp_feature_name(i)).decode() for i in range(lib.esp_feature_count())
+    )
+
+
+def feature_groups() -> tuple[str, ...]:
+    """Return the group of each feature, in the same order."""
+    return tuple(FEATURE_GROUPS[lib.esp_feature_group(i)] for i in range(lib.esp_feature_count()))
 
 
 class Scratch:
@@ -205,6 +220,31 @@ class Scratch:
         ids = np.zeros(n, np.uint32)
         lib.esp_scratch_get_candidates(self._scratch, view_of("uint32_t", ids), n)
         return ids
+
+    def ranked_features(self) -> F32:
+        """Return the features of the candidates the last completion ranked, ``(n, features)``."""
+        pointer = ffi.new("float const **")
+        n = lib.esp_scratch_get_ranked(self._scratch, pointer)
+        width = lib.esp_feature_count()
+        raw = ffi.buffer(pointer[0], n * width * 4)[:] if n else b""
+        return np.frombuffer(raw, np.float32).reshape(n, width)
+
+    def ranked_row(self, text: bytes) -> int | None:
+        """Return the row of the candidate with this text, None if it was not ranked."""
+        row: int = lib.esp_scratch_find_ranked(
+            self._scratch, ffi.from_buffer("uint8_t[]", text), len(text)
+        )
+        return None if row == _NOT_FOUND else row
+
+    def ranked_texts(self) -> list[str]:
+        """Return the texts of the candidates the last completion ranked."""
+        pointer = ffi.new("float const **")
+        one = ffi.new("esp_ranked *")
+        texts = []
+        for i in range(lib.esp_scratch_get_ranked(self._scratch, pointer)):
+            lib.esp_scratch_get_ranked_candidate(self._scratch, i, one)
+            texts.append(ffi.buffer(one.text.data, one.text.length)[:].decode())
+        return texts
 
     def popular(self, prefix: bytes, k: int) -> list[int]:
         """Return the labels with most users, best first."""

@@ -34,6 +34,26 @@ def trie_build(blob: U8, offsets: NDArray[Any]) -> bytes:
     return take_buffer(section, length)
 
 
+def words_build(words: list[bytes]) -> bytes:
+    """Return the VOCA section over sorted, distinct words."""
+    section = ffi.new("uint8_t **")
+    length = ffi.new("size_t *")
+    error = ffi.new("esp_error *")
+    blob = np.frombuffer(b"".join(words), np.uint8)
+    offsets = np.zeros(len(words) + 1, np.uint64)
+    np.cumsum(np.fromiter(map(len, words), np.uint64, len(words)), out=offsets[1:])
+    status = lib.esp_words_build(
+        view_of("uint8_t", blob),
+        view_of("uint64_t", offsets),
+        len(words),
+        section,
+        length,
+        error,
+    )
+    check(status, error)
+    return take_buffer(section, length)
+
+
 def maxima_build(values: U32) -> bytes:
     """Return the range maxima over one number per label: PMAX, or RMAX."""
     section = ffi.new("uint8_t **")

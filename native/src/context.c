@@ -1,0 +1,63 @@
+/* context.c: the words of a session. */
+#include "context.h"
+
+#include <math.h>
+
+static uint32_t find_slot(
+    const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash) {
+    uint32_t slot = hash % ESP_CONTEXT_SLOTS;
+    while (context->slot[slot] != ESP_NOT_THERE) {
+        const esp_context_word *word = &context->word[context->slot[slot]];
+        if (word->hash == hash && word->length == length && memcmp(word->text, text, length) == 0)
+            break;
+        slot = (slot + 1) % ESP_CONTEXT_SLOTS;
+    }
+    return slot;
+}
+
+static uint32_t add_word(
+    esp_context *context, const esp_words *words, const uint8_t *text, uint32_t length) {
+    const uint32_t hash = esp_word_hash(text, length);
+    const uint32_t slot = find_slot(context, text, length, hash);
+    if (context->slot[slot] == ESP_NOT_THERE && context->n_words < ESP_CONTEXT_WORDS) {
+        context->slot[slot] = (uint8_t)context->n_words;
+        context->word[context->n_words++] = (esp_context_word){.text = text,
+            .length = length,
+            .hash = hash,
+            .word = esp_word_find(words, text, length)};
+    }
+    return context->slot[slot];
+}
+
+void esp_context_fill(esp_context *context, const esp_words *words, const esp_text *previous,
+    const uint32_t *age, uint32_t n_previous, float decay, float half_life) {
+    context->n_queries = esp_min_u32(n_previous, ESP_CONTEXT_QUERIES);
+    context->n_words = 0;
+    memset(context->slot, ESP_NOT_THERE, sizeof context->slot);
+    uint32_t n_tokens = 0;
+    float weight = 1;
+    for (uint32_t q = 0; q < context->n_queries; q++, weight *= decay) {
+        const float fade = age == NULL || !(half_life > 0) ? 1 : exp2f(-(float)age[q] / half_life);
+        const float counts = weight * fade;
+        context->query[q] = previous[q];
+        context->query_weight[q] = counts;
+        context->begin[q] = (uint16_t)n_tokens;
+        size_t at = 0;
+        const uint8_t *text = NULL;
+        uint32_t length = 0;
+        while (n_tokens < ESP_CONTEXT_TOKENS &&
+               esp_next_word(previous[q].data, (size_t)previous[q].length, &at, &text, &length)) {
+            const uint32_t number = add_word(context, words, text, length);
+            if (number == ESP_NOT_THERE)
+                break; /* the table is full: what was said before that counts */
+            context->word[number].weight += counts;
+            context->token[n_tokens++] = (uint8_t)number;
+        }
+    }
+    context->begin[context->n_queries] = (uint16_t)n_tokens;
+}
+
+uint32_t esp_context_find(
+    const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash) {
+    return context->slot[find_slot(context, text, length, hash)];
+}

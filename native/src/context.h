@@ -1,0 +1,62 @@
+/* context.h: what the session says, cut into words once per query. */
+#ifndef ESP_CONTEXT_H
+#define ESP_CONTEXT_H
+
+#include "words.h"
+
+enum {
+    ESP_CONTEXT_QUERIES = 8, /* previous queries whose words count */
+    ESP_CONTEXT_WORDS = 64,  /* distinct words of them; more are not looked at */
+    ESP_CONTEXT_TOKENS = 128,
+    ESP_CONTEXT_SLOTS = 256,
+    ESP_NOT_THERE = 0xFF
+};
+
+typedef struct esp_context_word {
+    const uint8_t *text;
+    uint32_t length;
+    uint32_t hash;
+    uint32_t word; /* in the vocabulary, or ESP_NO_WORD */
+    float weight;  /* of the queries it stands in */
+} esp_context_word;
+
+/* The session: distinct words, and the queries as sequences of their numbers. */
+typedef struct esp_context {
+    uint32_t n_queries;
+    uint32_t n_words;
+    float query_weight[ESP_CONTEXT_QUERIES];
+    esp_text query[ESP_CONTEXT_QUERIES];
+    uint16_t begin[ESP_CONTEXT_QUERIES + 1]; /* of each query's tokens */
+    uint8_t token[ESP_CONTEXT_TOKENS];
+    esp_context_word word[ESP_CONTEXT_WORDS];
+    uint8_t slot[ESP_CONTEXT_SLOTS]; /* number of a word by its hash */
+} esp_context;
+
+/* Cuts `previous` (most recent first) into words.  A query counts `decay` times
+ * the one after it, and half for every `half_life` seconds of its age (0, or ages
+ * NULL: not). */
+void esp_context_fill(esp_context *context, const esp_words *words, const esp_text *previous,
+    const uint32_t *age, uint32_t n_previous, float decay, float half_life);
+
+/* Number of a word among the session's, ESP_NOT_THERE if it is none of them. */
+uint32_t esp_context_find(
+    const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash);
+
+/* The next word of `text` from *at on: false at its end.  Words end at spaces. */
+static inline bool esp_next_word(
+    const uint8_t *text, size_t length, size_t *at, const uint8_t **word, uint32_t *bytes) {
+    size_t begin = *at;
+    while (begin < length && text[begin] == ' ')
+        begin++;
+    if (begin == length)
+        return false;
+    size_t end = begin;
+    while (end < length && text[end] != ' ')
+        end++;
+    *word = text + begin;
+    *bytes = (uint32_t)(end - begin);
+    *at = end;
+    return true;
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* sources.c: candidates of a query.
+ *
+ *   MODEL    beam search through the tree, under the prefix's range
+ *   POPULAR  the most popular labels of the range
+ *   TAIL     queries put together from words; those that are labels join them
+ *
+ * A label gets its score from the tree whatever source found it: one the beam did
+ * not reach is scored down its own path, whose nodes are mostly known already. */
+#include "sources.h"
+
+#include <math.h>
+
+#include "tree.h"
+#include "trie.h"
+
+enum { ESP_POPULAR_FACTOR = 2, ESP_POPULAR_LEAST = 32 };
+
+static void add_label(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
+    uint32_t label, uint32_t source, float model) {
+    const uint8_t *text = NULL;
+    uint32_t length = 0;
+    if (!esp_index_label(index, label, &text, &length))
+        return; /* damaged: the others are as good */
+    esp_candidate *c = esp_candidates_add(&scratch->candidates, text, length, label, source);
+    if (c == NULL || c->source != source)
+        return;
+    c->model = model;
+    c->matched = plan->prefix_bytes;
+    c->popularity = (float)esp_popularity_now(index).value[label] / plan->most;
+}
+
+static esp_status find_model(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
+    const esp_search search = {
+        .lo = plan->lo,
+        .hi = plan->hi,
+        .constrained = plan->matcher != ESP_MATCH_UNCONSTRAINED,
+        .beam = plan->beam,
+        .pool = plan->pool,
+    };
+    ESP_TRY(esp_tree_search(index, scratch, &search, err));
+    for (uint32_t i = 0; i < scratch->labels.n; i++) {
+        const esp_scored *found = &scratch->labels.item[i];
+        if (found->id >= plan->lo && found->id < plan->hi)
+            add_label(index, scratch, plan, found->id, ESP_SOURCE_MODEL, found->score);
+    }
+    return ESP_OK;
+}
+
+/* A label some other source than the tree has found. */
+static esp_status add_scored(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
+    uint32_t label, uint32_t source, esp_error *err) {
+    const uint8_t *text = NULL;
+    uint32_t length = 0;
+    float model = 0;
+    if (!esp_index_label(index, label, &text, &length))
+        return ESP_OK;
+    if (plan->has_model && esp_candidates_find(&scratch->candidates, text, length) == NULL)
+        ESP_TRY(esp_tree_score(index, scratch, label, &model, err));
+    add_label(index, scratch, plan, label, source, model);
+    return ESP_OK;
+}
+
+/* Twice as many as are wanted, so that the ranking has something to choose from
+ * where the beam came back with little; and never fewer than a fixed number, so
+ * that short lists are the beginning of longer ones. */
+static esp_status find_popular(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
+    const uint32_t wanted =
+        esp_min_u32(esp_max_u32(plan->k * ESP_POPULAR_FACTOR, ESP_POPULAR_LEAST),
+            scratch->caps.max_pool + scratch->caps.max_k);
+    uint32_t label = 0;
+    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
+    for (uint32_t i = 0; i < wanted && esp_ranking_next(&scratch->ranking, &label); i++)
+        ESP_TRY(add_scored(index, scratch, plan, label, ESP_SOURCE_POPULAR, err));
+    return ESP_OK;
+}
+
+/* The label with this text, ESP_NO_LABEL if there is none. */
+static esp_status find_label(
+    const esp_index *index, const uint8_t *text, uint32_t length, uint32_t *label, esp_error *err) {
+    uint32_t lo = 0;
+    uint32_t hi = 0;
+    const uint8_t *found = NULL;
+    uint32_t bytes = 0;
+    *label = ESP_NO_LABEL;
+    ESP_TRY(esp_trie_range(index, text, length, &lo, &hi, err));
+    /* Sorted: the text itself comes before whatever else begins with it. */
+    if (lo < hi && esp_index_label(index, lo, &found, &bytes) && bytes == length)
+        *label = lo;
+    return ESP_OK;
+}
+
+static esp_status add_text(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
+    const uint8_t *text, uint32_t length, float chance, esp_error *err) {
+    uint32_t label = ESP_NO_LABEL;
+    esp_candidate *there = esp_candidates_find(&scratch->candidates, text, length);
+    if (there == NULL) {
+        ESP_TRY(find_label(index, text, length, &label, err));
+        if (label == ESP_NO_LABEL) {
+            there = esp_candidates_add(
+                &scratch->candidates, text, length, ESP_NO_LABEL, ESP_SOURCE_TAIL);
+            if (there != NULL)
+                there->matched = plan->prefix_bytes;
+        } else {
+            ESP_TRY(add_scored(index, scratch, plan, label, ESP_SOURCE_TAIL, err));
+            there = esp_candidates_find(&scratch->candidates, text, length);
+        }
+    }
+    if (there != NULL) {
+        there->sources |= ESP_SOURCE_TAIL;
+        there->tail = chance;
+    }
+    return ESP_OK;
+}
+
+static esp_status find_tails(const esp_index *index, esp_scratch *scratch, const esp_query *query,
+    const esp_plan *plan, esp_error *err) {
+    esp_tails_generate(
+        &scratch->tails, &index->ngrams, &index->words, &scratch->context, &scratch->typed);
+    for (uint32_t i = 0; i < scratch->tails.n; i++) {
+        uint8_t *text = scratch->tail_text + (size_t)i * scratch->tail_bytes;
+        const size_t length = esp_tails_text(&scratch->tails, i, &index->words, &scratch->context,
+            &scratch->typed, query->prefix.data, plan->prefix_bytes, text, scratch->tail_bytes);
+        if (length > 0)
+            ESP_TRY(add_text(
+                index, scratch, plan, text, (uint32_t)length, scratch->tails.score[i], err));
+    }
+    return ESP_OK;
+}
+
+esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, const esp_query *query,
+    esp_plan *plan, esp_error *err) {
+    const uint32_t sources = plan->sources;
+    const bool tails = (sources & ESP_SOURCE_TAIL) != 0 && index->ngrams.head != NULL;
+    plan->has_model =
+        (sources & ESP_SOURCE_MODEL) != 0 && index->tree != NULL && index->has_features;
+    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
+    if (scratch->ranking.n > 0) {
+        const esp_range *first = &scratch->ranking.heap[0];
+        plan->most = (float)esp_max_u32(1, first->value);
+        plan->log_most = logf((float)esp_max_u32(1, esp_label_users(index, first->top)));
+    }
+    esp_context_fill(&scratch->context, &index->words, query->previous, query->previous_age,
+        query->n_previous, index->ngrams.head != NULL ? index->ngrams.head->decay : 1, 0);
+    esp_typed_fill(
+        &scratch->typed, &index->words, &scratch->context, query->prefix.data, plan->prefix_bytes);
+    if (plan->has_model && (plan->lo < plan->hi || tails)) {
+        ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
+            plan->prefix_bytes, &scratch->terms, err));
+        esp_tree_features(index, scratch);
+    }
+    if (plan->has_model && plan->lo < plan->hi)
+        ESP_TRY(find_model(index, scratch, plan, err));
+    if ((sources & ESP_SOURCE_POPULAR) != 0)
+        ESP_TRY(find_popular(index, scratch, plan, err));
+    if (tails)
+        ESP_TRY(find_tails(index, scratch, query, plan, err));
+    return ESP_OK;
+}
