@@ -32,6 +32,7 @@ typedef struct esp_rule_slot {
 typedef struct esp_rule_table {
     esp_rule_entry *entries;
     esp_rule_slot *slots;
+    uint8_t *filter; /* a byte per slot: bit of a hash set: there may be an entry */
     uint32_t mask;
     uint32_t n;
     uint32_t n_blocks; /* entries that block */
@@ -58,34 +59,48 @@ struct esp_overlay {
 
 /* The slot of a text: its own, or the free one where it would go. */
 static esp_rule_slot *find_slot(
-    const esp_rule_table *t, const uint8_t *text, size_t length, uint32_t *tag) {
-    const uint64_t hash = esp_hash_bytes(text, length);
-    *tag = (uint32_t)(hash >> 32);
+    const esp_rule_table *t, const uint8_t *text, size_t length, uint64_t hash) {
+    const uint32_t tag = (uint32_t)(hash >> 32);
     for (uint32_t i = (uint32_t)hash & t->mask;; i = (i + 1) & t->mask) {
         esp_rule_slot *s = &t->slots[i];
         if (s->entry == 0)
             return s;
         const esp_rule_entry *e = &t->entries[s->entry - 1];
-        if (s->tag == *tag && e->length == length && memcmp(e->text, text, length) == 0)
+        if (s->tag == tag && e->length == length && memcmp(e->text, text, length) == 0)
             return s;
     }
 }
 
+/* The byte of the filter for a hash, and its bit. */
+static uint8_t *filter_byte(const esp_rule_table *t, uint64_t hash, uint8_t *bit) {
+    *bit = (uint8_t)(1u << (hash >> 61));
+    return &t->filter[(uint32_t)(hash >> 29) & t->mask];
+}
+
+/* Nearly every word a query meets has no rule.  The filter, some twenty bits a
+ * rule, says so from the nearest cache, and the branch on it is foreseen; half
+ * the slots are taken, so that a branch on them would not be. */
 static const esp_rule_entry *find(const esp_rule_table *t, const uint8_t *text, size_t length) {
     if (t->n == 0 || length == 0)
         return NULL;
-    uint32_t tag = 0;
-    const esp_rule_slot *s = find_slot(t, text, length, &tag);
+    const uint64_t hash = esp_hash_bytes(text, length);
+    uint8_t bit = 0;
+    if (ESP_LIKELY((*filter_byte(t, hash, &bit) & bit) == 0))
+        return NULL;
+    const esp_rule_slot *s = find_slot(t, text, length, hash);
     return s->entry == 0 ? NULL : &t->entries[s->entry - 1];
 }
 
 /* The entry of a text, new if there was none.  `text` lives as long as the table. */
 static esp_rule_entry *enter(esp_rule_table *t, const uint8_t *text, uint32_t length) {
-    uint32_t tag = 0;
-    esp_rule_slot *s = find_slot(t, text, length, &tag);
+    const uint64_t hash = esp_hash_bytes(text, length);
+    esp_rule_slot *s = find_slot(t, text, length, hash);
     if (s->entry == 0) {
         t->entries[t->n] = (esp_rule_entry){.text = text, .length = length};
-        *s = (esp_rule_slot){.tag = tag, .entry = ++t->n};
+        *s = (esp_rule_slot){.tag = (uint32_t)(hash >> 32), .entry = ++t->n};
+        uint8_t bit = 0;
+        uint8_t *byte = filter_byte(t, hash, &bit);
+        *byte |= bit;
     }
     return &t->entries[s->entry - 1];
 }
@@ -375,6 +390,8 @@ static esp_overlay *allocate(const esp_rule_extent *size, uint8_t **texts) {
     const uint64_t pins = add_bytes(&bytes, size->pins * (uint64_t)sizeof(esp_pinned));
     const uint64_t slots_q = add_bytes(&bytes, query_slots * (uint64_t)sizeof(esp_rule_slot));
     const uint64_t slots_w = add_bytes(&bytes, word_slots * (uint64_t)sizeof(esp_rule_slot));
+    const uint64_t filter_q = add_bytes(&bytes, query_slots);
+    const uint64_t filter_w = add_bytes(&bytes, word_slots);
     const uint64_t text = add_bytes(&bytes, size->bytes);
     if (bytes > SIZE_MAX)
         return NULL;
@@ -385,9 +402,11 @@ static esp_overlay *allocate(const esp_rule_extent *size, uint8_t **texts) {
     esp_overlay *made = (void *)base;
     made->queries = (esp_rule_table){.entries = (void *)(base + queries),
         .slots = (void *)(base + slots_q),
+        .filter = base + filter_q,
         .mask = query_slots - 1};
     made->words = (esp_rule_table){.entries = (void *)(base + words),
         .slots = (void *)(base + slots_w),
+        .filter = base + filter_w,
         .mask = word_slots - 1};
     made->pins = (void *)(base + pins);
     *texts = base + text;

@@ -3,11 +3,11 @@
  * The public part stands in espalier.h.  An overlay is one allocation that
  * nothing writes to once it is made:
  *
- *   [esp_overlay][queries: entries][words: entries][pins][slots ...][texts]
+ *   [esp_overlay][entries: queries, words][pins][slots ...][filters ...][texts]
  *
- * Exact queries and words are found in open-addressed tables of (tag, entry);
- * a tag that fits is only a reason to compare the bytes.  Pins are sorted by
- * text, so those of a prefix are a range. */
+ * Exact queries and words are found in open-addressed tables of (tag, entry),
+ * behind a filter of bits; what fits there is only a reason to compare the bytes.
+ * Pins are sorted by text, so those of a prefix are a range. */
 #ifndef ESP_OVERLAY_H
 #define ESP_OVERLAY_H
 
