@@ -164,6 +164,15 @@ class TrainSettings:
     tail_decay: float = setting(
         0.6, Between(0, 1, above_low=True), "weight of a previous query in it against the one after"
     )
+    popularity_half_life_days: float = setting(
+        0.0, Between(0, 36_500, "days"), "after which a use counts half; 0: uses never fade"
+    )
+    holdout: float = setting(
+        0.02, Between(0, 0.5), "share of the users kept out of training, to report on"
+    )
+    must_beat_margin: float = setting(
+        0.01, Between(0, 1), "share of the old MRR@10 a new index may lose and still be published"
+    )
     seed: int = setting(1, Between(0, 2**63 - 1), "of every random choice")
     threads: int = setting(0, Between(0, 1_024), "0: one per processor; never changes a byte")
 

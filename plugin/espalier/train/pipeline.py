@@ -6,6 +6,9 @@
             |          |          |          |             |
           labels   vocabulary    tree     chunks        .esp file
 
+Before anything is learned, a share of the users is held out (``querylog.holdout``):
+the index has never seen them and can be measured on what they typed.
+
 Same log, settings and version: same bytes, on any number of threads.
 """
 
@@ -27,13 +30,14 @@ from espalier.errors import InputError
 from espalier.files import refuse_to_overwrite
 from espalier.native import version
 from espalier.progress import NO_PROGRESS, Progress
-from espalier.querylog import QueryLog, read_log
+from espalier.querylog import QueryLog, Split, hold_out, read_log
 from espalier.settings import TrainSettings
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import choose_blend
 from espalier.train.index import IndexerInput
 from espalier.train.matrices import take_rows
 from espalier.train.rank import Entries, RankInput, rank_tree, tree_order
+from espalier.train.recency import Recency, decayed_popularity
 from espalier.train.report import TrainReport
 from espalier.train.rows import Labels, log_digest
 from espalier.train.stages import make_indexer, make_matcher, make_ranker
@@ -96,6 +100,20 @@ def train_on(
     clock: Callable[[], float] = time.perf_counter,
 ) -> TrainReport:
     """Train an index on a log that has been read; otherwise as ``train_index``."""
+    split = hold_out(log, settings.holdout)
+    return train_split(split, out, settings, progress=progress, clock=clock)
+
+
+def train_split(
+    split: Split,
+    out: Path,
+    settings: TrainSettings,
+    *,
+    progress: Progress = NO_PROGRESS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> TrainReport:
+    """Train an index on the training side of a log; otherwise as ``train_index``."""
+    log = split.training
     run = _Run(progress, clock)
     with run.stage("vectorise"):
         lessons = make_lessons(log, settings)
@@ -105,16 +123,21 @@ def train_on(
     with run.stage("rank", tree.n_nodes) as done:
         chunks = _rank(tree, lessons, settings, done)
     model = Model(lessons.vocabulary.space, tree, chunks)
+    recency = decayed_popularity(log, lessons.labels, settings.popularity_half_life_days)
     fingerprint = fingerprint_of(digest, settings, version())
     facts: dict[str, Any] = {
         "settings": recorded_settings(settings),
         "fingerprint": f"{fingerprint:016x}",
         "counts": _counts(log, lessons, tree),
         "dropped": _dropped(log, lessons.labels),
+        "holdout": split.to_json(),
+        "recency": _recency_facts(recency, settings),
     }
     with run.stage("write"):
         meta = {"version": version(), "data": digest, **facts}
-        sections = all_sections(settings, lessons.labels, model, choose_blend(settings), meta)
+        sections = all_sections(
+            settings, lessons.labels, model, choose_blend(settings), meta, recency=recency
+        )
         write_index(out, sections, fingerprint)
     return TrainReport(
         out=out,
@@ -123,6 +146,7 @@ def train_on(
         section_bytes={name: len(data) for name, data in sections.items()},
         file_bytes=out.stat().st_size,
         peak_memory_bytes=_peak_memory(),
+        warnings=tuple(_warnings(log, settings)),
         **facts,
     )
 
@@ -203,6 +227,29 @@ def _dropped(log: QueryLog, labels: Labels) -> dict[str, int]:
         "query: too few users": len(log.queries) - len(labels) - labels.without_results,
         "query: no results": labels.without_results,
     }
+
+
+def _recency_facts(recency: Recency | None, settings: TrainSettings) -> dict[str, float]:
+    if recency is None:
+        return {}
+    return {
+        "half_life_days": settings.popularity_half_life_days,
+        "unit_bits": recency.unit_bits,
+    }
+
+
+def _warnings(log: QueryLog, settings: TrainSettings) -> Iterator[str]:
+    """Yield what the settings ask for and this log cannot teach."""
+    if log.event_time is None and settings.popularity_half_life_days > 0:
+        yield (
+            "the log has no times, so popularity does not fade; name the column "
+            "(log.time_column), or set popularity_half_life_days=0"
+        )
+    if settings.context_queries > 0 and not (log.event_session[1:] == log.event_session[:-1]).any():
+        yield (
+            "no query of the log follows another in a session, so nothing is learned from "
+            "previous queries; name the column (log.session_column or log.user_column)"
+        )
 
 
 def _peak_memory() -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ class TrainReport:
         file_bytes: Size of the file.
         peak_memory_bytes: Most memory the process had resident so far.
         settings: The settings used.
+        holdout: Which users were kept out of training: share, version of the rule, number.
+        recency: Half-life and unit of decayed popularity; empty where it does not decay.
+        warnings: What was asked for and this log cannot teach, a sentence each.
     """
 
     out: Path
@@ -40,6 +43,9 @@ class TrainReport:
     file_bytes: int
     peak_memory_bytes: int
     settings: Mapping[str, Any]
+    holdout: Mapping[str, Any] = field(default_factory=dict)
+    recency: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @property
     def bytes_per_label(self) -> float:
@@ -61,12 +67,16 @@ class TrainReport:
             "bytes_per_label": round(self.bytes_per_label, 2),
             "peak_memory_bytes": self.peak_memory_bytes,
             "settings": dict(self.settings),
+            "holdout": dict(self.holdout),
+            "recency": dict(self.recency),
+            "warnings": list(self.warnings),
         }
 
     def table(self) -> str:
         """Return the report as text for a terminal."""
         labels = max(1, self.counts.get("labels", 0))
         lines = [f"{self.out}  fingerprint {self.fingerprint}", "", self.log.summary(), ""]
+        lines += [f"warning: {warning}\n" for warning in self.warnings]
         lines += [_line(name, f"{value:,}") for name, value in self.counts.items()]
         lines += [
             _line(f"dropped: {name}", f"{value:,}") for name, value in self.dropped.items() if value

@@ -134,8 +134,9 @@ def log_digest(log: QueryLog) -> str:
     for array in (log.users, log.event_query, log.event_session, log.event_user):
         digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(b"\0\0")
-    if log.results is not None:
-        digest.update(np.ascontiguousarray(log.results).tobytes())
+    for optional in (log.results, log.event_time):
+        digest.update(b"" if optional is None else np.ascontiguousarray(optional).tobytes())
+        digest.update(b"\0\0")
     digest.update(bytes((log.has_users, log.has_sessions)))
     return digest.hexdigest()
 

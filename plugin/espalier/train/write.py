@@ -29,6 +29,7 @@ from espalier.native import (
 )
 from espalier.settings import TrainSettings, as_json
 from espalier.train.blend import Blend
+from espalier.train.recency import Recency
 from espalier.train.rows import Labels
 from espalier.train.tree import Tree
 
@@ -85,6 +86,13 @@ def label_sections(labels: Labels) -> Sections:
         "USER": users.tobytes(),
         "PMAX": maxima_build(users),
     }
+
+
+def recency_sections(recency: Recency | None) -> Sections:
+    """Return decayed popularity and its maxima; nothing where popularity does not decay."""
+    if recency is None:
+        return {}
+    return {"RCNT": recency.values.astype("<u4").tobytes(), "RMAX": maxima_build(recency.values)}
 
 
 def _offsets(texts: list[bytes], what: str) -> U32:
@@ -146,13 +154,20 @@ def tree_params(tree: Tree, **fields: float) -> bytes:
 
 
 def all_sections(
-    settings: TrainSettings, labels: Labels, model: Model, blend: Blend, meta: dict[str, Any]
+    settings: TrainSettings,
+    labels: Labels,
+    model: Model,
+    blend: Blend,
+    meta: dict[str, Any],
+    *,
+    recency: Recency | None = None,
 ) -> Sections:
     """Return every section of an index, by id, in file order."""
     return {
         "META": json.dumps(meta, ensure_ascii=False, sort_keys=True).encode(),
         "PARM": params_section(settings, model, blend),
         **label_sections(labels),
+        **recency_sections(recency),
         "FKEY": model.space.keys.astype("<u4").tobytes(),
         "FIDF": model.space.idf.astype("<f4").tobytes(),
         **tree_sections(model.tree, model.chunks),
@@ -162,11 +177,12 @@ def all_sections(
 def recorded_settings(settings: TrainSettings) -> dict[str, object]:
     """Return the settings an index is a function of.
 
-    The number of threads changes nothing, and paths name a machine: what a
-    blocklist holds is in the data digest, where it lies is nobody's business.
+    The number of threads changes nothing, nor does what an index must beat, and
+    paths name a machine: what a blocklist holds is in the data digest, where it
+    lies is nobody's business.
     """
     used = as_json(settings)
-    del used["threads"]
+    del used["threads"], used["must_beat_margin"]
     log = used["log"]
     assert isinstance(log, dict)  # noqa: S101 - as_json nests LogSettings
     used["log"] = {

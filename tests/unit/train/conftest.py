@@ -21,8 +21,12 @@ def make_log(
     has_users: bool = True,
     has_sessions: bool = True,
     results: dict[str, int] | None = None,
+    times: Sequence[int] | None = None,
 ) -> QueryLog:
-    """Return the log of these sessions; session ``i`` belongs to ``users[i]`` (default ``i``)."""
+    """Return the log of these sessions; session ``i`` belongs to ``users[i]`` (default ``i``).
+
+    ``times`` has the second of every event, in the order of the sessions.
+    """
     who = list(range(len(sessions))) if users is None else list(users)
     queries = sorted({query for session in sessions for query in session})
     number = {query: i for i, query in enumerate(queries)}
@@ -37,7 +41,7 @@ def make_log(
         event_query=columns[:, 0].copy(),
         event_session=columns[:, 1].copy(),
         event_user=columns[:, 2].copy(),
-        event_time=None,
+        event_time=None if times is None else np.array(times, np.int64),
         has_users=has_users,
         has_sessions=has_sessions,
         report=ReadReport((), len(events), len(events), 0, {}, {}, {}),
