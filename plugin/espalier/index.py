@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,14 +22,17 @@ from espalier.errors import IndexCorruptError, InputError, LimitError
 from espalier.native import (
     FEATURE_GROUPS,
     KEEP_VARIANTS,
+    NO_LABEL,
     Caps,
     Matcher,
     NativeIndex,
+    RawSuggestion,
     Scratch,
     SectionInfo,
     Source,
     Work,
 )
+from espalier.overlay import Overlay
 from espalier.text import normalise, normalise_prefix, utf16_length
 
 __all__ = ["Completion", "Index", "IndexInfo", "Source", "Suggestion", "encode_previous", "open"]
@@ -198,6 +201,7 @@ class Index:
         pool: int = 0,
         sources: Source | None = None,
         matcher: Literal["constrained", "unconstrained"] | None = None,
+        overlay: Overlay | None = None,
     ) -> list[Suggestion]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
@@ -213,13 +217,15 @@ class Index:
             pool: Labels the model hands to the blend, 1 to 2048; 0 for the index's own.
             sources: Where suggestions may come from; None for everywhere.
             matcher: How the beam meets the prefix; None for the index's own.
+            overlay: Blocks, pins and boosts that hold for this answer. Where it has
+                patterns, an answer may be shorter by what they match.
 
         Raises:
             InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
             LimitError: ``prefix`` above 1,024 bytes of UTF-8, or a number out of range.
         """
         return self._complete(
-            self._scratch(), prefix, previous, k, beam, pool, sources, matcher, 0, 0
+            self._scratch(), prefix, previous, k, beam, pool, sources, matcher, 0, 0, overlay
         )
 
     def complete_with_work(
@@ -234,6 +240,7 @@ class Index:
         matcher: Literal["constrained", "unconstrained"] | None = None,
         keep_variants: bool = False,
         groups_off: Sequence[str] = (),
+        overlay: Overlay | None = None,
     ) -> Completion:
         """Complete, and tell what was considered. Arguments as in :meth:`complete`.
 
@@ -249,7 +256,7 @@ class Index:
         flags = KEEP_VARIANTS if keep_variants else 0
         groups = _group_bits(groups_off)
         found = self._complete(
-            scratch, prefix, previous, k, beam, pool, sources, matcher, flags, groups
+            scratch, prefix, previous, k, beam, pool, sources, matcher, flags, groups, overlay
         )
         return Completion(found, scratch.work(), scratch.candidates())
 
@@ -282,6 +289,11 @@ class Index:
             InputError: There is no such label.
         """
         return self._native.label_texts(self._number(number))[0]
+
+    def labels(self) -> Iterator[str]:
+        """Yield the normalised text of every label, in the order of their numbers."""
+        for number in range(self._n_labels):
+            yield self._native.label_texts(number)[0]
 
     def users(self, number: int) -> int:
         """Return how many distinct users typed a label.
@@ -319,6 +331,7 @@ class Index:
         matcher: str | None,
         flags: int,
         groups_off: int,
+        overlay: Overlay | None,
     ) -> list[Suggestion]:
         if not 1 <= k <= MAX_K:
             raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
@@ -339,7 +352,10 @@ class Index:
             matcher=_MATCHERS[matcher],
             flags=flags,
             groups_off=groups_off,
+            overlay=None if overlay is None else overlay.native,
         )
+        if overlay is not None and overlay.patterns:
+            found = self._unmatched(found, overlay)
         points, units = len(typed), utf16_length(typed)
         return [
             Suggestion(
@@ -354,6 +370,15 @@ class Index:
             )
             for raw in found
         ]
+
+    def _unmatched(self, found: list[RawSuggestion], overlay: Overlay) -> list[RawSuggestion]:
+        # Of labels it is known already which match, if this is the index they were
+        # matched for.
+        resolved = overlay.resolved_for == self.info.fingerprint
+        doubtful = [one.text for one in found if not resolved or one.label == NO_LABEL]
+        verdicts = zip(doubtful, overlay.allowed(doubtful), strict=True)
+        blocked = {text for text, allowed in verdicts if not allowed}
+        return [one for one in found if one.text not in blocked]
 
 
 def _group_bits(names: Sequence[str]) -> int:

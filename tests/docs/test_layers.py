@@ -18,12 +18,13 @@ NATIVE = ROOT / "native"
 # parts of one row do not know each other.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "progress", "v1"),
-    ("text", "files"),
+    ("text", "files", "re2"),
     ("matrices",),
     ("schema",),
     ("settings",),
     ("_native",),
     ("native",),
+    ("overlay",),
     ("index",),
     ("model",),
     ("querylog", "sessions", "client"),

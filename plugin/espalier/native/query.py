@@ -10,12 +10,14 @@ import numpy as np
 
 from espalier.errors import InputError, LimitError
 from espalier.native.border import F32, U32, check, ffi, lib, make_error, view_of
+from espalier.native.overlay import NativeOverlay
 
 FEATURE_GROUPS: Final = ("popularity", "model", "language", "context", "text", "source")
 """Groups of the blender's features; the name at place g is bit g of ``groups_off``."""
 KEEP_VARIANTS: Final = int(lib.ESP_QUERY_KEEP_VARIANTS)
 """Bit of ``flags``: suggestions may differ from a better one only by plural or spacing."""
-
+NO_LABEL: Final = int(lib.ESP_NO_LABEL)
+"""``label`` of a suggestion that is not in the index."""
 
 _NOT_FOUND = 2 ** (8 * ffi.sizeof("size_t")) - 1
 
@@ -134,9 +136,10 @@ class Scratch:
         matcher: int = 0,
         flags: int = 0,
         groups_off: int = 0,
+        overlay: NativeOverlay | None = None,
     ) -> list[RawSuggestion]:
         """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8."""
-        self._ask(prefix, previous, k, beam, pool, sources, matcher, flags, groups_off)
+        self._ask(prefix, previous, k, beam, pool, sources, matcher, flags, groups_off, overlay)
         out = self._out
         buffer = ffi.buffer
         found = []
@@ -171,6 +174,7 @@ class Scratch:
         matcher: int,
         flags: int,
         groups_off: int,
+        overlay: NativeOverlay | None,
     ) -> None:
         query = self._query
         # Buffers given to C are kept alive by these names until the call is over.
@@ -195,6 +199,7 @@ class Scratch:
         query.matcher = matcher
         query.flags = flags
         query.groups_off = groups_off
+        query.overlay = ffi.NULL if overlay is None else overlay.handle
         status = lib.esp_complete(
             self._index(), self._scratch, query, self._out, self.caps.k, self._count, self._error
         )
@@ -206,7 +211,7 @@ class Scratch:
         self, prefix: bytes, previous: Sequence[bytes], k: int, *, sources: int = 0
     ) -> None:
         """Complete and drop the answer: the C call and its arguments, for benchmarks."""
-        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0)
+        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0, None)
 
     def work(self) -> Work:
         """Return what the last completion did."""

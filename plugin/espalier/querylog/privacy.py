@@ -39,6 +39,7 @@ from typing import Final, Protocol
 import duckdb
 import marisa_trie
 
+from espalier import re2
 from espalier.errors import ConfigError, InvalidTextError
 from espalier.settings import LogSettings
 from espalier.text import normalise
@@ -223,11 +224,9 @@ def _literal(pattern: str) -> str:
 
 
 def _try_pattern(pattern: str, where: str) -> None:
-    try:
-        duckdb.connect().execute("SELECT regexp_matches('', ?)", [pattern]).fetchall()
-    except duckdb.Error as error:
-        what = str(error).splitlines()[0]
-        raise ConfigError(f"{where}: not an RE2 expression ({what})") from None
+    what = re2.fault(pattern)
+    if what is not None:
+        raise ConfigError(f"{where}: not an RE2 expression ({what})")
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str]]:
