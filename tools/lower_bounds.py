@@ -1,4 +1,7 @@
-"""Print the lower bound of every dependency as an exact pin, for ``make bounds``."""
+"""Print the lower bound of every dependency as an exact pin, for ``make bounds``.
+
+Of the extras, those count that are for users; what ``dev`` pins is for the gate.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ def pins(pyproject: Path) -> list[str]:
     """Return ``name==bound`` for each run-time dependency of ``pyproject``."""
     with pyproject.open("rb") as file:
         project = tomllib.load(file)["project"]
-    return [dependency.replace(">=", "==") for dependency in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + [
+        dependency for extra in sorted(extras) if extra != "dev" for dependency in extras[extra]
+    ]
+    return [dependency.replace(">=", "==") for dependency in wanted]
 
 
 if __name__ == "__main__":

@@ -398,7 +398,7 @@ def predict(
     epilog=_examples(
         "espalier evaluate site.esp --pairs pairs.tsv",
         "espalier evaluate new.esp old.esp --pairs pairs.tsv --json figures.json",
-        "espalier evaluate site.esp --pairs pairs.tsv --ablate --sample 5000",
+        "espalier evaluate site.esp --pairs pairs.tsv --ablate --sample 5000 --report report",
     )
 )
 @click.argument("indexes", type=_FILE, nargs=-1, required=True, metavar="NAME.esp...")
@@ -421,6 +421,13 @@ def predict(
     help="Also switch off each source and each group of features, one at a time.",
 )
 @click.option(
+    "--report",
+    "folder",
+    type=_FILE,
+    metavar="DIR",
+    help="Write report.html, with plots, and report.json here (needs the extra `report`).",
+)
+@click.option(
     "--sample",
     type=click.IntRange(1),
     metavar="N",
@@ -436,6 +443,7 @@ def evaluate(
     json_out: Path | None,
     systems: tuple[str, ...],
     ablate: bool,
+    folder: Path | None,
     sample: int | None,
     k: int,
     no_verify: bool,
@@ -446,9 +454,14 @@ def evaluate(
     Ends with 1 if an answer broke a promise: the prefix kept, k of k, no duplicates.
     """
     from espalier.evaluate import evaluate as measure
+    from espalier.evaluate.folder import prepare_folder, report_files, write_report
 
-    if json_out is not None:
-        refuse_to_overwrite([*indexes, pairs], [json_out])
+    targets = [] if json_out is None else [json_out]
+    if folder is not None:
+        targets += report_files(folder)
+    refuse_to_overwrite([*indexes, pairs], targets)
+    if folder is not None:
+        prepare_folder(folder)
     report = measure(
         indexes,
         pairs,
@@ -463,6 +476,8 @@ def evaluate(
         click.echo(report.table())
     if json_out is not None:
         console.write_json(json_out, report.to_json())
+    if folder is not None:
+        write_report(report, folder)
     if report.violations.total:
         click.echo("espalier: error: answers broke a promise; see violations", err=True)
         return console.EXIT_FAILURE

@@ -361,6 +361,40 @@ def test_evaluate_can_print_only_json(espalier: Espalier, demo_index: Path, tmp_
     assert found["rows"] == 1
 
 
+def test_evaluate_writes_a_report_with_its_ablation(
+    espalier: Espalier, demo_index: Path, demo_log: Path, tmp_path: Path
+) -> None:
+    """The folder is made, holds page and figures, and the table names what was switched off."""
+    pairs, report = tmp_path / "pairs.tsv", tmp_path / "new" / "report"
+    assert espalier("pairs", "--log", demo_log, "--out", pairs).code == 0
+
+    ended = espalier(
+        "evaluate",
+        *(demo_index, "--pairs", pairs, "--ablate", "--sample", "50", "--report", report),
+    )
+    figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
+
+    assert ended.code == 0, ended.err
+    assert "without_tail" in ended.out
+    assert (report / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert figures["rows"] == 50
+    assert "without_group_context" in figures["ablation"]
+
+
+def test_a_report_does_not_go_over_what_is_read(
+    espalier: Espalier, demo_index: Path, tmp_path: Path
+) -> None:
+    """Pairs that are called as the report is would be lost."""
+    pairs = tmp_path / "report.json"
+    pairs.write_text("previous_query\tprefix\tnext_query\n\ts\tshoes\n", encoding="utf-8")
+
+    ended = espalier("evaluate", demo_index, "--pairs", pairs, "--report", tmp_path)
+
+    assert ended.code == 2
+    assert "would overwrite" in ended.err
+    assert "shoes" in pairs.read_text(encoding="utf-8")
+
+
 def test_quiet_training_says_nothing_on_stderr(
     espalier: Espalier, demo_log: Path, tmp_path: Path
 ) -> None:

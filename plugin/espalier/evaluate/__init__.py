@@ -13,6 +13,12 @@ and a module imports only from above::
     table      as text                           report     all indexes, the JSON shape
     runner     assembles it all
 
+A report as a page stands apart, since drawing needs matplotlib, which is an extra::
+
+    drawing    SVG that fits into a page         plot_parts  what plots share
+    plots      the plots of one index            page        all indexes as HTML
+    folder     both files of a report
+
 The package reads pairs through :mod:`espalier.querylog` and asks
 :mod:`espalier.index`; it knows nothing of training and serving.
 """
