@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,12 @@ from espalier.text import normalise
 
 DEFAULT_SUGGESTIONS = 10
 MAX_SET_ID_BYTES = 64
+SHORT_SECONDS = 0.005
+"""Time left until the deadline below which only popular completions are looked up.
+
+Full work takes a millisecond at worst, and on a busy machine the answer still has to
+wait for a processor and to travel.
+"""
 
 
 class SessionState(enum.Enum):
@@ -38,6 +45,12 @@ class Degradation(enum.Enum):
     """One way in which an answer is less than it could be."""
 
     WITHOUT_SESSION = "without_session"
+    POPULAR_ONLY = "popular_only"
+
+
+_WHOLE: tuple[Degradation, ...] = ()
+_WITHOUT_SESSION = (Degradation.WITHOUT_SESSION,)
+_POPULAR_ONLY = (Degradation.POPULAR_ONLY,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +117,11 @@ class Completer:
         self._log = log
         self._store_failing = False
 
-    def complete(self, question: Question) -> Answer:
-        """Answer ``question``.
+    def complete(self, question: Question, time_left: float = math.inf) -> Answer:
+        """Answer ``question``, with ``time_left`` seconds until the caller stops waiting.
+
+        Below `SHORT_SECONDS` the session is not looked up and only popular completions
+        are, if they are allowed at all.
 
         Raises:
             PrefixTooLongError, SessionIdTooLongError, UnknownIndexError: As named.
@@ -115,22 +131,24 @@ class Completer:
         _check_session_id(question.session_id)
         served = self.indexes.get(question.index)
         previous, state = question.previous, SessionState.NONE
-        if question.session_id and not previous:
+        sources, degradations = question.sources, _WHOLE
+        if time_left < SHORT_SECONDS and (sources is None or Source.POPULAR in sources):
+            previous, sources, degradations = (), Source.POPULAR, _POPULAR_ONLY
+        elif question.session_id and not previous:
             previous, state = self._recent(question.session_id)
-        degraded = state is SessionState.UNAVAILABLE
+            if state is SessionState.UNAVAILABLE:
+                degradations = _WITHOUT_SESSION
         try:
             suggestions = served.index.complete(
                 question.prefix,
                 previous,
                 k=min(question.limit or DEFAULT_SUGGESTIONS, MAX_K),
-                sources=question.sources,
+                sources=sources,
             )
         except LimitError as error:
             # Normalisation may lengthen text, and only the index sees the result.
             raise _too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
-        return Answer(
-            served, suggestions, state, (Degradation.WITHOUT_SESSION,) if degraded else ()
-        )
+        return Answer(served, suggestions, state, degradations)
 
     def record(self, session_id: str, query: str, accepted: Accepted | None = None) -> SessionState:
         """Remember a submitted query; return FOUND or NEW.

@@ -3,7 +3,8 @@
 An error travels as a class: C status to exception in ``espalier.native``, the
 exception's ``reason`` to status code here, and to the client as
 ``google.rpc.ErrorInfo`` (reasons of ``proto/espalier/v1/error_reason.proto``) and
-``google.rpc.BadRequest`` where one field is to blame.
+``google.rpc.BadRequest`` where one field is to blame, or ``google.rpc.RetryInfo``
+where time will mend it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from espalier.errors import EspalierError, IndexFileError, InputError
@@ -42,6 +43,7 @@ STATUS_OF_REASON: Final[Mapping[str, grpc.StatusCode]] = MappingProxyType(
         "INDEX_FORMAT": grpc.StatusCode.FAILED_PRECONDITION,
         "INDEX_VERSION": grpc.StatusCode.FAILED_PRECONDITION,
         "INDEX_CORRUPT": grpc.StatusCode.DATA_LOSS,
+        "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
 
@@ -108,6 +110,24 @@ class UnknownIndexError(RequestError):
     reason = "UNKNOWN_INDEX"
 
 
+class OverloadedError(EspalierError):
+    """More calls wait than will be answered soon.
+
+    Attributes:
+        waiting: How many.
+        retry_seconds: When to try again.
+    """
+
+    reason = "OVERLOADED"
+
+    def __init__(self, waiting: int, retry_seconds: float) -> None:
+        super().__init__(
+            f"{waiting} calls wait already; retry after {retry_seconds:g} s, and less often"
+        )
+        self.waiting = waiting
+        self.retry_seconds = retry_seconds
+
+
 def status_of(error: EspalierError) -> Status:
     """Return the status a client gets for ``error``, details included.
 
@@ -122,6 +142,10 @@ def status_of(error: EspalierError) -> Status:
             field=field, description=str(error), reason=error.reason
         )
         details.append(_packed(BadRequest(field_violations=[violation])))
+    if isinstance(error, OverloadedError):
+        retry = RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(error.retry_seconds * 1e9))
+        details.append(_packed(retry))
     return Status(code=code_of(error.reason).value[0], message=str(error), details=details)
 
 
@@ -150,10 +174,12 @@ def _evidence(error: EspalierError) -> tuple[str, dict[str, str]]:
                 "section": error.section,
                 "offset": str(error.offset),
             }
+        case OverloadedError():
+            return "", {"waiting": str(error.waiting)}
     return "", {}
 
 
-def _packed(message: ErrorInfo | BadRequest) -> AnyMessage:
+def _packed(message: ErrorInfo | BadRequest | RetryInfo) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed

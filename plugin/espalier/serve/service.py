@@ -51,6 +51,7 @@ _STATE_TO_WIRE = {
 }
 _DEGRADATION_TO_WIRE = {
     domain.Degradation.WITHOUT_SESSION: Degradation.DEGRADATION_WITHOUT_SESSION,
+    domain.Degradation.POPULAR_ONLY: Degradation.DEGRADATION_POPULAR_ONLY,
 }
 
 

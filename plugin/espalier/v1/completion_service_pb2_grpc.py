@@ -43,7 +43,13 @@ class CompletionServiceStub:
     and with INTERNAL, reason INTERNAL. Errors carry google.rpc.ErrorInfo with a
     reason of ErrorReason and the domain "espalier", and google.rpc.BadRequest
     where one field is to blame. A request above 256 KiB is refused by the
-    transport with RESOURCE_EXHAUSTED and no details. Since 0.1.
+    transport with RESOURCE_EXHAUSTED and no details.
+
+    Send a deadline with every call: somebody is typing. A call whose deadline
+    passes, or that is cancelled, before work on it began costs nothing. Where too
+    many calls wait, a call fails with RESOURCE_EXHAUSTED, reason OVERLOADED, and
+    google.rpc.RetryInfo. A request that has not arrived 10 seconds after its
+    headers is given up with CANCELLED and no details. Since 0.1.
     """
 
     def __init__(self, channel):
@@ -87,7 +93,13 @@ class CompletionServiceServicer:
     and with INTERNAL, reason INTERNAL. Errors carry google.rpc.ErrorInfo with a
     reason of ErrorReason and the domain "espalier", and google.rpc.BadRequest
     where one field is to blame. A request above 256 KiB is refused by the
-    transport with RESOURCE_EXHAUSTED and no details. Since 0.1.
+    transport with RESOURCE_EXHAUSTED and no details.
+
+    Send a deadline with every call: somebody is typing. A call whose deadline
+    passes, or that is cancelled, before work on it began costs nothing. Where too
+    many calls wait, a call fails with RESOURCE_EXHAUSTED, reason OVERLOADED, and
+    google.rpc.RetryInfo. A request that has not arrived 10 seconds after its
+    headers is given up with CANCELLED and no details. Since 0.1.
     """
 
     def Complete(self, request, context):
@@ -168,7 +180,13 @@ class CompletionService:
     and with INTERNAL, reason INTERNAL. Errors carry google.rpc.ErrorInfo with a
     reason of ErrorReason and the domain "espalier", and google.rpc.BadRequest
     where one field is to blame. A request above 256 KiB is refused by the
-    transport with RESOURCE_EXHAUSTED and no details. Since 0.1.
+    transport with RESOURCE_EXHAUSTED and no details.
+
+    Send a deadline with every call: somebody is typing. A call whose deadline
+    passes, or that is cancelled, before work on it began costs nothing. Where too
+    many calls wait, a call fails with RESOURCE_EXHAUSTED, reason OVERLOADED, and
+    google.rpc.RetryInfo. A request that has not arrived 10 seconds after its
+    headers is given up with CANCELLED and no details. Since 0.1.
     """
 
     @staticmethod

@@ -29,6 +29,7 @@ class Degradation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DEGRADATION_UNSPECIFIED: _ClassVar[Degradation]
     DEGRADATION_WITHOUT_SESSION: _ClassVar[Degradation]
+    DEGRADATION_POPULAR_ONLY: _ClassVar[Degradation]
 SUGGESTION_SOURCE_UNSPECIFIED: SuggestionSource
 SUGGESTION_SOURCE_MODEL: SuggestionSource
 SUGGESTION_SOURCE_POPULAR: SuggestionSource
@@ -41,6 +42,7 @@ SESSION_STATE_NEW: SessionState
 SESSION_STATE_UNAVAILABLE: SessionState
 DEGRADATION_UNSPECIFIED: Degradation
 DEGRADATION_WITHOUT_SESSION: Degradation
+DEGRADATION_POPULAR_ONLY: Degradation
 
 class ResponseHeader(_message.Message):
     __slots__ = ("index", "index_revision", "server_time")

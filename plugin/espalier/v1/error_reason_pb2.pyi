@@ -26,6 +26,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_INDEX_FORMAT: _ClassVar[ErrorReason]
     ERROR_REASON_INDEX_VERSION: _ClassVar[ErrorReason]
     ERROR_REASON_INDEX_CORRUPT: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason
@@ -46,3 +47,4 @@ ERROR_REASON_INDEX_MISSING: ErrorReason
 ERROR_REASON_INDEX_FORMAT: ErrorReason
 ERROR_REASON_INDEX_VERSION: ErrorReason
 ERROR_REASON_INDEX_CORRUPT: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from espalier.errors import EspalierError, InvalidTextError, LimitError
 from espalier.native import Source
-from espalier.serve.domain import Accepted, Completer, Degradation, Question, SessionState
+from espalier.serve.domain import (
+    SHORT_SECONDS,
+    Accepted,
+    Completer,
+    Degradation,
+    Question,
+    SessionState,
+)
 from espalier.serve.errors import (
     EmptyQueryError,
     NoSessionError,
@@ -85,6 +92,39 @@ def test_an_unknown_session_is_new_and_no_error(bench: Bench) -> None:
     """Reading does not bring a session into being."""
     for _ in range(2):
         assert bench.completer.complete(Question("n", session_id="s")).session is SessionState.NEW
+
+
+@pytest.mark.parametrize("sources", [None, Source.POPULAR, Source.POPULAR | Source.MODEL])
+def test_a_short_deadline_gets_popular_completions(bench: Bench, sources: Source | None) -> None:
+    """Neither the session nor the previous queries are looked at, and the answer says so."""
+    bench.store.broken = True
+    for question in (
+        Question("n", session_id="s", sources=sources),
+        Question("n", previous=("camera",), sources=sources),
+    ):
+        answer = bench.completer.complete(question, SHORT_SECONDS / 2)
+
+        assert bench.index.asked[-1] == ("n", (), 10, Source.POPULAR)
+        assert answer.degradations == (Degradation.POPULAR_ONLY,)
+        assert answer.session is SessionState.NONE
+    assert bench.log.events == []
+
+
+def test_a_deadline_that_is_not_short_changes_nothing(bench: Bench) -> None:
+    """At the limit all the work is still done."""
+    question = Question("n", previous=("camera",))
+    answer = bench.completer.complete(question, SHORT_SECONDS)
+
+    assert answer == bench.completer.complete(question)
+    assert answer.degradations == ()
+
+
+def test_a_short_deadline_does_not_widen_what_is_allowed(bench: Bench) -> None:
+    """Who does not want popular completions gets what was asked for, late or not."""
+    answer = bench.completer.complete(Question("n", sources=Source.MODEL), 0.0)
+
+    assert bench.index.asked[-1][3] is Source.MODEL
+    assert answer.degradations == ()
 
 
 def test_recording_says_whether_the_session_was_known(bench: Bench) -> None:

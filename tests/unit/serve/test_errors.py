@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import grpc
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 import espalier.client
 import espalier.serve.runner
@@ -14,6 +14,7 @@ from espalier.errors import EspalierError, IndexCorruptError, LimitError
 from espalier.serve.errors import (
     OFFLINE_REASONS,
     STATUS_OF_REASON,
+    OverloadedError,
     PrefixTooLongError,
     internal_status,
     status_of,
@@ -90,6 +91,18 @@ def test_an_index_error_carries_its_evidence() -> None:
     assert status.details[0].Unpack(info)
     assert dict(info.metadata) == {"check": "S4", "section": "LABL", "offset": "7"}
     assert len(status.details) == 1
+
+
+def test_an_overloaded_service_says_when_to_come_back() -> None:
+    """RetryInfo carries the delay, ErrorInfo how many wait."""
+    status = status_of(OverloadedError(256, 0.25))
+
+    info, retry = ErrorInfo(), RetryInfo()
+    assert status.details[0].Unpack(info)
+    assert status.details[1].Unpack(retry)
+    assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert (info.reason, dict(info.metadata)) == ("OVERLOADED", {"waiting": "256"})
+    assert retry.retry_delay.ToMilliseconds() == 250
 
 
 def test_an_error_without_a_field_has_no_bad_request() -> None:
