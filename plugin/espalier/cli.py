@@ -282,6 +282,7 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
         "espalier complete site.esp runn",
         'espalier complete site.esp --previous "marathon training plan" sh',
         'espalier complete site.esp --previous "running shoes" "" -k 5 --json',
+        "espalier complete site.esp runn --overlay rules.json",
     )
 )
 @_index
@@ -304,6 +305,13 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
 )
 @click.option("--matcher", type=click.Choice(_MATCHERS), help="How the beam meets the prefix.")
 @click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
+@click.option(
+    "--overlay",
+    "rules",
+    type=_FILE,
+    metavar="RULES.json",
+    help="Blocks, pins and boosts that hold for this answer.",
+)
 @_no_verify
 def complete(
     *,
@@ -315,17 +323,26 @@ def complete(
     sources: tuple[str, ...],
     matcher: Any,
     beam: int,
+    rules: Path | None,
     no_verify: bool,
 ) -> None:
     """Complete PREFIX, which may be empty."""
     from espalier.index import Source
+    from espalier.overlay import Overlay
 
     wanted = Source(0)
     for source in sources:
         wanted |= Source[source.upper()]
+    overlay = None if rules is None else Overlay.load(rules)
     with _open(index, verify=not no_verify) as opened:
         found = opened.complete(
-            prefix, previous, k=k, beam=beam, sources=wanted or None, matcher=matcher
+            prefix,
+            previous,
+            k=k,
+            beam=beam,
+            sources=wanted or None,
+            matcher=matcher,
+            overlay=overlay,
         )
     if want_json:
         fields = ("text", "display_text", "score", "source")
