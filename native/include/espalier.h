@@ -558,6 +558,130 @@ esp_status esp_chunk_encode(uint32_t n_children, uint32_t n_features, const uint
 
 void esp_buffer_free(uint8_t *buffer);
 
+/* ---- sessions ------------------------------------------------------------- */
+
+/* What people typed last, in a table that processes share (native/SESSIONS.md):
+ * a file of fixed size, mapped by all, with a record of 512 bytes per session.
+ * Nothing here depends on an index.
+ *
+ *   - Any number of threads and processes may call at once; nothing blocks.  A
+ *     process may be killed at any instruction: the call it was in did happen
+ *     or did not, every other session stays as it was, and no lock is left.
+ *   - A session id is any run of bytes; only a keyed hash of it is kept.  The
+ *     key and the queries are in the file, in the clear: the file has mode 0600.
+ *   - Time is given by the caller in milliseconds of any clock, the same for
+ *     all.  A step back loses no session: while it is no longer than the
+ *     time-to-live, time stands still; after a longer one, sessions from the
+ *     future count as used now.
+ *   - Truncating the file while it is mapped is fatal, as with an index. */
+typedef struct esp_sessions esp_sessions;
+
+/* How a table is opened.  Zero means the default in brackets. */
+typedef struct esp_sessions_options {
+    uint32_t struct_size; /* sizeof(esp_sessions_options) */
+    uint32_t max_queries; /* remembered per session, at most 32 [5] */
+    uint64_t capacity;    /* sessions, at most 100,000,000 [1,000,000] */
+    uint64_t ttl_ms;      /* without use until a session is over [1,800,000] */
+    uint64_t boot;        /* names this boot of the machine; 0: no clock wanted */
+    uint64_t boot_ms;     /* milliseconds since it, now */
+    uint64_t wall_ms;     /* milliseconds since 1970, now */
+} esp_sessions_options;
+
+/* Where a table lies. */
+typedef enum esp_sessions_backing {
+    ESP_SESSIONS_FILE = 1,   /* in the file asked for */
+    ESP_SESSIONS_MEMORY = 2, /* in memory that ends with whoever has it open */
+} esp_sessions_backing;
+
+/* What a table is and what this opening of it has done. */
+typedef struct esp_sessions_info {
+    uint64_t bytes;
+    uint64_t capacity;  /* of the file, whatever the options said */
+    uint64_t records;   /* capacity, and some that writers need */
+    uint64_t sessions;  /* held now, those not in use any more included */
+    uint64_t found;     /* reads that found a session */
+    uint64_t missed;    /* reads that found none */
+    uint64_t expired;   /* sessions removed because their time was up */
+    uint64_t evicted;   /* live sessions removed to make room */
+    uint64_t reclaimed; /* records taken back from processes that died */
+    uint64_t damaged;   /* records or entries that held no session, removed */
+    int64_t clock_base; /* to add to milliseconds since boot */
+    uint32_t backing;   /* an esp_sessions_backing */
+    int32_t os_error;   /* errno of why memory stands in for the file, or 0 */
+    int32_t descriptor; /* of the open file: /proc/PID/fd/N opens memory too */
+    uint32_t processes; /* openings of the table, this one included */
+} esp_sessions_info;
+
+/* A session as it was read: query i, newest first, is text[offset[i],
+ * offset[i + 1]) and was recorded age[i] seconds ago. */
+typedef struct esp_session {
+    uint32_t n_queries; /* 0: there is no such session */
+    uint32_t cut;       /* 1: of the newest only the beginning was kept */
+    uint32_t age[32];
+    uint32_t offset[33];
+    uint8_t text[468];
+} esp_session;
+
+/* What esp_sessions_check() found.  While others write, counts are near. */
+typedef struct esp_sessions_report {
+    uint64_t sessions;   /* entries that lead to a whole record */
+    uint64_t queries;    /* in them */
+    uint64_t free_slots; /* records that are free */
+    uint64_t held;       /* records that a writer holds, or held when it died */
+    uint64_t lost;       /* records that nobody holds and no entry names */
+    uint64_t damaged;    /* entries that lead to no whole record of theirs */
+    uint64_t unlisted;   /* free records that the bitmap does not show */
+    uint64_t twice;      /* sessions that two entries name */
+    uint64_t dirty;      /* free records with bytes that are not zero */
+} esp_sessions_report;
+
+/* Opens the table at `path` (NUL-terminated), or makes it, allocated whole, with
+ * mode 0600, complete before it has its name.  On a full disk, and where `path`
+ * is NULL, the table is made in memory instead (esp_sessions_info.backing): it
+ * is then shared with others only through esp_sessions_info.descriptor.  A file
+ * that exists keeps its capacity.  Constant time, but for making the file.
+ * Fails with ESP_E_ARGUMENT, ESP_E_IO, ESP_E_MEMORY; ESP_E_LIMIT (1,024 openings);
+ * ESP_E_FORMAT (no table, or another user's), ESP_E_VERSION, ESP_E_CORRUPT (its
+ * header), after which the caller may put the file aside.  Since 1.0. */
+esp_status esp_sessions_open(
+    const char *path, const esp_sessions_options *options, esp_sessions **sessions, esp_error *err);
+
+/* Unmaps and frees; the file stays.  NULL is accepted. */
+void esp_sessions_close(esp_sessions *sessions);
+
+/* Makes `text` the newest query of the session, beginning it if need be, and
+ * sets *known to whether there was one.  The newest query again is not stored
+ * twice, only its time moves.  Kept are the newest queries that fit whole, or
+ * the beginning of the newest.  Where the table is full, the least recently
+ * used of at least 16 sessions makes room.
+ * Fails with ESP_E_ARGUMENT (no id, no text), ESP_E_UTF8; ESP_E_LIMIT if others
+ * changed the session a thousand times in between. */
+esp_status esp_sessions_record(esp_sessions *sessions, const uint8_t *id, size_t id_length,
+    const uint8_t *text, size_t length, uint64_t now_ms, uint32_t *known, esp_error *err);
+
+/* Reads the session and starts its time anew.  A record that is not whole counts
+ * as none.  Fails with ESP_E_ARGUMENT. */
+esp_status esp_sessions_read(esp_sessions *sessions, const uint8_t *id, size_t id_length,
+    uint64_t now_ms, esp_session *out, esp_error *err);
+
+/* Forgets the session: when this returns, no read finds it and its bytes are
+ * zero, except in records that processes died with, until the sweep has been
+ * there.  *existed: whether there was one.  Fails as esp_sessions_record(). */
+esp_status esp_sessions_delete(esp_sessions *sessions, const uint8_t *id, size_t id_length,
+    uint64_t now_ms, uint32_t *existed, esp_error *err);
+
+/* Visits the next `records` records, of all processes together one after the
+ * other: zeroes sessions whose time is up, takes back what died with a process,
+ * removes what is damaged.  Call it so that the whole table is visited once in a
+ * time-to-live.  Cannot fail. */
+void esp_sessions_sweep(esp_sessions *sessions, uint64_t now_ms, uint64_t records);
+
+/* Fills `info`.  O(capacity / 64).  Cannot fail. */
+void esp_sessions_get_info(const esp_sessions *sessions, esp_sessions_info *info);
+
+/* Reads every record and entry and changes nothing.  O(size).  Cannot fail. */
+void esp_sessions_check(const esp_sessions *sessions, esp_sessions_report *report);
+
 /* ---- writing ------------------------------------------------------------ */
 
 typedef struct esp_writer esp_writer;
