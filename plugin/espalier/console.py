@@ -6,6 +6,7 @@ code    meaning
 0       done
 1       could not be done: full disk, no memory, a bug
 2       cannot be done with this input: arguments, settings, logs, index files
+3       not published: the new index is worse than `train --must-beat` allows
 130     interrupted (Ctrl-C)
 143     terminated (SIGTERM), except `serve`, which drains and ends with 0
 ======  =====================================================================

@@ -17,6 +17,7 @@ The tree::
     │   ├── IndexVersionError          of a version this library does not read
     │   └── IndexCorruptError          a checksum or an invariant fails
     ├── UnsupportedError               the index lacks what the call needs
+    ├── RejectedError                  a new index that is worse than the one it must beat
     ├── StorageError                   the operating system refused to write
     └── ResourceError                  out of memory
 
@@ -132,6 +133,40 @@ class UnsupportedError(EspalierError):
 
     exit_code = 2
     reason = "UNSUPPORTED"
+
+
+class RejectedError(EspalierError):
+    """A new index is worse than the one it had to beat, and was not published.
+
+    Attributes:
+        new: MRR@10 of the new index.
+        old: MRR@10 of the one it had to beat, on the same rows.
+        low, high: 95 % interval of the difference, over users.
+        rows: Rows compared.
+        users: People they come from.
+    """
+
+    exit_code = 3
+    reason = "INDEX_REJECTED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        new: float,
+        old: float,
+        low: float,
+        high: float,
+        rows: int,
+        users: int,
+    ) -> None:
+        super().__init__(message)
+        self.new = new
+        self.old = old
+        self.low = low
+        self.high = high
+        self.rows = rows
+        self.users = users
 
 
 class StorageError(EspalierError):

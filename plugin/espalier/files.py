@@ -41,6 +41,35 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[Path]:
+    """Yield a free name beside ``path``; the file there takes the place of ``path``.
+
+    It does so at the end of the block, and not if an exception leaves it: then the new
+    file is removed and the old one is as it was.
+
+    Raises:
+        StorageError: The file cannot be renamed.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        _take_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be replaced ({error.strerror or error}); "
+            "check the folder and its permissions"
+        ) from None
+    _sync_folder(path.parent)
+
+
 def refuse_to_overwrite(inputs: Iterable[Path], targets: Iterable[Path]) -> None:
     """Refuse targets that are inputs, or each other.
 

@@ -29,7 +29,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("querylog", "sessions", "client"),
     ("train", "evaluate", "serve"),
-    ("interop",),
+    ("interop", "publish"),
     ("console",),
     ("cli",),
     ("__main__",),

@@ -9,9 +9,9 @@ and a module imports only from above::
     contract   promises checked on every row     outcomes   ask everything, keep ranks
     intervals  bootstrap over users              summary    figures per bucket
     ablation   parts switched off                calibration  what a score is worth
-    latency    timed calls                       index_report  one index
-    table      as text                           report     all indexes, the JSON shape
-    runner     assembles it all
+    rivals     is an index worse than another    latency    timed calls
+    index_report  one index                      table      as text
+    report     all indexes, the JSON shape       runner     assembles it all
 
 A report as a page stands apart, since drawing needs matplotlib, which is an extra::
 

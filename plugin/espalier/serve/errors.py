@@ -50,7 +50,14 @@ STATUS_OF_REASON: Final[Mapping[str, grpc.StatusCode]] = MappingProxyType(
 # Raised by training, importing, evaluation and start-up only. Should one come out of a call,
 # the call is at fault, and the client is told INTERNAL.
 OFFLINE_REASONS: Final = frozenset(
-    {"INVALID_CONFIG", "INVALID_LOG", "INVALID_MATRIX", "INVALID_MODEL", "INVALID_PAIRS"}
+    {
+        "INDEX_REJECTED",
+        "INVALID_CONFIG",
+        "INVALID_LOG",
+        "INVALID_MATRIX",
+        "INVALID_MODEL",
+        "INVALID_PAIRS",
+    }
 )
 
 

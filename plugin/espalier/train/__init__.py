@@ -7,7 +7,7 @@ provides its own.
 
 from espalier.train.index import Indexer, IndexerInput
 from espalier.train.match import Matcher
-from espalier.train.pipeline import train_index, train_on, train_split
+from espalier.train.pipeline import read_split, train_index, train_on, train_split
 from espalier.train.rank import NodeTask, Ranker, RankInput
 from espalier.train.report import TrainReport
 from espalier.train.tree import Tree, TreeBuilder
@@ -22,6 +22,7 @@ __all__ = [
     "TrainReport",
     "Tree",
     "TreeBuilder",
+    "read_split",
     "train_index",
     "train_on",
     "train_split",

@@ -76,19 +76,35 @@ def train_index(
         InputError: No log, a log nobody can read, or unusable settings.
         StorageError: The index or the report cannot be written.
     """
+    refuse_to_overwrite(logs, [out])
+    split, seconds = read_split(logs, settings, progress=progress, clock=clock)
+    result = train_split(split, out, settings, progress=progress, clock=clock)
+    result = replace(result, seconds={**seconds, **result.seconds})
+    if report is not None:
+        result.write(report)
+    return result
+
+
+def read_split(
+    logs: Sequence[Path],
+    settings: TrainSettings,
+    *,
+    progress: Progress = NO_PROGRESS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Split, dict[str, float]]:
+    """Read query logs and hold users out, as the settings ask; return the seconds too.
+
+    Raises:
+        InputError: No log, a log nobody can read, or unusable settings.
+    """
     if not logs:
         raise InputError("training needs a query log; give at least one with --log")
-    refuse_to_overwrite(logs, [out])
     run = _Run(progress, clock)
     # Names that do not exist fail now, not after minutes of reading.
     make_indexer(settings), make_matcher(settings), make_ranker(settings)
     with run.stage("read"):
         log = read_log(logs, settings.log, progress)
-    result = train_on(log, out, settings, progress=progress, clock=clock)
-    result = replace(result, seconds={**run.seconds, **result.seconds})
-    if report is not None:
-        result.write(report)
-    return result
+    return hold_out(log, settings.holdout), run.seconds
 
 
 def train_on(
