@@ -174,6 +174,29 @@ esp_status esp_label_text(
 esp_status esp_prefix_range(const esp_index *index, const uint8_t *prefix, size_t length,
     uint32_t *lo, uint32_t *hi, esp_error *err);
 
+/* Labels [lo, hi) that start almost as somebody typed. */
+typedef struct esp_fuzzy_match {
+    uint32_t lo;
+    uint32_t hi;
+    uint32_t popularity; /* of the most popular of them, as completion counts it */
+    uint16_t length;     /* bytes, shared by all of them, that match the prefix */
+    uint8_t distance;    /* errors between these bytes and the prefix: 1 or 2 */
+    uint8_t reserved;
+} esp_fuzzy_match;
+
+/* The labels that start with a text whose distance to `prefix` is 1 to
+ * max_distance (2 at most), as disjoint ranges, at most `cap`, best first:
+ * smallest distance, then the most popular label.  Distance is restricted
+ * Damerau-Levenshtein in code points, the first of which must be right; a label
+ * has that of its closest beginning.  max_distance 0: what completion corrects, 1
+ * from 4 code points and 2 from 8 on.  At most max_nodes nodes and labels are
+ * looked at, 0: as completion does; *visited says how many.  Prefixes above 64
+ * code points have no ranges.  Allocates its working memory for the call.
+ * Fails with ESP_E_UNSUPPORTED, ESP_E_UTF8, ESP_E_MEMORY.  Since 1.0. */
+esp_status esp_fuzzy_ranges(const esp_index *index, const uint8_t *prefix, size_t length,
+    uint32_t max_distance, uint32_t max_nodes, esp_fuzzy_match *out, uint32_t cap, size_t *count,
+    uint32_t *visited, esp_error *err);
+
 /* Distinct users who typed the label.  0 for a label that does not exist. */
 uint32_t esp_label_users(const esp_index *index, uint32_t label);
 

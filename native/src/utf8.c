@@ -35,6 +35,18 @@ uint32_t esp_utf8_step(const uint8_t *text, size_t length, uint32_t *point) {
     return *point < 0x10000 || *point > 0x10FFFF ? 0 : 4;
 }
 
+uint32_t esp_utf8_encode(uint32_t point, uint8_t *out) {
+    if (point < 0x80) {
+        out[0] = (uint8_t)point;
+        return 1;
+    }
+    const uint32_t n = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+    for (uint32_t i = n - 1; i > 0; i--, point >>= 6)
+        out[i] = (uint8_t)(0x80u | (point & 0x3Fu));
+    out[0] = (uint8_t)((n == 2 ? 0xC0u : n == 3 ? 0xE0u : 0xF0u) | point);
+    return n;
+}
+
 size_t esp_utf8_check(const uint8_t *text, size_t length) {
     size_t i = 0;
     while (i < length) {

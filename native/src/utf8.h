@@ -13,6 +13,9 @@ static inline uint32_t esp_utf8_length(uint8_t first) {
     return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
 }
 
+/* Writes a code point that is not a surrogate; returns its bytes, 1 to 4. */
+uint32_t esp_utf8_encode(uint32_t point, uint8_t *out);
+
 /* Offset of the first byte that is not UTF-8; `length` if there is none. */
 size_t esp_utf8_check(const uint8_t *text, size_t length);
 
