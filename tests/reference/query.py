@@ -76,7 +76,8 @@ def hash_ngram(seed: int, text: str) -> int:
     return state >> 32
 
 
-def _kind(character: str) -> str:
+def kind_of(character: str) -> str:
+    """Return "separator", "word" or "unspaced": what a character is to the words around it."""
     if unicodedata.category(character)[0] not in "LMN":
         return "separator"
     point = ord(character)
@@ -87,9 +88,9 @@ def words(text: str) -> Iterator[str]:
     """Yield runs of letters, marks and digits; pairs of characters in unspaced scripts."""
     start = 0
     while start < len(text):
-        kind = _kind(text[start])
+        kind = kind_of(text[start])
         end = start
-        while end < len(text) and _kind(text[end]) == kind:
+        while end < len(text) and kind_of(text[end]) == kind:
             end += 1
         run = text[start:end]
         if kind == "word" or (kind == "unspaced" and len(run) == 1):
