@@ -40,6 +40,12 @@ EXIT_TERMINATED = 143
 
 _DEBUG = "ESPALIER_DEBUG"
 
+# Zero width (non-)joiner: Persian and Hindi are written with them, and emoji. They
+# shape their neighbours and steer nothing.
+_JOINERS: Final = "\u200c\u200d"
+# Medial vowels and final consonants of Hangul share the cell of the consonant before.
+_JOINING_VOWELS: Final = (range(0x1160, 0x1200), range(0xD7B0, 0xD7FC))
+
 
 class Terminated(BaseException):
     """SIGTERM arrived: unwind, so that half-written files are removed on the way."""
@@ -202,13 +208,22 @@ def printable(text: str) -> str:
     """Return ``text`` with everything that could steer a terminal written as an escape."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(
+        c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def cells(text: str) -> int:
     """Return how many columns of a terminal ``text`` takes."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(c)) for c in text)
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"} or any(
+        ord(character) in vowels for vowels in _JOINING_VOWELS
+    ):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def table(rows: Sequence[Sequence[str]], right: str = "") -> str:
@@ -229,10 +244,13 @@ def table(rows: Sequence[Sequence[str]], right: str = "") -> str:
     return "\n".join(lines)
 
 
-def as_json(value: object) -> str:
-    """Return ``value`` as one JSON document, readable where stdout can show it."""
+def as_json(value: object, *, indent: int | None = 2) -> str:
+    """Return ``value`` as one JSON document, readable where stdout can show it.
+
+    Without ``indent`` it is one line.
+    """
     encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
-    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=2, allow_nan=False)
+    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent, allow_nan=False)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -238,8 +238,16 @@ def test_an_output_file_needs_a_folder_to_stand_in(tmp_path: Path) -> None:
 
 @given(st.text())
 def test_printed_text_cannot_steer_the_terminal(text: str) -> None:
-    """What other people typed is shown, never obeyed."""
-    assert console.printable(text).isprintable()
+    """What other people typed is shown, never obeyed; joiners only shape their neighbours."""
+    shown = console.printable(text)
+
+    assert shown.replace("\u200c", "").replace("\u200d", "").isprintable()
+
+
+def test_text_from_right_to_left_keeps_its_joiners_and_loses_its_overrides() -> None:
+    """Persian is written with the non-joiner; a directional override would turn the line round."""
+    assert console.printable("می\u200cخواهم") == "می\u200cخواهم"
+    assert console.printable("abc\u202edef") == "abc\\u202edef"
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "Zs"], include_characters=" ")))
@@ -254,6 +262,23 @@ def test_columns_line_up_whatever_the_script() -> None:
     shown = console.table([["1", "東京", "x"], ["10", "cafe\u0301", "y"], ["3", "ab", "z"]], "r--")
 
     assert shown.splitlines() == [" 1  東京  x", "10  cafe\u0301  y", " 3  ab    z"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("", 0),
+        ("ab", 2),
+        ("東京", 4),
+        ("e\u0301", 1),
+        ("\u1112\u1161\u11ab", 2),
+        ("می\u200cخ", 3),
+        ("❤\ufe0f", 1),
+    ],
+)
+def test_a_terminal_gives_a_text_so_many_columns(text: str, cells: int) -> None:
+    """Marks, joiners and the vowels of decomposed Hangul share the cell before them."""
+    assert console.cells(text) == cells
 
 
 def test_json_goes_to_the_file_named_or_to_stdout(
