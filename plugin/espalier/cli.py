@@ -20,7 +20,7 @@ from espalier.errors import ConfigError, InputError
 from espalier.files import refuse_to_overwrite
 
 if TYPE_CHECKING:
-    from espalier.index import Index
+    from espalier.index import Index, Source
     from espalier.progress import Progress
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -115,6 +115,35 @@ def _count(command: _Command) -> _Command:
         metavar="N",
         help="Answers.",
     )(command)
+
+
+def _previous(command: _Command) -> _Command:
+    return click.option(
+        "--previous",
+        multiple=True,
+        metavar="QUERY",
+        callback=console.query_texts,
+        help="A query of the session. May repeat, most recent first.",
+    )(command)
+
+
+def _sources(command: _Command) -> _Command:
+    return click.option(
+        "--source",
+        "sources",
+        multiple=True,
+        type=click.Choice(_SOURCES),
+        help="Ask only this source. May repeat.",
+    )(command)
+
+
+def _source_flags(names: Sequence[str]) -> Source | None:
+    from espalier.index import Source
+
+    wanted = Source(0)
+    for name in names:
+        wanted |= Source[name.upper()]
+    return wanted or None
 
 
 def _progress(*, quiet: bool) -> Progress:
@@ -320,22 +349,10 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
 )
 @_index
 @click.argument("prefix", callback=console.query_text)
-@click.option(
-    "--previous",
-    multiple=True,
-    metavar="QUERY",
-    callback=console.query_texts,
-    help="A query of the session. May repeat, most recent first.",
-)
+@_previous
 @_count
 @_json
-@click.option(
-    "--source",
-    "sources",
-    multiple=True,
-    type=click.Choice(_SOURCES),
-    help="Ask only this source. May repeat.",
-)
+@_sources
 @click.option("--matcher", type=click.Choice(_MATCHERS), help="How the beam meets the prefix.")
 @click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
 @click.option(
@@ -360,12 +377,8 @@ def complete(
     no_verify: bool,
 ) -> None:
     """Complete PREFIX, which may be empty."""
-    from espalier.index import Source
     from espalier.overlay import Overlay
 
-    wanted = Source(0)
-    for source in sources:
-        wanted |= Source[source.upper()]
     overlay = None if rules is None else Overlay.load(rules)
     with _open(index, verify=not no_verify) as opened:
         found = opened.complete(
@@ -373,7 +386,7 @@ def complete(
             previous,
             k=k,
             beam=beam,
-            sources=wanted or None,
+            sources=_source_flags(sources),
             matcher=matcher,
             overlay=overlay,
         )
@@ -389,6 +402,75 @@ def complete(
         click.echo(console.table(shown, "r-r"))
     else:
         click.echo("nothing in this index starts with the prefix", err=True)
+
+
+_TRY_HELP = """Type and see what is suggested, letter by letter, as a session grows.
+
+\b
+Up, Down        choose a suggestion
+Tab, Right      take it (or the first) into the line
+Enter           submit it, or the line: it joins the session
+Ctrl-X          leave the session out of account, and back
+Ctrl-E          show what the scores are made of
+Ctrl-N          begin a new session
+Ctrl-W, Ctrl-U  delete a word, the line
+Esc, Ctrl-C     leave
+
+Beside a suggestion stands how its rank differs from the list without the session.
+No query is written to a file.
+
+Where input or output is no terminal, TERM is dumb, or --json is given, it reads lines:
+a line is a prefix, and one that begins with "> " submits the rest of it to the session.
+Each suggestion is a line of seven fields, separated by tabs: prefix, rank, change of
+rank, suggestion, source, score, users.
+"""
+
+
+@cli.command(
+    "try",
+    help=_TRY_HELP,
+    epilog=_examples(
+        "espalier try site.esp",
+        'espalier try site.esp --previous "running shoes" -k 15 --no-tails',
+        "espalier try site.esp < prefixes.txt",
+        "espalier try site.esp --json < prefixes.txt | jq .suggestions[0].text",
+    ),
+)
+@_index
+@_previous
+@_count
+@_sources
+@click.option("--no-tails", is_flag=True, help="Ask every source but `tail`.")
+@click.option("--json", "want_json", is_flag=True, help="Answer lines, each as a line of JSON.")
+@_no_verify
+def try_(
+    *,
+    index: Path,
+    previous: tuple[str, ...],
+    k: int,
+    sources: tuple[str, ...],
+    no_tails: bool,
+    want_json: bool,
+    no_verify: bool,
+) -> None:
+    """Type and see what is suggested. What it says of itself is ``_TRY_HELP``."""
+    import os
+    import sys
+
+    from espalier import terminal
+
+    names = [name for name in sources or _SOURCES if not (no_tails and name == "tail")]
+    if not names:
+        raise InputError("--no-tails leaves no source to ask; name another --source")
+    with _open(index, verify=not no_verify) as opened:
+        asker = terminal.IndexAsker(opened, k=k, sources=_source_flags(names))
+        if terminal.is_screen(os.environ) and not want_json:
+            about = terminal.About(index.name, opened.info.labels)
+            terminal.converse(terminal.begin(asker, previous), asker, about)
+        else:
+            terminal.answer_lines(
+                sys.stdin.buffer, click.echo, previous, asker, want_json=want_json
+            )
 
 
 @cli.command(

@@ -31,6 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("train", "evaluate", "serve"),
     ("interop", "publish"),
     ("console",),
+    ("terminal",),
     ("cli",),
     ("__main__",),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -81,7 +82,7 @@ def test_every_example_in_the_help_parses(verb: str) -> None:
     command = cli.commands[verb]
     assert command.epilog is not None
     for line in command.epilog.splitlines()[2:]:
-        words = shlex.split(line.split("|")[0].split(" > ")[0])
+        words = shlex.split(re.split(r" [|<>] ", line)[0])
         context = command.make_context(verb, words[2:], resilient_parsing=True)
 
         assert words[:2] == ["espalier", verb]
@@ -201,6 +202,10 @@ def test_both_matchers_keep_the_prefix(espalier: Espalier, demo_index: Path, mat
         ("complete", "{index}"),
         ("complete", "{index}", "a", "b"),
         ("complete", "{index}.missing", "a"),
+        ("try", "{index}.missing"),
+        ("try", "{index}", "-k", "0"),
+        ("try", "{index}", "--previous", "{bad}"),
+        ("try", "{index}", "--source", "tail", "--no-tails"),
         ("inspect", "{index}.missing"),
         ("validate", "{index}.missing"),
         ("evaluate", "{index}", "--pairs", "{index}.missing"),
