@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from integration.typist import ESCAPE, Typist
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 # What the reader brings along: a model, and questions for it.
@@ -67,8 +69,23 @@ class Reader:
         if words[:2] == ["espalier", "serve"]:
             self._server = subprocess.Popen(command, cwd=self._folder, env=self._env)
             self._wait_for_server()
+        elif words[:2] == ["espalier", "try"]:
+            self._type_into(command[1:])
         else:
             self._run(command)
+
+    def _type_into(self, arguments: list[str]) -> None:
+        """Do what the README says of the screen: type, submit, type the same, leave."""
+        with Typist(arguments, folder=self._folder) as typist:
+            typist.type("c")
+            typist.see(lambda lines: lines[1] == "> c" and " 1 " in lines[3])
+            typist.type("\x15tent\rc")
+            typist.see(lambda lines: lines[1] == "> c" and "session  tent" in lines)
+            typist.type("\x18")
+            typist.see(lambda lines: "context OFF" in lines[0])
+            typist.type(ESCAPE)
+
+            assert typist.end() == 0
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run(
