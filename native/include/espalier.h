@@ -449,6 +449,24 @@ esp_status esp_predict_batch(const esp_index *index, esp_scratch *scratch, const
     uint32_t begin, uint32_t end, uint32_t beam, uint32_t k, uint32_t *labels, float *scores,
     uint32_t *counts, esp_error *err);
 
+/* ---- scoring candidates ------------------------------------------------- */
+
+/* Scores of `n` rows under a scorer: `section` are the bytes of a FRST section,
+ * aligned to 4, row i is x[i * stride] and the values after it, one per feature.
+ * A value may be NaN (not known); a score never is.  The section is read as a
+ * query reads it, without checking its invariants: any bytes are safe.
+ * Fails with ESP_E_ARGUMENT (a stride below the number of features),
+ * ESP_E_CORRUPT.  O(n * trees).  Since 1.0. */
+esp_status esp_forest_predict(const uint8_t *section, uint64_t length, const float *x, uint32_t n,
+    uint32_t stride, float *score, esp_error *err);
+
+/* What each feature adds to the score of one row of `n_values` values, and last
+ * the score of an average row: n_values + 1 numbers, whose sum is the score but
+ * for rounding.  Fails with ESP_E_ARGUMENT (n_values is not the number of
+ * features), ESP_E_CORRUPT. */
+esp_status esp_forest_contributions(const uint8_t *section, uint64_t length, const float *row,
+    uint32_t n_values, float *contribution, esp_error *err);
+
 /* ---- features ----------------------------------------------------------- */
 
 /* Features of the typed prefix (Yadav et al. 2021, section 4: character

@@ -39,6 +39,7 @@
 #define ESP_SEC_WGHT ESP_ID('W', 'G', 'H', 'T') /* chunks */
 #define ESP_SEC_VOCA ESP_ID('V', 'O', 'C', 'A') /* words of the tail model */
 #define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
+#define ESP_SEC_FRST ESP_ID('F', 'R', 'S', 'T') /* scores candidates */
 
 typedef struct esp_file_header {
     uint8_t magic[8];
@@ -165,13 +166,64 @@ enum {
     ESP_LIST_HEAD = 16, /* ... begins with its best, best first; else by number */
 };
 
+/* Scorer of candidates: weights and boosted trees.  Followed by
+ * esp_forest_feature[n_features], esp_forest_column[n_columns],
+ * f32 threshold[n_thresholds], esp_forest_tree[n_trees],
+ * esp_forest_test[n_tests], f32 leaf[n_leaves], f32 expected[n_leaves -
+ * n_trees], u8 names[name_bytes]. */
+typedef struct esp_forest_header {
+    uint32_t n_features;
+    uint32_t features_id; /* of the list of features it was trained for */
+    uint32_t n_columns;
+    uint32_t n_thresholds;
+    uint32_t n_trees;
+    uint32_t n_leaves; /* of all trees */
+    uint32_t n_tests;  /* of all trees */
+    uint32_t name_bytes;
+    float bias;
+    uint32_t reserved[7];
+} esp_forest_header;
+
+typedef struct esp_forest_feature {
+    float weight;
+    float fill; /* what a value that is not finite counts as under `weight` */
+} esp_forest_feature;
+
+/* A feature as trees see it: the number of thresholds below its value. */
+typedef struct esp_forest_column {
+    float missing; /* what a NaN counts as: -inf, 0 or inf */
+    uint8_t feature;
+    uint8_t n_blocks; /* of ESP_FOREST_BLOCK thresholds */
+    uint16_t reserved;
+} esp_forest_column;
+
+typedef struct esp_forest_tree {
+    uint8_t n_leaves;
+    uint8_t n_tests[4]; /* of leaves 0 to 7, 8 to 15, 16 to 23, 24 to 31 */
+    uint8_t reserved[3];
+} esp_forest_tree;
+
+/* An inner node, as far as it concerns eight leaves. */
+typedef struct esp_forest_test {
+    uint8_t column;
+    uint8_t limit; /* left where fewer thresholds than this are below the value */
+    uint8_t keep;  /* bit i: leaf i of the eight can still be reached on the right */
+    uint8_t first; /* first leaf on the left */
+} esp_forest_test;
+
 enum {
     ESP_CHUNK_F32 = 1,
     ESP_CHUNK_WIDE = 2,
     ESP_CHUNK_COLUMNS = 256,
     ESP_TRIE_BUCKET = 16,
     ESP_MAXIMA_BLOCK = 64,
-    ESP_MAX_FEATURE_BITS = 28
+    ESP_MAX_FEATURE_BITS = 28,
+    ESP_FOREST_FEATURES = 64,
+    ESP_FOREST_COLUMNS = 128,
+    ESP_FOREST_TREES = 1024,
+    ESP_FOREST_LEAVES = 32,
+    ESP_FOREST_BLOCK = 8,
+    ESP_FOREST_BLOCKS = 32
 };
 
 static_assert(sizeof(esp_file_header) == 64, "header is one cache line");
@@ -183,6 +235,11 @@ static_assert(sizeof(esp_tree_node) == 32, "");
 static_assert(sizeof(esp_chunk_header) == 24, "");
 static_assert(sizeof(esp_words_header) == 16, "");
 static_assert(sizeof(esp_ngram_header) == 48, "");
+static_assert(sizeof(esp_forest_header) == 64, "");
+static_assert(sizeof(esp_forest_feature) == 8, "");
+static_assert(sizeof(esp_forest_column) == 8, "");
+static_assert(sizeof(esp_forest_tree) == 8, "");
+static_assert(sizeof(esp_forest_test) == 4, "");
 static_assert(sizeof(float) == 4, "");
 
 #endif

@@ -196,7 +196,11 @@ static esp_status open_sections(esp_index *index, esp_error *err) {
     ESP_TRY(open_labels(index, err));
     ESP_TRY(open_features(index, err));
     ESP_TRY(open_words(index, err));
-    return open_model(index, err);
+    ESP_TRY(open_model(index, err));
+    const esp_section forest = find_section(index, ESP_SEC_FRST);
+    return forest.data == NULL
+               ? ESP_OK
+               : esp_forest_resolve(forest.data, forest.length, &index->forest, err);
 }
 
 static esp_status open_bytes(

@@ -8,6 +8,7 @@
 #define ESP_INDEX_H
 
 #include "chunk.h"
+#include "forest.h"
 #include "format.h"
 #include "ngrams.h"
 
@@ -49,6 +50,8 @@ struct esp_index {
     /* words; n_words 0 and head NULL where the index has none */
     esp_words words;
     esp_ngrams ngrams;
+    /* scorer of candidates; its head is NULL where the index has none */
+    esp_forest forest;
 };
 
 /* Text of a label below n_labels; false if its offsets leave the section. */

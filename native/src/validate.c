@@ -104,5 +104,7 @@ esp_status esp_index_validate(const esp_index *index, esp_error *err) {
     }
     if (index->has_features)
         ESP_TRY(validate_features(index, err));
-    return index->tree == NULL ? ESP_OK : esp_tree_validate(index, err);
+    if (index->tree != NULL)
+        ESP_TRY(esp_tree_validate(index, err));
+    return esp_forest_present(index) ? esp_forest_validate(&index->forest, err) : ESP_OK;
 }

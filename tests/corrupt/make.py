@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.native import maxima_build
-from tests.reference import build, query
+from espalier.train.forest_model import Forest, ForestTree
+from tests.reference import build, forest, query
 from tests.reference.format import (
     CHUNK,
     HEADER,
@@ -154,6 +155,57 @@ def _in_recency(damage: Damage) -> Damage:
     return damaged
 
 
+def scorer_section() -> bytes:
+    """Return a scorer of a weight and two trees, one of which has leaves beyond the eighth."""
+    first = np.array([0, 0, 2, 2, 4, 4, 6, 6, 0])
+    large = ForestTree(
+        np.arange(9) % 2,
+        np.linspace(-1, 1, 9, dtype=np.float32),
+        np.full(9, -np.inf, np.float32),
+        first,
+        np.linspace(-1, 1, 10, dtype=np.float32),
+        np.linspace(-0.5, 0.5, 9, dtype=np.float32),
+    )
+    small = ForestTree(
+        np.array([1]),
+        np.array([0.5], np.float32),
+        np.array([np.inf], np.float32),
+        np.array([0]),
+        np.array([-0.25, 0.25], np.float32),
+        np.array([0.125], np.float32),
+    )
+    weight, fill = np.array([1, 0], np.float32), np.array([0.5, 0], np.float32)
+    return Forest(("length", "users"), 1, 0.5, weight, fill, (large, small)).section()
+
+
+@dataclass(frozen=True)
+class _ScorerPlaces:
+    """Where the arrays of the scorer begin in its section."""
+
+    header: int
+    column: int
+    threshold: int
+    tree: int
+    test: int
+    names: int
+
+
+def _in_scorer(place: Callable[[_ScorerPlaces], int], value: Any, kind: str) -> Damage:
+    """Damage an index that has a scorer."""
+
+    def damage(made: build.Sections) -> build.Sections:
+        data = scorer_section()
+        head = np.frombuffer(data, forest.HEADER, 1)[0]
+        column = forest.HEADER.itemsize + int(head["n_features"]) * forest.FEATURE.itemsize
+        threshold = column + int(head["n_columns"]) * forest.COLUMN.itemsize
+        tree = threshold + 4 * int(head["n_thresholds"])
+        test = tree + int(head["n_trees"]) * forest.TREE.itemsize
+        at = _ScorerPlaces(0, column, threshold, tree, test, len(data) - int(head["name_bytes"]))
+        return made | {"FRST": _patched(data, place(at), value, kind)}
+
+    return damage
+
+
 def _padding_of_weights(made: build.Sections) -> build.Sections:
     places = _places(made["WGHT"])
     assert places.padding < places.end
@@ -253,6 +305,16 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "W6": _in_chunk(lambda at: at.pointer, 1, "<u2"),
     "W7": _in_chunk(lambda at: at.col, 0xFF, "u1"),
     "W8": _padding_of_weights,
+    "B1": _in_scorer(lambda at: at.header + 24, 99, "<u4"),  # n_tests
+    "B2": _in_scorer(lambda at: at.header + 60, 1, "<u4"),
+    "B3": _in_scorer(lambda at: at.header + 32, np.nan, "<f4"),  # bias
+    "B4": _in_scorer(lambda at: at.column + 4, 9, "u1"),  # feature
+    "B5": _in_scorer(lambda at: at.threshold + 4, -1, "<f4"),  # as the one before it
+    "B6": _in_scorer(lambda at: at.tree + 8, 3, "u1"),  # leaves of the second
+    "B7": _in_scorer(lambda at: at.test + 1, 0, "u1"),  # limit
+    "B8": _in_scorer(lambda at: at.test + 3 * 4 + 3, 1, "u1"),  # first of node 3
+    "B9": _in_scorer(lambda at: at.test + 2, 0xFF, "u1"),  # keep
+    "B10": _in_scorer(lambda at: at.names, 0xFF, "u1"),
 }
 """Damage done to a section before checksums are computed."""
 

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from tests.reference import forest
 from tests.reference.format import (
     BLOCK,
     HEADER,
@@ -49,6 +50,8 @@ def validate(index: Index) -> None:
         _tree(index)
         _positions(index)
         _chunks(index)
+    if "FRST" in index.sections:
+        forest.validate(index.sections["FRST"])
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -11,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from espalier import native
 from espalier.train import write
+from tests.reference import forest
 from tests.reference import format as reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,11 @@ STRUCTS: Final[dict[str, tuple[str, np.dtype[Any]]]] = {
     "PMAX": ("esp_maxima_header", reference.MAXIMA),
     "TREE, LPOS, POSL": ("esp_tree_node", reference.TREE_NODE),
     "WGHT: chunks": ("esp_chunk_header", reference.CHUNK),
+    "FRST": ("esp_forest_header", forest.HEADER),
+    "FRST: features": ("esp_forest_feature", forest.FEATURE),
+    "FRST: columns": ("esp_forest_column", forest.COLUMN),
+    "FRST: trees": ("esp_forest_tree", forest.TREE),
+    "FRST: tests": ("esp_forest_test", forest.TEST),
 }
 """Heading in FORMAT.md: struct in format.h, record of the second reader."""
 
@@ -68,6 +75,20 @@ def test_tables_are_the_records_training_writes() -> None:
     written = [_plain(_fields(v)) for v in vars(write).values() if isinstance(v, np.dtype)]
 
     assert sorted(written) == sorted(_plain(_table(name)) for name in ("PARM", "TREE, LPOS, POSL"))
+
+
+def test_tables_are_the_records_a_scorer_is_written_in() -> None:
+    """The same of the scorer's section."""
+    written = {
+        "FRST": native.FOREST_HEADER,
+        "FRST: features": native.FOREST_FEATURE,
+        "FRST: columns": native.FOREST_COLUMN,
+        "FRST: trees": native.FOREST_TREE,
+        "FRST: tests": native.FOREST_TEST,
+    }
+
+    for heading, record in written.items():
+        assert _plain(_table(heading)) == _plain(_fields(record))
 
 
 def test_tables_are_the_structs_of_the_library(tmp_path: Path) -> None:

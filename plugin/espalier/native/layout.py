@@ -52,6 +52,27 @@ NGRAM_HEADER: Final = np.dtype(
     ]
 )
 
+FOREST_HEADER: Final = np.dtype(
+    [
+        ("n_features", "<u4"),
+        ("features_id", "<u4"),
+        ("n_columns", "<u4"),
+        ("n_thresholds", "<u4"),
+        ("n_trees", "<u4"),
+        ("n_leaves", "<u4"),
+        ("n_tests", "<u4"),
+        ("name_bytes", "<u4"),
+        ("bias", "<f4"),
+        ("reserved", "<u4", 7),
+    ]
+)
+FOREST_FEATURE: Final = np.dtype([("weight", "<f4"), ("fill", "<f4")])
+FOREST_COLUMN: Final = np.dtype(
+    [("missing", "<f4"), ("feature", "u1"), ("n_blocks", "u1"), ("reserved", "<u2")]
+)
+FOREST_TREE: Final = np.dtype([("n_leaves", "u1"), ("n_tests", "u1", 4), ("reserved", "u1", 3)])
+FOREST_TEST: Final = np.dtype([("column", "u1"), ("limit", "u1"), ("keep", "u1"), ("first", "u1")])
+
 WORD_BYTES: Final = 255
 """Bytes of a word of the tail model, at most."""
 WORD_LIMIT: Final = 1 << 24
@@ -62,3 +83,16 @@ LIST_LONG: Final = 32
 """A list of followers longer than this begins with its best."""
 LIST_HEAD: Final = 16
 """How many of them."""
+
+FOREST_FEATURES: Final = 64
+"""Features of a scorer, at most."""
+FOREST_COLUMNS: Final = 128
+"""Pairs of a feature and what stands for it where it is not known, at most."""
+FOREST_TREES: Final = 1024
+"""Trees, at most."""
+FOREST_LEAVES: Final = 32
+"""Leaves of a tree, at most."""
+FOREST_BLOCK: Final = 8
+"""Thresholds are stored in blocks of so many."""
+FOREST_THRESHOLDS: Final = 255
+"""Thresholds of a column, at most."""
