@@ -63,7 +63,15 @@ def train(log: Path, out: Path, settings: list[str]) -> harness.ChildRun:
     harness.note(f"training {out.name}: {' '.join(settings)}")
     overrides = [part for setting in settings for part in ("--set", setting)]
     return harness.espalier(
-        "train", "--log", log, "--out", out, *overrides, "--quiet", clock=time.perf_counter
+        "train",
+        "--log",
+        log,
+        "--out",
+        out,
+        *overrides,
+        "--no-evaluate",
+        "--quiet",
+        clock=time.perf_counter,
     )
 
 
