@@ -300,6 +300,33 @@ uint32_t esp_overlay_pins(
     return n;
 }
 
+static bool is_pinned(const esp_pin *pins, uint32_t n_pins, const esp_text *text) {
+    for (uint32_t i = 0; i < n_pins; i++)
+        if (pins[i].text.length == text->length && compare_texts(&pins[i].text, text) == 0)
+            return true;
+    return false;
+}
+
+uint32_t esp_overlay_place(const esp_pin *pins, const esp_suggestion *pinned, uint32_t n_pins,
+    esp_suggestion *out, uint32_t n, uint32_t k) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_pinned(pins, n_pins, &out[i].text))
+            out[kept++] = out[i];
+    uint32_t next = 0; /* the place behind the pin before */
+    for (uint32_t i = 0; i < n_pins; i++) {
+        const uint32_t at = esp_min_u32(esp_max_u32(pins[i].position - 1, next), kept);
+        if (at >= k)
+            break;
+        kept = esp_min_u32(kept + 1, k);
+        memmove(&out[at + 1], &out[at], (kept - 1 - at) * sizeof *out);
+        out[at] = pinned[i];
+        out[at].pinned = 1;
+        next = at + 1;
+    }
+    return kept;
+}
+
 /* ---- making ------------------------------------------------------------- */
 
 /* How many of what the rules need. */

@@ -18,4 +18,12 @@
  * text as a whole is blocked.  For generators, to give up early. */
 bool esp_overlay_blocks_word(const esp_overlay *overlay, const uint8_t *word, size_t length);
 
+/* Puts pins into an answer.  `out` has `n` suggestions of at most `k`, and room for
+ * k; `pinned[i]` is what is to be shown for pins[i], which ascend as
+ * esp_overlay_pins() gives them.  A pin stands at its position, behind the pins
+ * before it and not behind the end of the list; whatever `out` has of the same
+ * text goes, and what no longer fits goes from the end.  Returns the new n. */
+uint32_t esp_overlay_place(const esp_pin *pins, const esp_suggestion *pinned, uint32_t n_pins,
+    esp_suggestion *out, uint32_t n, uint32_t k);
+
 #endif

@@ -232,6 +232,47 @@ static void the_best_positions_are_kept(void) {
     esp_overlay_free(o);
 }
 
+/* The answer "abcde" of at most k, with pins of texts and positions: "x1c3". */
+static const char *placed(const char *answer, uint32_t k, const char *wanted) {
+    static char texts[16];
+    esp_suggestion out[8];
+    esp_suggestion pinned[8];
+    esp_pin pins_at[8];
+    const uint32_t n = (uint32_t)strlen(answer);
+    const uint32_t n_pins = (uint32_t)strlen(wanted) / 2;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = (esp_suggestion){.text = {(const uint8_t *)answer + i, 1}};
+    for (uint32_t i = 0; i < n_pins; i++) {
+        pins_at[i] = (esp_pin){.text = {(const uint8_t *)wanted + 2 * i, 1},
+            .position = (uint32_t)(wanted[2 * i + 1] - '0')};
+        pinned[i] = (esp_suggestion){.text = pins_at[i].text};
+    }
+    const uint32_t found = esp_overlay_place(pins_at, pinned, n_pins, out, n, k);
+    for (uint32_t i = 0; i < found; i++) {
+        texts[i] = (char)out[i].text.data[0];
+        CHECK((out[i].pinned == 1) == (memchr(wanted, texts[i], 2 * (size_t)n_pins) != NULL));
+    }
+    texts[found] = '\0';
+    return texts;
+}
+
+static void pins_are_put_into_an_answer(void) {
+    CHECK(strcmp(placed("abcde", 5, ""), "abcde") == 0);
+    CHECK(strcmp(placed("abcde", 5, "x1"), "xabcd") == 0);
+    CHECK(strcmp(placed("abcde", 8, "x1"), "xabcde") == 0);
+    CHECK(strcmp(placed("abcde", 5, "x5"), "abcdx") == 0);
+    CHECK(strcmp(placed("abcde", 5, "x6"), "abcde") == 0);
+    CHECK(strcmp(placed("ab", 5, "x5"), "abx") == 0);
+    CHECK(strcmp(placed("", 5, "x3y9"), "xy") == 0);
+    CHECK(strcmp(placed("abcde", 5, "x2y2z2"), "axyzb") == 0);
+    CHECK(strcmp(placed("abcde", 2, "x1y1z1"), "xy") == 0);
+    CHECK(strcmp(placed("abcde", 1, "x1"), "x") == 0);
+    CHECK(strcmp(placed("abcde", 5, "c1"), "cabde") == 0);
+    CHECK(strcmp(placed("abcde", 5, "a4"), "bcdae") == 0);
+    CHECK(strcmp(placed("abcde", 5, "a9"), "bcdea") == 0);
+    CHECK(strcmp(placed("abcde", 5, "e1x3a4"), "ebxac") == 0);
+}
+
 static void a_pin_may_be_shown_otherwise(void) {
     esp_rule rules[2] = {pin("nike air", 1, 0), pin("puma", 2, 0)};
     rules[0].display = text_of("Nike Air");
@@ -391,6 +432,7 @@ int main(int argc, char **argv) {
     TEST(a_block_beats_pin_and_boost);
     TEST(pins_come_for_their_prefixes);
     TEST(the_best_positions_are_kept);
+    TEST(pins_are_put_into_an_answer);
     TEST(a_pin_may_be_shown_otherwise);
     TEST(nothing_of_the_rules_is_borrowed);
     TEST(bad_rules_are_refused);
