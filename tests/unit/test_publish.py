@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Sequence
@@ -20,8 +21,10 @@ from espalier.errors import (
     IndexMissingError,
     InputError,
     RejectedError,
+    StorageError,
 )
 from espalier.evaluate import evaluate
+from espalier.files import replacement
 from espalier.publish import PublishReport, publish
 from espalier.querylog import is_training_user, write_demo_log, write_pairs
 from espalier.settings import LogSettings, TrainSettings
@@ -316,9 +319,39 @@ def test_a_report_folder_that_cannot_be_made_comes_after_the_index(
     blocked = tmp_path / "file"
     blocked.write_text("")
     out = tmp_path / "site.esp"
-    with pytest.raises(espalier.errors.StorageError, match="the index is complete"):
+    with pytest.raises(StorageError, match="the index is complete"):
         publish([log], out, replace(SETTINGS, holdout=0.0), report=blocked)
 
     assert out.exists()
     with pytest.raises(ConfigError, match="would overwrite"):
         publish([log], log, SETTINGS)
+
+
+def test_without_matplotlib_the_report_has_no_page(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures are written all the same: drawing is an extra, measuring is not."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "matplotlib" else find(name)
+    )
+    made = publish([log], tmp_path / "site.esp", SETTINGS, report=tmp_path / "report")
+
+    assert made.evaluation is not None
+    assert ["report.json"] == names(tmp_path / "report")
+
+
+def test_a_replacement_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    """At the end of the block; a name that cannot be taken is a storage error."""
+    path = tmp_path / "file"
+    path.write_text("old")
+    with replacement(path) as beside:
+        beside.write_text("new")
+        assert "old" == path.read_text()
+    assert "new" == path.read_text()
+
+    folder = tmp_path / "folder"
+    (folder / "full").mkdir(parents=True)
+    with pytest.raises(StorageError, match="cannot be replaced"), replacement(folder) as beside:
+        beside.write_text("new")
+    assert ["file", "folder"] == names(tmp_path)
