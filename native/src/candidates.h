@@ -7,16 +7,17 @@
 typedef struct esp_candidate {
     const uint8_t *text; /* borrowed from the index or from the scratch */
     uint32_t length;
-    uint32_t hash;    /* of the text */
-    uint32_t label;   /* or ESP_NO_LABEL */
-    uint32_t source;  /* an esp_source: the first that found it */
-    uint32_t sources; /* bits: all that did */
-    uint32_t matched; /* bytes of text the prefix accounts for */
-    uint32_t edits;   /* between the prefix and those */
-    float model;      /* log score of the tree */
-    float popularity; /* share of the most popular label's users */
-    float tail;       /* log probability of the generator */
-    float score;      /* by which candidates are ordered */
+    uint32_t hash;     /* of the text */
+    uint32_t label;    /* or ESP_NO_LABEL */
+    uint32_t source;   /* an esp_source: the first that found it */
+    uint32_t sources;  /* bits: all that did */
+    uint32_t matched;  /* bytes of text the prefix accounts for */
+    uint32_t followed; /* users who typed it right after the previous query */
+    uint32_t edits;    /* between the prefix and those */
+    float model;       /* log score of the tree */
+    float popularity;  /* share of the most popular label's users */
+    float tail;        /* log probability of the generator */
+    float score;       /* by which candidates are ordered */
 } esp_candidate;
 
 typedef struct esp_candidates {

@@ -78,6 +78,7 @@ static esp_plan make_plan(
                                                     ESP_SOURCE_TAIL | ESP_SOURCE_CORRECTED),
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
         .prefix_bytes = (uint32_t)query->prefix.length,
+        .first_users = 1,
     };
 }
 
@@ -114,7 +115,8 @@ static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *
     }
 }
 
-/* The candidates worth ranking: the best labels of the blend, and all others. */
+/* The candidates worth ranking: the best labels of the blend, and all that the
+ * session or the generator speak for. */
 static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
     esp_top *top = &scratch->labels; /* the search is done with it */
     top->n = 0;
@@ -122,9 +124,11 @@ static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
     scratch->n_ranked = 0;
     for (uint32_t i = 0; i < scratch->candidates.n; i++) {
         const esp_candidate *c = &scratch->candidates.item[i];
-        if (c->label != ESP_NO_LABEL)
+        const bool beside =
+            c->label == ESP_NO_LABEL || c->followed > 0 || (c->sources & ESP_SOURCE_TAIL) != 0;
+        if (!beside || scratch->n_ranked == ESP_MOST_RANKED)
             esp_top_add(top, (esp_scored){.score = c->score, .id = c->label, .first = i});
-        else if (scratch->n_ranked < ESP_MOST_RANKED)
+        else
             scratch->ranked[scratch->n_ranked++] = c;
     }
     for (uint32_t i = 0; i < top->n && scratch->n_ranked < scratch->max_ranked; i++)
@@ -140,6 +144,7 @@ static void rank(
     esp_rank_start(
         &asked, index, &scratch->context, &scratch->typed, query->prefix.data, plan->prefix_bytes);
     asked.range_labels = plan->hi - plan->lo;
+    asked.first_users = plan->first_users;
     asked.one_user = expf(-plan->log_most);
     esp_rank_fill(&asked, scratch->ranked, scratch->n_ranked, scratch->x);
     esp_rank_forget(query->groups_off, scratch->n_ranked, scratch->x);

@@ -15,16 +15,18 @@ static uint32_t find_slot(
     return slot;
 }
 
-static uint32_t add_word(
-    esp_context *context, const esp_words *words, const uint8_t *text, uint32_t length) {
+uint32_t esp_context_add(esp_context *context, const esp_words *words, const uint8_t *text,
+    uint32_t length, uint32_t limit) {
     const uint32_t hash = esp_word_hash(text, length);
     const uint32_t slot = find_slot(context, text, length, hash);
-    if (context->slot[slot] == ESP_NOT_THERE && context->n_words < ESP_CONTEXT_WORDS) {
+    if (context->slot[slot] == ESP_NOT_THERE && context->n_words < limit) {
         context->slot[slot] = (uint8_t)context->n_words;
-        context->word[context->n_words++] = (esp_context_word){.text = text,
+        context->word[context->n_words] = (esp_context_word){.text = text,
             .length = length,
             .hash = hash,
-            .word = esp_word_find(words, text, length)};
+            .word = esp_word_find(words, text, length),
+            .like = context->n_words};
+        context->n_words++;
     }
     return context->slot[slot];
 }
@@ -33,6 +35,7 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
     const uint32_t *age, uint32_t n_previous, float decay, float half_life) {
     context->n_queries = esp_min_u32(n_previous, ESP_CONTEXT_QUERIES);
     context->n_words = 0;
+    context->n_made = 0;
     memset(context->slot, ESP_NOT_THERE, sizeof context->slot);
     uint32_t n_tokens = 0;
     float weight = 1;
@@ -47,7 +50,7 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
         uint32_t length = 0;
         while (n_tokens < ESP_CONTEXT_TOKENS &&
                esp_next_word(previous[q].data, (size_t)previous[q].length, &at, &text, &length)) {
-            const uint32_t number = add_word(context, words, text, length);
+            const uint32_t number = esp_context_add(context, words, text, length, ESP_CONTEXT_OWN);
             if (number == ESP_NOT_THERE)
                 break; /* the table is full: what was said before that counts */
             context->word[number].weight += counts;
@@ -55,6 +58,7 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
         }
     }
     context->begin[context->n_queries] = (uint16_t)n_tokens;
+    context->n_own = context->n_words;
 }
 
 uint32_t esp_context_find(

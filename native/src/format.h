@@ -38,6 +38,7 @@
 #define ESP_SEC_POSL ESP_ID('P', 'O', 'S', 'L') /* u32[n_labels]: label -> position */
 #define ESP_SEC_WGHT ESP_ID('W', 'G', 'H', 'T') /* chunks */
 #define ESP_SEC_VOCA ESP_ID('V', 'O', 'C', 'A') /* words of the tail model */
+#define ESP_SEC_RELA ESP_ID('R', 'E', 'L', 'A') /* what comes after what, query to query */
 #define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
 #define ESP_SEC_FRST ESP_ID('F', 'R', 'S', 'T') /* scores candidates */
 
@@ -154,10 +155,39 @@ typedef struct esp_ngram_header {
     float mix_context; /* share of the session's words in every step */
     float mix_follow;  /* of that, the share of copying on */
     float decay;       /* weight of a previous query against the one after it */
+    float mix_related; /* share of words related to the session's in every step */
     uint32_t end;      /* q of the end of a query, of any context */
     uint32_t unknown;  /* q of a word outside the vocabulary */
-    uint32_t reserved[2];
+    uint32_t reserved;
 } esp_ngram_header;
+
+/* What people type after what, from one query to the next.  Followed by
+ * esp_affix_rule[n_rules]; then in u32: word[n_sources] ascending,
+ * word_ptr[n_sources + 1], related[n_related]; label[n_heads] ascending,
+ * label_ptr[n_heads + 1], follower[n_followers], users[n_followers].  A related
+ * entry is a word number in 24 bits and q above them, as in NGRM, best first:
+ * how often the word comes after a query with that source word.  A follower is a
+ * label, ascending, with the users who typed it right after. */
+typedef struct esp_relation_header {
+    uint32_t n_rules;
+    uint32_t n_sources;
+    uint32_t n_related;
+    uint32_t n_heads;
+    uint32_t n_followers;
+    uint32_t reserved[3];
+} esp_relation_header;
+
+/* A word of a query and what the next query made of it: `strip` bytes less and
+ * `add` more, at its end or its beginning. */
+typedef struct esp_affix_rule {
+    float chance; /* against the word being used again as it was */
+    uint8_t at_end;
+    uint8_t n_strip;
+    uint8_t n_add;
+    uint8_t reserved;
+    uint8_t strip[8];
+    uint8_t add[8];
+} esp_affix_rule;
 
 enum {
     ESP_WORD_LIMIT = 1 << 24, /* word numbers are stored in 24 bits */
@@ -235,6 +265,8 @@ static_assert(sizeof(esp_tree_node) == 32, "");
 static_assert(sizeof(esp_chunk_header) == 24, "");
 static_assert(sizeof(esp_words_header) == 16, "");
 static_assert(sizeof(esp_ngram_header) == 48, "");
+static_assert(sizeof(esp_relation_header) == 32, "");
+static_assert(sizeof(esp_affix_rule) == 24, "");
 static_assert(sizeof(esp_forest_header) == 64, "");
 static_assert(sizeof(esp_forest_feature) == 8, "");
 static_assert(sizeof(esp_forest_column) == 8, "");

@@ -164,6 +164,10 @@ static esp_status open_words(esp_index *index, esp_error *err) {
         return esp_index_damaged(ESP_SEC_VOCA, "V1", 0, err);
     if (!esp_ngrams_open(ngrams.data, ngrams.length, index->words.n_words, &index->ngrams))
         return esp_index_damaged(ESP_SEC_NGRM, "G1", 0, err);
+    const esp_section relations = find_section(index, ESP_SEC_RELA);
+    if (relations.data != NULL &&
+        !esp_relations_open(relations.data, relations.length, &index->relations))
+        return esp_index_damaged(ESP_SEC_RELA, "R1", 0, err);
     return ESP_OK;
 }
 

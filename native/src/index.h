@@ -11,6 +11,7 @@
 #include "forest.h"
 #include "format.h"
 #include "ngrams.h"
+#include "relations.h"
 
 typedef struct esp_section {
     const uint8_t *data;
@@ -50,6 +51,7 @@ struct esp_index {
     /* words; n_words 0 and head NULL where the index has none */
     esp_words words;
     esp_ngrams ngrams;
+    esp_relations relations; /* head NULL where the index has none */
     /* scorer of candidates; its head is NULL where the index has none */
     esp_forest forest;
 };

@@ -74,7 +74,8 @@ void esp_rank_start(esp_rank_query *query, const esp_index *index, const esp_con
         .typed = typed,
         .prefix = prefix,
         .prefix_length = length,
-        .n_typed = typed->n_words};
+        .n_typed = typed->n_words,
+        .first_users = 1};
     for (uint32_t q = 0; q < context->n_queries; q++)
         sign(context->query[q].data, (size_t)context->query[q].length, &query->signature[q]);
     if (context->n_queries == 0)
@@ -146,8 +147,7 @@ static void add_chances(
         }
         weakest = log_chance < weakest ? log_chance : weakest;
         new_pairs += last != ESP_START && !listed;
-        if (session != ESP_NOT_THERE)
-            used |= (uint64_t)1 << session;
+        used |= esp_context_bits(context, session);
         before = last;
         last = next;
         last_session = session;
@@ -169,11 +169,22 @@ static void add_context(const esp_rank_query *query, const esp_candidate *c,
         return;
     uint64_t there = 0;
     uint32_t strange = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (word[i].session == ESP_NOT_THERE)
-            strange++;
-        else
-            there |= (uint64_t)1 << word[i].session;
+    uint32_t related = 0;
+    float weight = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t session = word[i].session;
+        if (session < context->n_own) {
+            there |= (uint64_t)1 << session;
+            continue;
+        }
+        strange++;
+        if (session == ESP_NOT_THERE)
+            continue;
+        related++;
+        weight += context->word[session].weight;
+    }
+    x[ESP_RANK_related_words] = (float)related;
+    x[ESP_RANK_related_weight] = weight;
     const int shared = __builtin_popcountll(there & query->words_of_first);
     const int of_first = __builtin_popcountll(query->words_of_first);
     x[ESP_RANK_shared_words] = (float)shared;
@@ -223,6 +234,8 @@ static void fill_one(const esp_rank_query *query, const esp_candidate *c, float 
     x[ESP_RANK_is_label] = is_label ? 1 : 0;
     x[ESP_RANK_log_range] = logf(1 + (float)query->range_labels);
     x[ESP_RANK_model] = c->model;
+    x[ESP_RANK_followed] = logf(1 + (float)c->followed);
+    x[ESP_RANK_followed_share] = (float)c->followed / query->first_users;
     x[ESP_RANK_by_model] = (c->sources & ESP_SOURCE_MODEL) != 0 ? 1 : 0;
     x[ESP_RANK_by_popularity] = (c->sources & ESP_SOURCE_POPULAR) != 0 ? 1 : 0;
     x[ESP_RANK_by_tail] = (c->sources & ESP_SOURCE_TAIL) != 0 ? 1 : 0;

@@ -27,6 +27,10 @@
     F(shared_of_candidate, CONTEXT) /* the same, over its words */                        \
     F(shared_of_previous, CONTEXT)  /* the same, over q0's words */                       \
     F(new_words, CONTEXT)           /* words that no previous query has */                \
+    F(related_words, CONTEXT)       /* of those, words related to previous queries */     \
+    F(related_weight, CONTEXT)      /* how closely, summed */                             \
+    F(followed, CONTEXT)            /* log(1 + users who typed it right after q0) */      \
+    F(followed_share, CONTEXT)      /* those users over q0's users */                     \
     F(extends, CONTEXT)             /* 1: q0 and more words */                            \
     F(truncates, CONTEXT)           /* 1: the beginning of q0 */                          \
     F(common_bytes, CONTEXT)        /* bytes it begins with as q0 does */                 \
@@ -82,8 +86,9 @@ typedef struct esp_rank_query {
     const uint8_t *prefix;
     uint32_t prefix_length;
     uint32_t range_labels;
-    float one_user;   /* popularity of a label of one user */
-    uint32_t n_typed; /* complete words of the prefix */
+    float first_users; /* of q0, at least 1 */
+    float one_user;    /* popularity of a label of one user */
+    uint32_t n_typed;  /* complete words of the prefix */
     float typed_shared;
     float typed_follows;
     uint64_t words_of_first; /* bit i: q0 has word i of the session */

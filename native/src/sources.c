@@ -10,10 +10,11 @@
 
 #include <math.h>
 
+#include "related.h"
 #include "tree.h"
 #include "trie.h"
 
-enum { ESP_POPULAR_FACTOR = 2, ESP_POPULAR_LEAST = 32 };
+enum { ESP_POPULAR_FACTOR = 2, ESP_POPULAR_LEAST = 32, ESP_FOLLOWERS = 64 };
 
 static void add_label(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     uint32_t label, uint32_t source, float model) {
@@ -129,6 +130,36 @@ static esp_status find_tails(const esp_index *index, esp_scratch *scratch, const
     return ESP_OK;
 }
 
+/* Labels typed right after the previous query, and how often: what the tree learned
+ * about them in general, here about them alone. */
+static esp_status find_followers(const esp_index *index, esp_scratch *scratch,
+    const esp_query *query, esp_plan *plan, esp_error *err) {
+    uint32_t first = ESP_NO_LABEL;
+    if (query->n_previous == 0 || index->relations.head == NULL || plan->lo == plan->hi)
+        return ESP_OK;
+    ESP_TRY(find_label(
+        index, query->previous[0].data, (uint32_t)query->previous[0].length, &first, err));
+    if (first == ESP_NO_LABEL)
+        return ESP_OK;
+    plan->first_users = (float)esp_max_u32(1, index->users[first]);
+    const uint32_t *label = NULL;
+    const uint32_t *users = NULL;
+    const uint32_t n = esp_followers(&index->relations, first, &label, &users);
+    for (uint32_t i = 0, added = 0; i < n && added < ESP_FOLLOWERS; i++) {
+        const uint8_t *text = NULL;
+        uint32_t length = 0;
+        if (label[i] < plan->lo || label[i] >= plan->hi ||
+            !esp_index_label(index, label[i], &text, &length))
+            continue;
+        ESP_TRY(add_scored(index, scratch, plan, label[i], ESP_SOURCE_MODEL, err));
+        esp_candidate *c = esp_candidates_find(&scratch->candidates, text, length);
+        if (c != NULL)
+            c->followed = users[i];
+        added++;
+    }
+    return ESP_OK;
+}
+
 esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, const esp_query *query,
     esp_plan *plan, esp_error *err) {
     const uint32_t sources = plan->sources;
@@ -145,6 +176,12 @@ esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, con
         query->n_previous, index->ngrams.head != NULL ? index->ngrams.head->decay : 1, 0);
     esp_typed_fill(
         &scratch->typed, &index->words, &scratch->context, query->prefix.data, plan->prefix_bytes);
+    if (scratch->context.n_queries > 0) {
+        esp_related_fill(&scratch->context, index, &scratch->typed);
+        /* Typed words may be related ones. */
+        esp_typed_fill(&scratch->typed, &index->words, &scratch->context, query->prefix.data,
+            plan->prefix_bytes);
+    }
     if (plan->has_model && (plan->lo < plan->hi || tails)) {
         ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
             plan->prefix_bytes, &scratch->terms, err));
@@ -154,6 +191,8 @@ esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, con
         ESP_TRY(find_model(index, scratch, plan, err));
     if ((sources & ESP_SOURCE_POPULAR) != 0)
         ESP_TRY(find_popular(index, scratch, plan, err));
+    if (plan->has_model)
+        ESP_TRY(find_followers(index, scratch, query, plan, err));
     if (tails)
         ESP_TRY(find_tails(index, scratch, query, plan, err));
     return ESP_OK;

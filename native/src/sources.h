@@ -14,9 +14,10 @@ typedef struct esp_plan {
     uint32_t lo; /* labels that begin with the prefix */
     uint32_t hi;
     uint32_t prefix_bytes;
-    bool has_model; /* the tree is asked */
-    float most;     /* popularity of the prefix's most popular label, in the file's unit */
-    float log_most; /* logarithm of its users; 0 without any */
+    bool has_model;    /* the tree is asked */
+    float most;        /* popularity of the prefix's most popular label, in the file's unit */
+    float first_users; /* of the previous query, at least 1 */
+    float log_most;    /* logarithm of its users; 0 without any */
 } esp_plan;
 
 /* Fills scratch->candidates, each with its popularity and, where the tree is

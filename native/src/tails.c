@@ -30,8 +30,7 @@ void esp_typed_fill(esp_typed *typed, const esp_words *words, const esp_context 
         typed->before[1] = typed->before[0];
         typed->before[0] = esp_word_find(words, text, bytes);
         typed->last = esp_context_find(context, text, bytes, esp_word_hash(text, bytes));
-        if (typed->last != ESP_NOT_THERE)
-            typed->used |= (uint64_t)1 << typed->last;
+        typed->used |= esp_context_bits(context, typed->last);
         typed->n_words++;
     }
 }
@@ -53,6 +52,8 @@ void esp_step_fill(esp_step *step, const esp_ngrams *ngrams, const esp_context *
     step->state = esp_ngram_state(ngrams, before, word);
     step->n_followers = 0;
     float following = 0;
+    if (last != ESP_NOT_THERE)
+        last = context->word[last].like; /* a form of a word is followed by what that was */
     for (uint32_t q = 0; q < context->n_queries; q++) {
         const uint32_t begin = context->begin[q];
         const uint32_t end = context->begin[q + 1];
@@ -71,13 +72,16 @@ void esp_step_fill(esp_step *step, const esp_ngrams *ngrams, const esp_context *
             }
     }
     float unused = 0;
+    float relatives = 0;
     for (uint32_t w = 0; w < context->n_words; w++)
         if ((used >> w & 1) == 0)
-            unused += context->word[w].weight;
+            *(w < context->n_own ? &unused : &relatives) += context->word[w].weight;
     const float mixed = ngrams->head->mix_context;
     const float follow = following > 0 ? mixed * ngrams->head->mix_follow : 0;
     const float cache = unused > 0 ? mixed * (1 - ngrams->head->mix_follow) : 0;
-    step->model = 1 - follow - cache;
+    const float related = relatives > 0 ? ngrams->head->mix_related : 0;
+    step->model = (1 - follow - cache) * (1 - related);
+    step->related = related > 0 ? related / relatives : 0;
     step->unused = cache > 0 ? cache / unused : 0;
     step->copied = follow > 0 ? follow / following : 0;
 }
@@ -88,7 +92,8 @@ float esp_step_chance(const esp_step *step, const esp_context *context, float mo
     if (session == ESP_NOT_THERE && !end)
         return chance;
     if (!end && (used >> session & 1) == 0)
-        chance += step->unused * context->word[session].weight;
+        chance += (session < context->n_own ? step->unused : step->related) *
+                  context->word[session].weight;
     for (uint32_t i = 0; i < step->n_followers; i++)
         if (step->follower[i] == session)
             return chance + step->copied * step->follows[i];
@@ -168,7 +173,7 @@ static void offer(esp_generation *g, const esp_origin *from, uint32_t word, uint
         .parent = from->node,
         .before = from->word,
         .bytes = bytes,
-        .used = session == ESP_NOT_THERE ? from->used : from->used | (uint64_t)1 << session};
+        .used = from->used | esp_context_bits(g->context, session)};
     keep_next(g, &node);
 }
 

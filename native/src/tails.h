@@ -48,9 +48,10 @@ typedef struct esp_tails {
  * copying on from where one of them stood (`follower`: of word or end). */
 typedef struct esp_step {
     esp_state state;
-    float model;  /* share of the word model */
-    float unused; /* probability per weight of an unused word */
-    float copied; /* the same of a follower */
+    float model;   /* share of the word model */
+    float unused;  /* probability per weight of an unused word */
+    float copied;  /* the same of a follower */
+    float related; /* the same of a related word */
     uint32_t n_followers;
     uint8_t follower[ESP_TAIL_FOLLOWERS]; /* session word, or ESP_NOT_THERE: the end */
     float follows[ESP_TAIL_FOLLOWERS];    /* weight */

@@ -161,6 +161,9 @@ class TrainSettings:
     tail_follow: float = setting(
         0.5, Between(0, 1), "of that, the share of copying on from a previous query"
     )
+    tail_related: float = setting(
+        0.2, Between(0, 0.95), "share of words related to the session's in a generated step"
+    )
     tail_decay: float = setting(
         0.6, Between(0, 1, above_low=True), "weight of a previous query in it against the one after"
     )

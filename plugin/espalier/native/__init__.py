@@ -22,6 +22,8 @@ from espalier.native.border import (
 from espalier.native.features import Csr, Space, TextTable, features_hash, features_vectorise
 from espalier.native.forest import ForestHead, forest_contributions, forest_head, forest_predict
 from espalier.native.layout import (
+    AFFIX_BYTES,
+    AFFIX_RULE,
     FOREST_BLOCK,
     FOREST_COLUMN,
     FOREST_COLUMNS,
@@ -37,6 +39,7 @@ from espalier.native.layout import (
     LIST_LONG,
     NGRAM_HEADER,
     PARAMS,
+    RELATION_HEADER,
     TREE_NODE,
     WORD_BLOCK,
     WORD_BYTES,
@@ -54,11 +57,13 @@ from espalier.native.query import (
     feature_groups,
     feature_names,
 )
-from espalier.native.reading import NativeIndex, NativeInfo, SectionInfo
+from espalier.native.reading import FuzzyMatch, NativeIndex, NativeInfo, SectionInfo
 from espalier.native.training import RankOptions, RankTask, Trainer, chunk_encode
 from espalier.native.writing import IndexWriter, maxima_build, trie_build, words_build
 
 __all__ = [
+    "AFFIX_BYTES",
+    "AFFIX_RULE",
     "FEATURE_GROUPS",
     "FOREST_BLOCK",
     "FOREST_COLUMN",
@@ -77,6 +82,7 @@ __all__ = [
     "NGRAM_HEADER",
     "NO_LABEL",
     "PARAMS",
+    "RELATION_HEADER",
     "TREE_NODE",
     "WORD_BLOCK",
     "WORD_BYTES",
@@ -85,6 +91,7 @@ __all__ = [
     "Csr",
     "FeatureKind",
     "ForestHead",
+    "FuzzyMatch",
     "IndexWriter",
     "Matcher",
     "NativeIndex",

@@ -46,11 +46,35 @@ NGRAM_HEADER: Final = np.dtype(
         ("mix_context", "<f4"),
         ("mix_follow", "<f4"),
         ("decay", "<f4"),
+        ("mix_related", "<f4"),
         ("end", "<u4"),
         ("unknown", "<u4"),
-        ("reserved", "<u4", 2),
+        ("reserved", "<u4"),
     ]
 )
+RELATION_HEADER: Final = np.dtype(
+    [
+        ("n_rules", "<u4"),
+        ("n_sources", "<u4"),
+        ("n_related", "<u4"),
+        ("n_heads", "<u4"),
+        ("n_followers", "<u4"),
+        ("reserved", "<u4", 3),
+    ]
+)
+AFFIX_RULE: Final = np.dtype(
+    [
+        ("chance", "<f4"),
+        ("at_end", "u1"),
+        ("n_strip", "u1"),
+        ("n_add", "u1"),
+        ("reserved", "u1"),
+        ("strip", "u1", 8),
+        ("add", "u1", 8),
+    ]
+)
+AFFIX_BYTES: Final = 8
+"""Bytes of what a rule strips or adds, at most."""
 
 FOREST_HEADER: Final = np.dtype(
     [

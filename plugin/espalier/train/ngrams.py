@@ -209,9 +209,7 @@ def count(tokens: Tokens, min_users: int) -> Counted:
         word_total=int(word.people.sum()),
         first_total=int(first.people.sum()),
         pair_total=np.bincount(pairs.left, pairs.people, n).astype(np.int64),
-        triple_total=np.bincount(triples.left, triples.people, len(kept_pair) + n).astype(
-            np.int64
-        ),
+        triple_total=np.bincount(triples.left, triples.people, len(kept_pair) + n).astype(np.int64),
     )
 
 
@@ -220,7 +218,7 @@ def _enough(grams: Grams, min_users: int) -> Grams:
     return Grams(grams.left[kept], grams.word[kept], grams.people[kept])
 
 
-def _q(chance: F64) -> U8:
+def steps_of(chance: F64) -> U8:
     """Return the step nearest to a probability's logarithm."""
     return np.clip(np.rint(-np.log(np.maximum(chance, 1e-12)) / STEP), 0, 255).astype(np.uint8)
 
@@ -253,9 +251,8 @@ def _block_best(q: U8) -> U8:
     return best
 
 
-def ngram_sections(log: QueryLog, settings: TrainSettings) -> dict[str, bytes]:
-    """Return VOCA and NGRM for a log; empty if no word has enough people."""
-    tokens = tokenise(log, settings.min_users)
+def ngram_sections(tokens: Tokens, settings: TrainSettings) -> dict[str, bytes]:
+    """Return VOCA and NGRM; none if no word has enough people."""
     if not tokens.words:
         return {}
     counted = count(tokens, settings.min_users)
@@ -302,15 +299,17 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
     if len(key):
         at = np.minimum(at, len(key) - 1)
         found = key[at] == last * (n + 1) + triple.word
-        lower = np.where(found, pair_chance[at], rest_pair[np.minimum(last, n - 1)] * one[triple.word])
+        lower = np.where(
+            found, pair_chance[at], rest_pair[np.minimum(last, n - 1)] * one[triple.word]
+        )
     triple_chance = seen + rest_triple[triple.left] * lower
 
-    pair_ptr, pair_word, pair_q = _ordered(pair.left, pair.word, _q(pair_chance), n)
+    pair_ptr, pair_word, pair_q = _ordered(pair.left, pair.word, steps_of(pair_chance), n)
     # The lists of triples follow the order in which their pairs now stand.
     moved = np.empty(len(pair.word), np.int64)
-    moved[np.searchsorted(key, np.repeat(np.arange(n), np.diff(pair_ptr)) * (n + 1) + pair_word)] = (
-        np.arange(len(pair.word))
-    )
+    moved[
+        np.searchsorted(key, np.repeat(np.arange(n), np.diff(pair_ptr)) * (n + 1) + pair_word)
+    ] = np.arange(len(pair.word))
     left = np.where(
         triple.left < len(pair.word),
         moved[np.minimum(triple.left, len(pair.word) - 1)] if len(pair.word) else 0,
@@ -319,7 +318,7 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
     order = np.lexsort((triple.word, left))
     contexts, number = np.unique(left[order], return_inverse=True)
     triple_ptr, triple_word, triple_q = _ordered(
-        number, triple.word[order], _q(triple_chance[order]), len(contexts)
+        number, triple.word[order], steps_of(triple_chance[order]), len(contexts)
     )
     old_left = np.empty(len(contexts), np.int64)
     old_left[number] = triple.left[order]
@@ -330,7 +329,7 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
     has_next = np.packbits(bits, bitorder="little").view("<u8")
     rank = np.append(0, np.cumsum(bits.reshape(masks, 64).sum(axis=1, dtype=np.int64)))
 
-    word_q, first_q = _q(one[:n]), _q(first[:n])
+    word_q, first_q = steps_of(one[:n]), steps_of(first[:n])
     parts: list[NDArray[Any]] = [
         has_next,
         rank.astype("<u4"),
@@ -342,8 +341,8 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
         first_q,
         _block_best(word_q),
         _block_best(first_q),
-        _q(rest_pair),
-        _q(rest_triple[old_left]),
+        steps_of(rest_pair),
+        steps_of(rest_triple[old_left]),
     ]
     header = _header(
         n_words=n,
@@ -354,8 +353,9 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
         mix_context=settings.tail_context,
         mix_follow=settings.tail_follow,
         decay=settings.tail_decay,
-        end=int(_q(one[n:])[0]),
-        unknown=int(_q(np.array([chance_unknown]))[0]),
+        mix_related=settings.tail_related,
+        end=int(steps_of(one[n:])[0]),
+        unknown=int(steps_of(np.array([chance_unknown]))[0]),
     )
     return header.tobytes() + b"".join(part.tobytes() for part in parts)
 

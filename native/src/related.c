@@ -1,0 +1,174 @@
+/* related.c: three ways from the words of a query to words of the next.
+ *
+ *   forms        "shoe" -> "shoes", "target" -> "target.com": affix rules learned
+ *                from the log, applied to any word, known or not
+ *   corrections  "brittney" -> "britney": a more common word that differs in one
+ *                place by at most two letters
+ *   topics       "britney" -> "lyrics": what people type after it
+ *
+ * A related word is one more word of the session, with a weight of its own. */
+#include "related.h"
+
+enum {
+    QUERIES = 2,     /* previous queries whose words are looked at */
+    NEAR_BYTES = 4,  /* shorter words are not corrected */
+    NEAR_SHARED = 2, /* a correction begins with as many bytes */
+    NEAR_LOOKED = 1024,
+    TOPICS = 48, /* entries looked at per word */
+    FOUND = 96,
+    FITTING = 16, /* that begin as typed */
+    LATER = 8     /* that do not: words for later */
+};
+
+static const float CORRECTION = 0.3f; /* against using the word again */
+
+typedef struct esp_relative {
+    const uint8_t *text;
+    uint32_t length;
+    uint32_t like; /* the word it is a form of, or ESP_NOT_THERE */
+    float weight;
+} esp_relative;
+
+typedef struct esp_relatives {
+    esp_context *context;
+    const esp_index *index;
+    const esp_typed *typed;
+    esp_relative fitting[FITTING]; /* best first */
+    esp_relative later[LATER];
+    uint32_t n_fitting;
+    uint32_t n_later;
+} esp_relatives;
+
+static uint32_t insert(esp_relative *list, uint32_t n, uint32_t cap, const esp_relative *one) {
+    for (uint32_t i = 0; i < n; i++)
+        if (list[i].length == one->length && memcmp(list[i].text, one->text, one->length) == 0) {
+            list[i].weight += one->weight;
+            return n;
+        }
+    if (n == cap && one->weight <= list[n - 1].weight)
+        return n;
+    uint32_t at = n < cap ? n++ : n - 1;
+    for (; at > 0 && list[at - 1].weight < one->weight; at--)
+        list[at] = list[at - 1];
+    list[at] = *one;
+    return n;
+}
+
+static bool fits(const esp_relatives *r, const uint8_t *text, uint32_t length) {
+    return length >= r->typed->partial_length &&
+           memcmp(text, r->typed->partial, r->typed->partial_length) == 0;
+}
+
+static void add(esp_relatives *r, const esp_relative *one) {
+    if (esp_context_find(r->context, one->text, one->length,
+            esp_word_hash(one->text, one->length)) != ESP_NOT_THERE)
+        return; /* the session has the word itself */
+    if (fits(r, one->text, one->length))
+        r->n_fitting = insert(r->fitting, r->n_fitting, FITTING, one);
+    else
+        r->n_later = insert(r->later, r->n_later, LATER, one);
+}
+
+static void add_forms(esp_relatives *r, uint32_t number) {
+    esp_context *context = r->context;
+    const esp_context_word *word = &context->word[number];
+    const esp_relations *relations = &r->index->relations;
+    for (uint32_t i = 0; relations->head != NULL && i < relations->head->n_rules; i++) {
+        uint8_t *made = context->made + context->n_made;
+        const uint32_t length = esp_affix_apply(&relations->rule[i], word->text, word->length, made,
+            ESP_CONTEXT_MADE - context->n_made);
+        if (length == 0 || (r->typed->partial_length > 0 && !fits(r, made, length)))
+            continue;
+        context->n_made += length;
+        add(r, &(esp_relative){made, length, number, word->weight * relations->rule[i].chance});
+    }
+}
+
+/* Whether two words differ in one place only, by at most two bytes. */
+static bool is_near(const uint8_t *a, uint32_t a_length, const uint8_t *b, uint32_t b_length) {
+    const uint32_t longer = esp_max_u32(a_length, b_length);
+    const uint32_t shorter = esp_min_u32(a_length, b_length);
+    if (longer - shorter > 2)
+        return false;
+    uint32_t head = 0;
+    while (head < shorter && a[head] == b[head])
+        head++;
+    uint32_t tail = 0;
+    while (tail < shorter - head && a[a_length - 1 - tail] == b[b_length - 1 - tail])
+        tail++;
+    return head + tail + 2 >= longer;
+}
+
+static void add_corrections(esp_relatives *r, uint32_t number) {
+    const esp_words *words = &r->index->words;
+    const uint8_t *q = r->index->ngrams.word;
+    const esp_context_word *word = &r->context->word[number];
+    if (word->length < NEAR_BYTES || q == NULL)
+        return;
+    uint32_t lo = 0;
+    uint32_t hi = 0;
+    const uint8_t *begin = word->text;
+    uint32_t shared = NEAR_SHARED;
+    if (r->typed->partial_length > shared) {
+        /* What has been typed says more about where the two differ. */
+        begin = r->typed->partial;
+        shared = r->typed->partial_length;
+        if (memcmp(begin, word->text, NEAR_SHARED) != 0)
+            return;
+    }
+    esp_words_range(words, begin, shared, &lo, &hi);
+    const uint32_t least = word->word == ESP_NO_WORD ? 256 : q[word->word];
+    for (uint32_t i = lo; i < hi && i - lo < NEAR_LOOKED; i++) {
+        uint32_t length = 0;
+        if (q[i] >= least)
+            continue;
+        const uint8_t *text = esp_word_text(words, i, &length);
+        if (text != NULL && is_near(text, length, word->text, word->length))
+            add(r, &(esp_relative){text, length, number,
+                       word->weight * CORRECTION * (1 + (float)(least - q[i]) / 64)});
+    }
+}
+
+static void add_topics(esp_relatives *r, uint32_t number) {
+    const esp_context_word *word = &r->context->word[number];
+    const uint32_t *entries = NULL;
+    const uint32_t n = esp_related_words(&r->index->relations, word->word, &entries);
+    for (uint32_t i = 0; i < n && i < TOPICS; i++) {
+        uint32_t length = 0;
+        const uint8_t *text =
+            esp_word_text(&r->index->words, entries[i] & (ESP_WORD_LIMIT - 1), &length);
+        if (text != NULL)
+            add(r, &(esp_relative){text, length, ESP_NOT_THERE,
+                       word->weight * r->index->ngrams.chance[entries[i] >> 24]});
+    }
+}
+
+static void keep(esp_relatives *r, const esp_relative *list, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t number = esp_context_add(
+            r->context, &r->index->words, list[i].text, list[i].length, ESP_CONTEXT_WORDS);
+        if (number == ESP_NOT_THERE)
+            return;
+        r->context->word[number].weight = list[i].weight;
+        r->context->word[number].like = list[i].like == ESP_NOT_THERE ? number : list[i].like;
+    }
+}
+
+void esp_related_fill(esp_context *context, const esp_index *index, const esp_typed *typed) {
+    esp_relatives r = {.context = context, .index = index, .typed = typed};
+    const uint32_t n_queries = esp_min_u32(context->n_queries, QUERIES);
+    if (index->ngrams.head == NULL || n_queries == 0)
+        return;
+    uint64_t done = 0;
+    for (uint32_t t = 0; t < context->begin[n_queries]; t++) {
+        const uint32_t number = context->token[t];
+        if ((done >> number & 1) != 0)
+            continue;
+        done |= (uint64_t)1 << number;
+        add_forms(&r, number);
+        add_corrections(&r, number);
+        add_topics(&r, number);
+    }
+    keep(&r, r.fitting, r.n_fitting);
+    keep(&r, r.later, r.n_later);
+}
