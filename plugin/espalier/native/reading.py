@@ -26,6 +26,20 @@ class SectionInfo(NamedTuple):
     crc32c: int
 
 
+class FuzzyMatch(NamedTuple):
+    """Labels ``[lo, hi)`` that start almost as somebody typed.
+
+    ``popularity`` is that of the most popular of them, ``matched`` the bytes that
+    all share and that differ from the prefix by ``distance`` errors.
+    """
+
+    lo: int
+    hi: int
+    popularity: int
+    matched: int
+    distance: int
+
+
 @dataclass(frozen=True, slots=True)
 class NativeInfo:
     """Numbers of an open index; sizes in bytes."""
@@ -203,6 +217,43 @@ class NativeIndex:
         view = ffi.from_buffer("uint8_t[]", prefix)
         check(lib.esp_prefix_range(self._open(), view, len(prefix), lo, hi, error), error)
         return lo[0], hi[0]
+
+    def fuzzy_ranges(
+        self, prefix: bytes, *, max_distance: int = 0, max_nodes: int = 0, cap: int = 32
+    ) -> tuple[list[FuzzyMatch], int]:
+        """Return where labels start with something like ``prefix``, closest first.
+
+        ``max_distance`` and ``max_nodes`` 0 are what completion corrects and how far
+        it looks; at most ``cap`` ranges come back.
+
+        Returns:
+            Disjoint ranges, and how many nodes and labels were looked at.
+
+        Raises:
+            InvalidTextError: The prefix is not UTF-8.
+        """
+        out = ffi.new("esp_fuzzy_match[]", max(cap, 1))
+        count = ffi.new("size_t *")
+        visited = ffi.new("uint32_t *")
+        error = ffi.new("esp_error *")
+        status = lib.esp_fuzzy_ranges(
+            self._open(),
+            ffi.from_buffer("uint8_t[]", prefix),
+            len(prefix),
+            max_distance,
+            max_nodes,
+            out,
+            cap,
+            count,
+            visited,
+            error,
+        )
+        check(status, error, self._name)
+        found = [
+            FuzzyMatch(match.lo, match.hi, match.popularity, match.length, match.distance)
+            for match in out[0 : count[0]]
+        ]
+        return found, visited[0]
 
     def predict_top(self, x: Csr, *, beam: int, k: int, threads: int = 1) -> tuple[U32, F32, U32]:
         """Rank labels for every row of ``x`` without a prefix.
