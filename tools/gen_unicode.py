@@ -3,6 +3,9 @@
 A word is a run of letters, marks and numbers (general categories L, M, N).
 Scripts written without spaces get their own ranges: there a run is cut into
 pairs of characters. Run with the Python whose Unicode version is wanted.
+
+Up to U+FFFF, where nearly all text is, a code point is looked up in two steps: its
+block of 64, of which many are alike, and its bit there. Beyond, ranges do.
 """
 
 from __future__ import annotations
@@ -19,11 +22,33 @@ UNSPACED = [
 ]  # fmt: skip
 
 
+BLOCK = 64
+PLANE = 0x10000
+
+
+def is_word(point: int) -> bool:
+    """Return whether a non-ASCII code point is in categories L, M, N."""
+    return point >= 0x80 and unicodedata.category(chr(point))[0] in "LMN"
+
+
+def word_blocks() -> tuple[list[int], list[int]]:
+    """Return the number of each block of the first plane, and the bits of each number."""
+    masks: dict[int, int] = {}
+    numbers = [
+        masks.setdefault(
+            sum(is_word(start + bit) << bit for bit in range(BLOCK)),
+            len(masks),
+        )
+        for start in range(0, PLANE, BLOCK)
+    ]
+    return numbers, list(masks)
+
+
 def word_ranges() -> list[tuple[int, int]]:
-    """Return the closed ranges of non-ASCII code points in categories L, M, N."""
+    """Return the closed ranges of words' code points beyond the first plane."""
     ranges: list[tuple[int, int]] = []
-    for point in range(0x80, 0x110000):
-        if unicodedata.category(chr(point))[0] not in "LMN":
+    for point in range(PLANE, 0x110000):
+        if not is_word(point):
             continue
         if ranges and ranges[-1][1] == point - 1:
             ranges[-1] = (ranges[-1][0], point)
@@ -32,12 +57,29 @@ def word_ranges() -> list[tuple[int, int]]:
     return ranges
 
 
+def rows(cells: list[str], a_line: int) -> str:
+    """Return cells of an array, so many a line."""
+    lines = [", ".join(cells[i : i + a_line]) for i in range(0, len(cells), a_line)]
+    return ",\n    ".join(lines)
+
+
 def table(name: str, ranges: list[tuple[int, int]]) -> str:
     """Return a C array of the ranges."""
-    cells = [f"{{0x{lo:05X}, 0x{hi:05X}}}" for lo, hi in ranges]
-    lines = [", ".join(cells[i : i + 4]) for i in range(0, len(cells), 4)]
-    body = ",\n    ".join(lines)
+    body = rows([f"{{0x{lo:05X}, 0x{hi:05X}}}" for lo, hi in ranges], 4)
     return f"static const esp_code_range {name}[] = {{\n    {body},\n}};\n"
+
+
+def block_tables() -> str:
+    """Return the two C arrays of the first plane."""
+    numbers, masks = word_blocks()
+    if len(masks) > 256:
+        raise SystemExit("more than 256 blocks differ: their numbers need 16 bits")
+    return (
+        f"static const uint8_t esp_word_blocks[] = {{\n    "
+        f"{rows([str(number) for number in numbers], 24)},\n}};\n"
+        f"static const uint64_t esp_word_masks[] = {{\n    "
+        f"{rows([f'0x{mask:016X}' for mask in masks], 4)},\n}};\n"
+    )
 
 
 def render() -> str:
@@ -49,7 +91,10 @@ def render() -> str:
         "typedef struct esp_code_range {\n    uint32_t lo;\n    uint32_t hi; /* inclusive */\n"
         "} esp_code_range;\n\n"
         "/* clang-format off */\n"
-        "/* Letters, marks and numbers beyond ASCII. */\n"
+        "/* Letters, marks and numbers beyond ASCII: up to U+FFFF the mask of each block of\n"
+        " * 64, and which mask that is. */\n"
+        f"{block_tables()}\n"
+        "/* Those beyond U+FFFF. */\n"
         f"{table('esp_word_ranges', word_ranges())}\n"
         "/* Scripts written without spaces. */\n"
         f"{table('esp_unspaced_ranges', UNSPACED)}"

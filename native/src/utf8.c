@@ -77,8 +77,14 @@ esp_char_class esp_char_classify(uint32_t point) {
         const bool letter = (point | 0x20u) >= 'a' && (point | 0x20u) <= 'z';
         return letter || (point >= '0' && point <= '9') ? ESP_CHAR_WORD : ESP_CHAR_SEPARATOR;
     }
-    if (!in_ranges(esp_word_ranges, sizeof esp_word_ranges / sizeof *esp_word_ranges, point))
+    const bool word =
+        point < 0x10000
+            ? (esp_word_masks[esp_word_blocks[point / 64]] >> (point % 64) & 1) != 0
+            : in_ranges(esp_word_ranges, sizeof esp_word_ranges / sizeof *esp_word_ranges, point);
+    if (!word)
         return ESP_CHAR_SEPARATOR;
+    if (point < esp_unspaced_ranges[0].lo)
+        return ESP_CHAR_WORD;
     if (in_ranges(
             esp_unspaced_ranges, sizeof esp_unspaced_ranges / sizeof *esp_unspaced_ranges, point))
         return ESP_CHAR_UNSPACED;
