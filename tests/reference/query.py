@@ -60,7 +60,8 @@ def by_popularity(popularity: Sequence[int], lo: int, hi: int) -> list[int]:
 def popularity_now(index: Index) -> list[int]:
     """Return the popularity a completion goes by: decayed where the index has that."""
     assert index.users is not None
-    return (index.users if index.recent is None else index.recent).tolist()
+    values: list[int] = (index.users if index.recent is None else index.recent).tolist()
+    return values
 
 
 # ---- features ----------------------------------------------------------------
