@@ -24,16 +24,18 @@ static void mend(uint8_t *bytes, size_t length) {
 }
 
 static void use(const esp_index *index) {
-    static const char *const prefixes[] = {"", "a", "aab", "ab ", "aab de", "\xC3\xA9"};
+    static const char *const prefixes[] = {"", "a", "aab", "ab ", "aab de", "abb d", "\xC3\xA9"};
     static const uint32_t sources[] = {0, ESP_SOURCE_MODEL, ESP_SOURCE_POPULAR};
     esp_scratch *scratch = NULL;
     if (esp_scratch_new(index, NULL, &scratch, NULL) != ESP_OK)
         return;
     const esp_text previous[2] = {{(const uint8_t *)"aab de", 6}, {(const uint8_t *)"aac", 3}};
     esp_suggestion out[20];
+    esp_fuzzy_match near[20];
     uint32_t labels[20];
     float scores[20];
     size_t count = 0;
+    esp_text text;
     for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
         const esp_text prefix = {(const uint8_t *)prefixes[p], strlen(prefixes[p])};
         for (uint32_t matcher = 0; matcher < 3; matcher++) {
@@ -52,6 +54,13 @@ static void use(const esp_index *index) {
                     scores[0] = (float)(out[i].text.data[0] + out[i].display.data[0]);
         }
         (void)esp_popular(index, scratch, prefix.data, prefix.length, labels, 20, &count, NULL);
+        uint32_t visited = 0;
+        if (esp_fuzzy_ranges(index, prefix.data, prefix.length, 2, 0, near, 20, &count, &visited,
+                NULL) == ESP_OK)
+            for (size_t i = 0; i < count; i++)
+                if (near[i].lo >= near[i].hi ||
+                    esp_label_text(index, near[i].hi - 1, &text, &text, NULL) == ESP_E_ARGUMENT)
+                    abort(); /* a range of labels that do not exist */
     }
     esp_index_info info;
     esp_index_get_info(index, &info);

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espalier.errors import InvalidTextError
 from espalier.native import FuzzyMatch
 from tests.property.indexes import Pair, opened
 from tests.reference import build, fuzzy
@@ -131,3 +133,15 @@ def test_any_text_has_an_answer(case: Mistyped, text: str) -> None:
     assert all(lo < hi <= len(case.labels) for lo, hi in spans)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
     assert len(text) <= 64 or found == []
+
+
+@given(mistyped(), st.binary(max_size=20))
+def test_bytes_that_are_no_text_are_refused(case: Mistyped, typed: bytes) -> None:
+    """What is not UTF-8 is an error, not a prefix without matches."""
+    try:
+        typed.decode()
+    except UnicodeDecodeError:
+        with pytest.raises(InvalidTextError):
+            case.pair.native.fuzzy_ranges(typed)
+    else:
+        case.pair.native.fuzzy_ranges(typed)
