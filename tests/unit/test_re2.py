@@ -41,6 +41,23 @@ def test_each_text_gets_its_verdict(texts: list[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "hits"),
+    [
+        (["a|b", "c"], "abc"),
+        (["(?i)A", "B"], "aA"),
+        (["(?P<n>a)", "(?P<n>b)"], "ab"),
+        ([r"\Qa", r"b\Q\E"], "ab"),
+        (["^a$|^b", "(c)"], "abc"),
+    ],
+)
+def test_patterns_do_not_change_each_other(patterns: list[str], hits: str) -> None:
+    """Flags, alternatives, names and quotations end with the pattern they stand in."""
+    assert [c for c in "abcA" if PatternSet(patterns).match([c])[0]] == [
+        c for c in "abcA" if c in hits
+    ]
+
+
 def test_without_patterns_nothing_matches() -> None:
     """An empty set is a set."""
     assert PatternSet([]).match(["a", ""]) == [False, False]

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from espalier.native.border import check, ffi, lib
+
+_RULE: Final = np.dtype(
+    [
+        ("kind", np.uint32),
+        ("position", np.uint32),
+        ("min_prefix", np.uint32),
+        ("boost", np.float32),
+        ("text_data", np.uint64),
+        ("text_length", np.uint64),
+        ("display_data", np.uint64),
+        ("display_length", np.uint64),
+    ]
+)
+"""``esp_rule``; a pointer takes 64 bits, as on every machine this is built for."""
 
 
 class RuleKind(IntEnum):
@@ -51,27 +67,24 @@ class NativeOverlay:
             InvalidTextError: A text is not UTF-8.
             LimitError: Too many rules, or too much text.
         """
-        # One buffer for all texts: each rule points into it until the call is over.
-        blob = b"".join(part for rule in rules for part in (rule.text, rule.display))
-        view = ffi.from_buffer("uint8_t[]", blob)
-        raw = ffi.new("esp_rule[]", len(rules))
-        at = 0
-        for i, rule in enumerate(rules):
-            one = raw[i]
-            one.kind = rule.kind
-            one.position = rule.position
-            one.min_prefix = rule.min_prefix
-            one.boost = rule.boost
-            one.text.data = view + at
-            one.text.length = len(rule.text)
-            at += len(rule.text)
-            one.display.data = view + at
-            one.display.length = len(rule.display)
-            at += len(rule.display)
+        # One buffer for all texts; the table points into it. Ten thousand rules take
+        # a few milliseconds this way, and a hundred with a cffi struct each.
+        texts = [text for rule in rules for text in (rule.text, rule.display)]
+        blob = ffi.from_buffer("uint8_t[]", b"".join(texts))
+        lengths = np.fromiter(map(len, texts), np.uint64, len(texts))
+        starts = int(ffi.cast("uintptr_t", blob)) + np.cumsum(lengths) - lengths
+        table = np.zeros(len(rules), _RULE)
+        for name in ("kind", "position", "min_prefix", "boost"):
+            table[name] = [getattr(rule, name) for rule in rules]
+        table["text_data"], table["text_length"] = starts[0::2], lengths[0::2]
+        table["display_data"], table["display_length"] = starts[1::2], lengths[1::2]
         overlay = ffi.new("esp_overlay **")
         error = ffi.new("esp_error *")
-        check(lib.esp_overlay_new(raw, len(rules), overlay, error), error)
-        del view
+        status = lib.esp_overlay_new(
+            ffi.from_buffer("esp_rule[]", table), len(rules), overlay, error
+        )
+        del blob
+        check(status, error)
         self._overlay = ffi.gc(overlay[0], lib.esp_overlay_free)
 
     @property
