@@ -231,7 +231,7 @@ def _tree_of(structure: dict[str, Any]) -> ForestTree:
         rows = left_rows + right_rows
         nodes[place] = (
             node["split_feature"],
-            float_below(node["threshold"]),
+            float_threshold(node["threshold"]),
             _MISSING.get((node["missing_type"], node["default_left"]), 0.0),
             first,
             (left_sum + right_sum) / rows,
@@ -252,8 +252,17 @@ def _tree_of(structure: dict[str, Any]) -> ForestTree:
     )
 
 
-def float_below(threshold: float) -> np.float32:
-    """Return the largest float32 that is not above: for float32 values it decides the same."""
+_ZERO: Final = np.float32(1e-35)
+"""LightGBM takes what is not farther from 0 for 0."""
+
+
+def float_threshold(threshold: float) -> np.float32:
+    """Return the float32 by which every float32 goes where LightGBM sends it.
+
+    It is the largest that is not above; LightGBM compares in double precision.
+    """
+    if abs(threshold) <= float(_ZERO):
+        return _ZERO if threshold >= 0 else np.nextafter(-_ZERO, np.float32(-1))
     with np.errstate(over="ignore"):
         nearest = np.float32(threshold)
     return nearest if float(nearest) <= threshold else np.nextafter(nearest, np.float32(-np.inf))
