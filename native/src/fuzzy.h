@@ -28,8 +28,8 @@
 enum {
     ESP_FUZZY_DISTANCE = 2, /* errors that can be corrected */
     ESP_FUZZY_POINTS = 64,  /* a prefix of more code points is not corrected */
-    ESP_FUZZY_NODES = 6000, /* recommended max_nodes: 98 of 100 labels are found that
-                               a search without a limit finds, at two errors */
+    ESP_FUZZY_NODES = 6000, /* recommended max_nodes: of the labels that an unlimited search
+                               finds at two errors, all but one in two hundred */
     ESP_FUZZY_FOUND = 1024, /* ranges kept before they are ordered */
     ESP_FUZZY_OPEN = 1024,  /* states kept after which a second error may be made */
     /* A state goes on without an error in at most 2 * 2 + 1 ways, and at most 65
@@ -71,7 +71,13 @@ typedef struct esp_fuzzy {
 } esp_fuzzy;
 
 /* Errors worth correcting in a prefix: 0 below 4 code points and above
- * ESP_FUZZY_POINTS, 1 below 8, then 2.  0 also for what is not UTF-8. */
+ * ESP_FUZZY_POINTS, 1 below 8, then 2.  0 also for what is not UTF-8.
+ *
+ * Why from 4 on: with an error allowed, 3 letters say no more than 2 do.  On a
+ * log of 305,000 labels such a prefix stood for 2,600 of them, the one meant was
+ * among the ten most popular in 9 cases of 100, and every third time ten labels
+ * started with the mistyped prefix anyway.  With 4 letters it is 380 labels and
+ * 20 cases, with 6 letters 25 labels and 56 cases. */
 uint32_t esp_fuzzy_distance(const uint8_t *prefix, size_t length);
 
 /* The ranges of labels at a distance of 1 to max_distance (at most
