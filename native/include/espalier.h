@@ -236,6 +236,8 @@ typedef struct esp_overlay esp_overlay;
 
 /* Bits of esp_query.flags. */
 typedef enum esp_query_flag {
+    ESP_QUERY_FEATURES = 2,      /* give candidates their features whatever orders them,
+                                    for esp_scratch_get_ranked() */
     ESP_QUERY_KEEP_VARIANTS = 1, /* also suggestions that differ only by plural,
                                     word order or spacing from a better one */
 } esp_query_flag;
@@ -282,7 +284,8 @@ typedef struct esp_work {
     uint32_t range_labels; /* labels that start with the prefix */
     uint32_t n_features;   /* features of the query that the index knows */
     uint32_t nodes_scored; /* tree nodes whose children were scored */
-    uint32_t candidates;   /* labels that entered the blend */
+    uint32_t candidates;   /* texts that were considered */
+    uint32_t corrected_nodes; /* looked at to correct the prefix */
 } esp_work;
 
 /* Allocates everything that queries on `index` need, once.  `options` may be

@@ -1,19 +1,14 @@
 /* complete.c: the query path end to end.
  *
- *   check -> range -> features -> MODEL candidates (beam under the range)
- *                              -> POPULAR candidates (top of the range)
- *         -> blend -> k best
- *
- * Every candidate gets every feature: a popular label the beam did not reach is
- * scored down its own path of the tree, whose nodes are mostly known already. */
-#include <math.h>
-
+ *   check -> range -> candidates of every source (sources.c)
+ *         -> features -> forest -> k best, variants and blocked ones left out (order.c)
+ */
 #include "maxima.h"
-#include "sources.h"
+#include "order.h"
 #include "trie.h"
 #include "utf8.h"
 
-enum { ESP_DEFAULT_K = 10, ESP_RANKED_LABELS = 48 };
+enum { ESP_DEFAULT_K = 10 };
 
 static esp_status check_text(const esp_text *text, const char *what, uint32_t i, esp_error *err) {
     const size_t length = (size_t)text->length;
@@ -70,135 +65,16 @@ static esp_plan make_plan(
     const uint32_t beam = query->beam != 0 ? query->beam : params->default_beam;
     const uint32_t pool = query->pool != 0 ? query->pool : params->default_pool;
     return (esp_plan){
+        .query = query,
+        .features = (query->flags & ESP_QUERY_FEATURES) != 0,
         .k = k,
         .beam = esp_max_u32(1, esp_min_u32(beam, caps->max_beam)),
         .pool = esp_max_u32(k, esp_min_u32(pool, caps->max_pool)),
-        .sources = query->sources != 0 ? query->sources
-                                       : (uint32_t)(ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR |
-                                                    ESP_SOURCE_TAIL | ESP_SOURCE_CORRECTED),
+        .sources = query->sources != 0 ? query->sources : (uint32_t)ESP_ALL_SOURCES,
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
         .prefix_bytes = (uint32_t)query->prefix.length,
         .first_users = 1,
     };
-}
-
-/* ---- ranking ------------------------------------------------------------ */
-
-/* Without a forest: a fixed blend of the two log scores of a label; either alone
- * orders by itself.  What is no label stands where a label of a third of a user
- * would, moved by what the generator thinks of it. */
-static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
-    const bool popular = (plan->sources & ESP_SOURCE_POPULAR) != 0;
-    const float model_weight = plan->has_model ? index->params->blend_model : 0;
-    const float popular_weight = popular ? index->params->blend_popularity : 0;
-    float least = 0;
-    float best_tail = -INFINITY;
-    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
-        const esp_candidate *c = &scratch->candidates.item[i];
-        least = c->model < least ? c->model : least;
-        if (c->tail > best_tail && (c->sources & ESP_SOURCE_TAIL) != 0)
-            best_tail = c->tail;
-    }
-    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
-        esp_candidate *c = &scratch->candidates.item[i];
-        if (c->label != ESP_NO_LABEL) {
-            c->score = !popular && plan->has_model
-                           ? c->model
-                           : model_weight * c->model + popular_weight * logf(c->popularity + 1e-9f);
-            if (!popular && !plan->has_model)
-                c->score = logf(c->popularity + 1e-9f);
-        } else {
-            c->score = model_weight * least + popular_weight * (logf(0.3f) - plan->log_most) +
-                       (c->tail - best_tail);
-        }
-        c->score -= 100 * (float)c->edits;
-    }
-}
-
-/* The candidates worth ranking: the best labels of the blend, and all that the
- * session or the generator speak for. */
-static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
-    esp_top *top = &scratch->labels; /* the search is done with it */
-    top->n = 0;
-    top->limit = esp_min_u32(esp_max_u32(plan->k, ESP_RANKED_LABELS), top->cap);
-    scratch->n_ranked = 0;
-    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
-        const esp_candidate *c = &scratch->candidates.item[i];
-        const bool beside =
-            c->label == ESP_NO_LABEL || c->followed > 0 || (c->sources & ESP_SOURCE_TAIL) != 0;
-        if (!beside || scratch->n_ranked == ESP_MOST_RANKED)
-            esp_top_add(top, (esp_scored){.score = c->score, .id = c->label, .first = i});
-        else
-            scratch->ranked[scratch->n_ranked++] = c;
-    }
-    for (uint32_t i = 0; i < top->n && scratch->n_ranked < scratch->max_ranked; i++)
-        scratch->ranked[scratch->n_ranked++] = &scratch->candidates.item[top->item[i].first];
-}
-
-static void rank(
-    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, const esp_query *query) {
-    esp_rank_query asked;
-    choose_ranked(scratch, plan);
-    for (uint32_t i = 0; i < scratch->n_ranked; i++)
-        scratch->ranked_score[i] = scratch->ranked[i]->score;
-    esp_rank_start(
-        &asked, index, &scratch->context, &scratch->typed, query->prefix.data, plan->prefix_bytes);
-    asked.range_labels = plan->hi - plan->lo;
-    asked.first_users = plan->first_users;
-    asked.one_user = expf(-plan->log_most);
-    esp_rank_fill(&asked, scratch->ranked, scratch->n_ranked, scratch->x);
-    esp_rank_forget(query->groups_off, scratch->n_ranked, scratch->x);
-}
-
-/* Total order: score, then labels before others and by number, then text. */
-static bool before(const esp_candidate *a, float a_score, const esp_candidate *b, float b_score) {
-    if (a_score != b_score)
-        return a_score > b_score;
-    if (a->label != b->label)
-        return a->label < b->label;
-    const uint32_t common = esp_min_u32(a->length, b->length);
-    const int order = memcmp(a->text, b->text, common);
-    return order != 0 ? order < 0 : a->length < b->length;
-}
-
-static esp_status write_suggestions(const esp_index *index, esp_scratch *scratch,
-    const esp_plan *plan, esp_suggestion *out, size_t *count, esp_error *err) {
-    /* Insertion into a short list: k is 10, the list nearly always full at once. */
-    uint32_t n = 0;
-    uint32_t *order = scratch->order;
-    for (uint32_t i = 0; i < scratch->n_ranked; i++) {
-        const esp_candidate *c = scratch->ranked[i];
-        uint32_t at = n;
-        if (n == plan->k) {
-            if (!before(c, scratch->ranked_score[i], scratch->ranked[order[n - 1]],
-                    scratch->ranked_score[order[n - 1]]))
-                continue;
-            at--;
-        } else {
-            n++;
-        }
-        while (at > 0 && before(c, scratch->ranked_score[i], scratch->ranked[order[at - 1]],
-                             scratch->ranked_score[order[at - 1]])) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = i;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        const esp_candidate *c = scratch->ranked[order[i]];
-        out[i] = (esp_suggestion){.label = c->label,
-            .text = {c->text, c->length},
-            .display = {c->text, c->length},
-            .source = c->source,
-            .score = scratch->ranked_score[order[i]],
-            .model = c->model,
-            .popularity = c->popularity,
-            .matched = c->matched};
-        if (c->label != ESP_NO_LABEL)
-            ESP_TRY(esp_label_text(index, c->label, &out[i].text, &out[i].display, err));
-    }
-    *count = n;
-    return ESP_OK;
 }
 
 esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_query *query,
@@ -214,11 +90,9 @@ esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_
     ESP_TRY(esp_trie_range(
         index, query->prefix.data, (size_t)query->prefix.length, &plan.lo, &plan.hi, err));
     scratch->work.range_labels = plan.hi - plan.lo;
-    ESP_TRY(esp_find_candidates(index, scratch, query, &plan, err));
+    ESP_TRY(esp_find_candidates(index, scratch, &plan, err));
     scratch->work.candidates = scratch->candidates.n;
-    blend(index, scratch, &plan);
-    rank(index, scratch, &plan, query);
-    return write_suggestions(index, scratch, &plan, out, count, err);
+    return esp_order(index, scratch, &plan, out, count, err);
 }
 
 esp_status esp_popular(const esp_index *index, esp_scratch *scratch, const uint8_t *prefix,

@@ -158,7 +158,7 @@ typedef struct esp_ngram_header {
     float mix_related; /* share of words related to the session's in every step */
     uint32_t end;      /* q of the end of a query, of any context */
     uint32_t unknown;  /* q of a word outside the vocabulary */
-    uint32_t reserved;
+    float half_life;   /* seconds after which a previous query counts half; 0: never */
 } esp_ngram_header;
 
 /* What people type after what, from one query to the next.  Followed by

@@ -9,7 +9,7 @@
 #include "format.h"
 #include "words.h"
 
-enum { ESP_START = 0xFFFFFFFE };
+#define ESP_START 0xFFFFFFFEu /* the beginning of a query */
 
 typedef struct esp_ngrams {
     const esp_ngram_header *head; /* NULL where the index has none */

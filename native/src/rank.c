@@ -233,7 +233,7 @@ static void fill_one(const esp_rank_query *query, const esp_candidate *c, float 
     x[ESP_RANK_log_share] = logf(c->popularity + 0.5f * query->one_user);
     x[ESP_RANK_is_label] = is_label ? 1 : 0;
     x[ESP_RANK_log_range] = logf(1 + (float)query->range_labels);
-    x[ESP_RANK_model] = c->model;
+    x[ESP_RANK_model] = is_label ? c->model : NAN; /* the tree knows labels only */
     x[ESP_RANK_followed] = logf(1 + (float)c->followed);
     x[ESP_RANK_followed_share] = (float)c->followed / query->first_users;
     x[ESP_RANK_by_model] = (c->sources & ESP_SOURCE_MODEL) != 0 ? 1 : 0;
@@ -254,7 +254,7 @@ static void add_gap(uint32_t from, uint32_t to, uint32_t n, float *x) {
         if (x[i * ESP_RANK_COUNT + from] > best)
             best = x[i * ESP_RANK_COUNT + from];
     for (uint32_t i = 0; i < n; i++)
-        x[i * ESP_RANK_COUNT + to] = x[i * ESP_RANK_COUNT + from] - best;
+        x[i * ESP_RANK_COUNT + to] = x[i * ESP_RANK_COUNT + from] - best; /* NaN stays */
 }
 
 void esp_rank_fill(

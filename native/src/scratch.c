@@ -103,14 +103,16 @@ static bool scratch_alloc(esp_scratch *s) {
     s->tail_text = esp_alloc(ESP_TAILS, s->tail_bytes);
     s->ranked = esp_alloc(s->max_ranked, sizeof *s->ranked);
     s->ranked_score = esp_alloc(s->max_ranked, sizeof *s->ranked_score);
-    s->order = esp_alloc(caps->max_k, sizeof *s->order);
+    s->order = esp_alloc(s->max_ranked, sizeof *s->order);
+    s->variants = esp_alloc((size_t)caps->max_k + 1, sizeof *s->variants);
     s->x = esp_alloc(s->max_ranked, ESP_RANK_COUNT * sizeof *s->x);
     return top_alloc(&s->beam, caps->max_beam) && top_alloc(&s->next, caps->max_beam) &&
            top_alloc(&s->labels, n_labels) && s->terms.item != NULL && s->features != NULL &&
            s->positions != NULL && s->positions_spare != NULL && s->memo != NULL &&
            s->arena != NULL && s->spill != NULL && s->ranking.heap != NULL &&
            s->tail_text != NULL && s->ranked != NULL && s->ranked_score != NULL &&
-           s->order != NULL && s->x != NULL && esp_candidates_alloc(&s->candidates, n_candidates);
+           s->order != NULL && s->variants != NULL && s->x != NULL &&
+           esp_candidates_alloc(&s->candidates, n_candidates);
 }
 
 esp_status esp_scratch_new(const esp_index *index, const esp_scratch_options *options,
@@ -164,6 +166,7 @@ void esp_scratch_free(esp_scratch *scratch) {
     free(scratch->ranked);
     free(scratch->ranked_score);
     free(scratch->order);
+    free(scratch->variants);
     free(scratch->x);
     esp_candidates_free(&scratch->candidates);
     free(scratch->beam.item);

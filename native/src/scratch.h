@@ -14,8 +14,10 @@
 #include "chunk.h"
 #include "features.h"
 #include "index.h"
+#include "fuzzy.h"
 #include "maxima.h"
 #include "rank.h"
+#include "variants.h"
 
 /* A node or label with its score; [first, last) are the places in `positions`
  * that lie below a node. */
@@ -70,6 +72,8 @@ struct esp_scratch {
     float *x;
     float *ranked_score;
     uint32_t *order;
+    esp_variant *variants; /* of the suggestions */
+    esp_fuzzy fuzzy;
     uint32_t n_ranked;
     uint32_t max_ranked;
     esp_work work;

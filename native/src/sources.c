@@ -10,11 +10,26 @@
 
 #include <math.h>
 
+#include "overlay.h"
 #include "related.h"
 #include "tree.h"
 #include "trie.h"
 
-enum { ESP_POPULAR_FACTOR = 2, ESP_POPULAR_LEAST = 32, ESP_FOLLOWERS = 64 };
+enum {
+    ESP_POPULAR_FACTOR = 2,
+    ESP_POPULAR_LEAST = 32,
+    ESP_FOLLOWERS = 64,
+    ESP_CORRECTED = 32, /* corrected labels, at most */
+    ESP_CORRECTED_RANGES = 16,
+    ESP_CORRECTED_EACH = 8 /* of one way to correct the prefix */
+};
+
+bool esp_eligible(const esp_plan *plan, const uint8_t *text, uint32_t length) {
+    const esp_query *query = plan->query;
+    const bool just = query->n_previous > 0 && query->previous[0].length == length &&
+                      memcmp(query->previous[0].data, text, length) == 0;
+    return !just && !esp_overlay_blocks(query->overlay, text, length);
+}
 
 static void add_label(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     uint32_t label, uint32_t source, float model) {
@@ -72,13 +87,18 @@ static esp_status find_popular(
             scratch->caps.max_pool + scratch->caps.max_k);
     uint32_t label = 0;
     esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
-    for (uint32_t i = 0; i < wanted && esp_ranking_next(&scratch->ranking, &label); i++)
+    for (uint32_t i = 0; i < wanted && esp_ranking_next(&scratch->ranking, &label);) {
+        const uint8_t *text = NULL;
+        uint32_t length = 0;
+        if (!esp_index_label(index, label, &text, &length) || !esp_eligible(plan, text, length))
+            continue; /* does not count: what is blocked takes nobody's place */
         ESP_TRY(add_scored(index, scratch, plan, label, ESP_SOURCE_POPULAR, err));
+        i++;
+    }
     return ESP_OK;
 }
 
-/* The label with this text, ESP_NO_LABEL if there is none. */
-static esp_status find_label(
+esp_status esp_find_label(
     const esp_index *index, const uint8_t *text, uint32_t length, uint32_t *label, esp_error *err) {
     uint32_t lo = 0;
     uint32_t hi = 0;
@@ -97,7 +117,7 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
     uint32_t label = ESP_NO_LABEL;
     esp_candidate *there = esp_candidates_find(&scratch->candidates, text, length);
     if (there == NULL) {
-        ESP_TRY(find_label(index, text, length, &label, err));
+        ESP_TRY(esp_find_label(index, text, length, &label, err));
         if (label == ESP_NO_LABEL) {
             there = esp_candidates_add(
                 &scratch->candidates, text, length, ESP_NO_LABEL, ESP_SOURCE_TAIL);
@@ -115,15 +135,16 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
     return ESP_OK;
 }
 
-static esp_status find_tails(const esp_index *index, esp_scratch *scratch, const esp_query *query,
-    const esp_plan *plan, esp_error *err) {
+static esp_status find_tails(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
     esp_tails_generate(
         &scratch->tails, &index->ngrams, &index->words, &scratch->context, &scratch->typed);
     for (uint32_t i = 0; i < scratch->tails.n; i++) {
         uint8_t *text = scratch->tail_text + (size_t)i * scratch->tail_bytes;
-        const size_t length = esp_tails_text(&scratch->tails, i, &index->words, &scratch->context,
-            &scratch->typed, query->prefix.data, plan->prefix_bytes, text, scratch->tail_bytes);
-        if (length > 0)
+        const size_t length =
+            esp_tails_text(&scratch->tails, i, &index->words, &scratch->context, &scratch->typed,
+                plan->query->prefix.data, plan->prefix_bytes, text, scratch->tail_bytes);
+        if (length > 0 && esp_eligible(plan, text, (uint32_t)length))
             ESP_TRY(add_text(
                 index, scratch, plan, text, (uint32_t)length, scratch->tails.score[i], err));
     }
@@ -132,12 +153,13 @@ static esp_status find_tails(const esp_index *index, esp_scratch *scratch, const
 
 /* Labels typed right after the previous query, and how often: what the tree learned
  * about them in general, here about them alone. */
-static esp_status find_followers(const esp_index *index, esp_scratch *scratch,
-    const esp_query *query, esp_plan *plan, esp_error *err) {
+static esp_status find_followers(
+    const esp_index *index, esp_scratch *scratch, esp_plan *plan, esp_error *err) {
+    const esp_query *query = plan->query;
     uint32_t first = ESP_NO_LABEL;
     if (query->n_previous == 0 || index->relations.head == NULL || plan->lo == plan->hi)
         return ESP_OK;
-    ESP_TRY(find_label(
+    ESP_TRY(esp_find_label(
         index, query->previous[0].data, (uint32_t)query->previous[0].length, &first, err));
     if (first == ESP_NO_LABEL)
         return ESP_OK;
@@ -160,12 +182,62 @@ static esp_status find_followers(const esp_index *index, esp_scratch *scratch,
     return ESP_OK;
 }
 
-esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, const esp_query *query,
-    esp_plan *plan, esp_error *err) {
+/* Labels that begin almost as typed, where those that begin as typed are few. */
+static void find_corrected(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
+    const esp_text *prefix = &plan->query->prefix;
+    const uint32_t most = esp_fuzzy_distance(prefix->data, (size_t)prefix->length);
+    if (most == 0)
+        return;
+    esp_fuzzy_match match[ESP_CORRECTED_RANGES];
+    const uint32_t n = esp_fuzzy_find(index, &scratch->fuzzy, prefix->data, (size_t)prefix->length,
+        most, ESP_FUZZY_NODES, match, ESP_CORRECTED_RANGES, &scratch->work.corrected_nodes);
+    uint32_t left = esp_min_u32(plan->k * 2, ESP_CORRECTED);
+    for (uint32_t m = 0; m < n && left > 0; m++) {
+        uint32_t label = 0;
+        esp_ranking_start(&scratch->ranking, esp_popularity_now(index), match[m].lo, match[m].hi);
+        for (uint32_t i = 0;
+            i < ESP_CORRECTED_EACH && left > 0 && esp_ranking_next(&scratch->ranking, &label);
+            i++) {
+            const uint8_t *text = NULL;
+            uint32_t length = 0;
+            if (!esp_index_label(index, label, &text, &length) ||
+                !esp_eligible(plan, text, length) ||
+                esp_candidates_find(&scratch->candidates, text, length) != NULL)
+                continue;
+            /* The tree was asked about what was typed; popularity orders these. */
+            add_label(index, scratch, plan, label, ESP_SOURCE_CORRECTED, 0);
+            esp_candidate *c = esp_candidates_find(&scratch->candidates, text, length);
+            if (c == NULL)
+                return; /* full */
+            c->edits = match[m].distance;
+            c->matched = match[m].length;
+            left--;
+        }
+    }
+}
+
+/* Exact candidates that can be suggested. */
+static uint32_t count_eligible(const esp_scratch *scratch, const esp_plan *plan) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < scratch->candidates.n && n < plan->k; i++)
+        n += esp_eligible(
+            plan, scratch->candidates.item[i].text, scratch->candidates.item[i].length);
+    return n;
+}
+
+esp_status esp_find_candidates(
+    const esp_index *index, esp_scratch *scratch, esp_plan *plan, esp_error *err) {
+    const esp_query *query = plan->query;
+    /* Nothing typed and nothing known: what most people search for. */
+    plan->by_popularity = query->prefix.length == 0 && query->n_previous == 0 &&
+                          (plan->sources & ESP_SOURCE_POPULAR) != 0;
+    if (plan->by_popularity)
+        plan->sources = ESP_SOURCE_POPULAR;
     const uint32_t sources = plan->sources;
     const bool tails = (sources & ESP_SOURCE_TAIL) != 0 && index->ngrams.head != NULL;
     plan->has_model =
         (sources & ESP_SOURCE_MODEL) != 0 && index->tree != NULL && index->has_features;
+    plan->most = 1;
     esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
     if (scratch->ranking.n > 0) {
         const esp_range *first = &scratch->ranking.heap[0];
@@ -173,7 +245,8 @@ esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, con
         plan->log_most = logf((float)esp_max_u32(1, esp_label_users(index, first->top)));
     }
     esp_context_fill(&scratch->context, &index->words, query->previous, query->previous_age,
-        query->n_previous, index->ngrams.head != NULL ? index->ngrams.head->decay : 1, 0);
+        query->n_previous, index->ngrams.head != NULL ? index->ngrams.head->decay : 1,
+        index->ngrams.head != NULL ? index->ngrams.head->half_life : 0);
     esp_typed_fill(
         &scratch->typed, &index->words, &scratch->context, query->prefix.data, plan->prefix_bytes);
     if (scratch->context.n_queries > 0) {
@@ -182,18 +255,20 @@ esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, con
         esp_typed_fill(&scratch->typed, &index->words, &scratch->context, query->prefix.data,
             plan->prefix_bytes);
     }
-    if (plan->has_model && (plan->lo < plan->hi || tails)) {
+    if (plan->has_model) {
         ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
             plan->prefix_bytes, &scratch->terms, err));
         esp_tree_features(index, scratch);
+        if (plan->lo < plan->hi)
+            ESP_TRY(find_model(index, scratch, plan, err));
     }
-    if (plan->has_model && plan->lo < plan->hi)
-        ESP_TRY(find_model(index, scratch, plan, err));
     if ((sources & ESP_SOURCE_POPULAR) != 0)
         ESP_TRY(find_popular(index, scratch, plan, err));
-    if (plan->has_model)
-        ESP_TRY(find_followers(index, scratch, query, plan, err));
+    if (plan->has_model && (sources & (sources - 1)) != 0)
+        ESP_TRY(find_followers(index, scratch, plan, err));
     if (tails)
-        ESP_TRY(find_tails(index, scratch, query, plan, err));
+        ESP_TRY(find_tails(index, scratch, plan, err));
+    if ((sources & ESP_SOURCE_CORRECTED) != 0 && count_eligible(scratch, plan) < plan->k)
+        find_corrected(index, scratch, plan);
     return ESP_OK;
 }

@@ -4,8 +4,13 @@
 
 #include "scratch.h"
 
+enum {
+    ESP_ALL_SOURCES = ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR | ESP_SOURCE_TAIL | ESP_SOURCE_CORRECTED
+};
+
 /* A query with its defaults filled in. */
 typedef struct esp_plan {
+    const esp_query *query;
     uint32_t k;
     uint32_t beam;
     uint32_t pool;
@@ -14,15 +19,24 @@ typedef struct esp_plan {
     uint32_t lo; /* labels that begin with the prefix */
     uint32_t hi;
     uint32_t prefix_bytes;
-    bool has_model;    /* the tree is asked */
-    float most;        /* popularity of the prefix's most popular label, in the file's unit */
-    float first_users; /* of the previous query, at least 1 */
-    float log_most;    /* logarithm of its users; 0 without any */
+    bool features;      /* candidates get their features, forest or not */
+    bool by_popularity; /* nothing but popularity counts */
+    bool has_model;     /* the tree is asked */
+    float most;         /* popularity of the prefix's most popular label, in the file's unit */
+    float log_most;     /* logarithm of its users; 0 without any */
+    float first_users;  /* users of the previous query, at least 1 */
 } esp_plan;
 
 /* Fills scratch->candidates, each with its popularity and, where the tree is
- * asked, its score there.  Sets has_model and log_most of the plan. */
-esp_status esp_find_candidates(const esp_index *index, esp_scratch *scratch, const esp_query *query,
-    esp_plan *plan, esp_error *err);
+ * asked, its score there.  Completes the plan. */
+esp_status esp_find_candidates(
+    const esp_index *index, esp_scratch *scratch, esp_plan *plan, esp_error *err);
+
+/* The label with this text, ESP_NO_LABEL if there is none. */
+esp_status esp_find_label(
+    const esp_index *index, const uint8_t *text, uint32_t length, uint32_t *label, esp_error *err);
+
+/* Whether a text may be suggested: not blocked, and not the query just submitted. */
+bool esp_eligible(const esp_plan *plan, const uint8_t *text, uint32_t length);
 
 #endif

@@ -5,7 +5,9 @@
 
 #include "base.h"
 
-enum { ESP_NO_WORD = 0xFFFFFFFF, ESP_WORD_BYTES = 255 };
+#define ESP_NO_WORD 0xFFFFFFFFu /* no enumerator: those are ints */
+
+enum { ESP_WORD_BYTES = 255 };
 
 /* The VOCA section, resolved: n_words 0 where the index has none. */
 typedef struct esp_words {

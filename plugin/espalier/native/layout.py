@@ -49,7 +49,7 @@ NGRAM_HEADER: Final = np.dtype(
         ("mix_related", "<f4"),
         ("end", "<u4"),
         ("unknown", "<u4"),
-        ("reserved", "<u4"),
+        ("half_life", "<f4"),
     ]
 )
 RELATION_HEADER: Final = np.dtype(

@@ -1,0 +1,234 @@
+/* order.c: scoring candidates and choosing among them.
+ *
+ * A cheap blend picks the labels that are worth their features; the forest orders
+ * them beside everything the session and the generator speak for. */
+#include "order.h"
+
+#include <math.h>
+
+#include "overlay.h"
+#include "variants.h"
+
+enum { RANKED_LABELS = 48, PINS = 32 };
+
+/* ---- scores ------------------------------------------------------------- */
+
+/* Without a forest: a fixed blend of the two log scores of a label; either alone
+ * orders by itself.  What is no label stands where a label of a third of a user
+ * would, moved by what the generator thinks of it. */
+static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
+    const bool popular = (plan->sources & ESP_SOURCE_POPULAR) != 0 || !plan->has_model;
+    const float model_weight = !plan->has_model ? 0 : popular ? index->params->blend_model : 1;
+    const float popular_weight = !popular           ? 0
+                                 : !plan->has_model ? 1
+                                                    : index->params->blend_popularity;
+    float least = 0;
+    float best_tail = -INFINITY;
+    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
+        const esp_candidate *c = &scratch->candidates.item[i];
+        least = c->model < least ? c->model : least;
+        if (c->tail > best_tail && (c->sources & ESP_SOURCE_TAIL) != 0)
+            best_tail = c->tail;
+    }
+    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
+        esp_candidate *c = &scratch->candidates.item[i];
+        c->score = c->label != ESP_NO_LABEL
+                       ? model_weight * c->model + popular_weight * logf(c->popularity + 1e-9f)
+                       : model_weight * least + popular_weight * (logf(0.3f) - plan->log_most) +
+                             (c->tail - best_tail);
+    }
+}
+
+/* The candidates worth ranking: the best labels of the blend, and all that the
+ * session or the generator speak for. */
+static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
+    esp_top *top = &scratch->labels; /* the search is done with it */
+    top->n = 0;
+    top->limit = esp_min_u32(esp_max_u32(plan->k, RANKED_LABELS), top->cap);
+    scratch->n_ranked = 0;
+    for (uint32_t i = 0; i < scratch->candidates.n; i++) {
+        const esp_candidate *c = &scratch->candidates.item[i];
+        if (!esp_eligible(plan, c->text, c->length))
+            continue;
+        const bool beside =
+            c->label == ESP_NO_LABEL || c->followed > 0 || (c->sources & ESP_SOURCE_TAIL) != 0;
+        if (!beside || scratch->n_ranked == ESP_MOST_RANKED)
+            esp_top_add(
+                top, (esp_scored){
+                         .score = c->score - 1e6f * (float)c->edits, .id = c->label, .first = i});
+        else
+            scratch->ranked[scratch->n_ranked++] = c;
+    }
+    for (uint32_t i = 0; i < top->n && scratch->n_ranked < scratch->max_ranked; i++)
+        scratch->ranked[scratch->n_ranked++] = &scratch->candidates.item[top->item[i].first];
+}
+
+/* Whether the forest orders: it knows these features, and the caller did not ask for
+ * the order of one source alone. */
+static bool has_forest(const esp_index *index, const esp_plan *plan) {
+    return esp_forest_present(index) && esp_forest_features(index) == ESP_RANK_COUNT &&
+           esp_forest_features_id(index) == esp_rank_features_id() &&
+           (plan->sources & (plan->sources - 1)) != 0 && !plan->by_popularity;
+}
+
+static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
+    blend(index, scratch, plan);
+    choose_ranked(scratch, plan);
+    const uint32_t n = scratch->n_ranked;
+    for (uint32_t i = 0; i < n; i++)
+        scratch->ranked_score[i] = scratch->ranked[i]->score;
+    if (plan->features || has_forest(index, plan)) {
+        esp_rank_query asked;
+        esp_rank_start(&asked, index, &scratch->context, &scratch->typed, plan->query->prefix.data,
+            plan->prefix_bytes);
+        asked.range_labels = plan->hi - plan->lo;
+        asked.first_users = plan->first_users;
+        asked.one_user = expf(-plan->log_most);
+        esp_rank_fill(&asked, scratch->ranked, n, scratch->x);
+        esp_rank_forget(plan->query->groups_off, n, scratch->x);
+    }
+    if (has_forest(index, plan))
+        esp_forest_score(index, scratch->x, n, ESP_RANK_COUNT, scratch->ranked_score);
+    if (plan->query->overlay != NULL)
+        for (uint32_t i = 0; i < n; i++)
+            scratch->ranked_score[i] += esp_overlay_boost(
+                plan->query->overlay, scratch->ranked[i]->text, scratch->ranked[i]->length);
+}
+
+/* ---- order -------------------------------------------------------------- */
+
+/* Total: edits, then score, then labels before others and by number, then text. */
+static bool before(const esp_scratch *scratch, uint32_t i, uint32_t j) {
+    const esp_candidate *a = scratch->ranked[i];
+    const esp_candidate *b = scratch->ranked[j];
+    if (a->edits != b->edits)
+        return a->edits < b->edits;
+    if (scratch->ranked_score[i] != scratch->ranked_score[j])
+        return scratch->ranked_score[i] > scratch->ranked_score[j];
+    if (a->label != b->label)
+        return a->label < b->label;
+    const int order = memcmp(a->text, b->text, esp_min_u32(a->length, b->length));
+    return order != 0 ? order < 0 : a->length < b->length;
+}
+
+/* Puts the numbers 0 to n - 1 in order (Shell 1959, gaps of Ciura 2001): some sixty
+ * candidates, and the better ones stand together already. */
+static void sort(const esp_scratch *scratch, uint32_t *order, uint32_t n) {
+    static const uint32_t GAPS[] = {132, 57, 23, 10, 4, 1};
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = i;
+    for (uint32_t g = 0; g < sizeof GAPS / sizeof GAPS[0]; g++)
+        for (uint32_t i = GAPS[g]; i < n; i++) {
+            const uint32_t moved = order[i];
+            uint32_t at = i;
+            for (; at >= GAPS[g] && before(scratch, moved, order[at - GAPS[g]]); at -= GAPS[g])
+                order[at] = order[at - GAPS[g]];
+            order[at] = moved;
+        }
+}
+
+typedef struct esp_answer {
+    const esp_index *index;
+    const esp_plan *plan;
+    esp_suggestion *out;
+    esp_variant *variant; /* of each suggestion */
+    uint32_t n;
+} esp_answer;
+
+/* Takes a candidate into the answer, unless a better one is the same to a person. */
+static esp_status take(esp_answer *answer, const esp_candidate *c, float score, esp_error *err) {
+    if ((answer->plan->query->flags & ESP_QUERY_KEEP_VARIANTS) == 0) {
+        esp_variant *own = &answer->variant[answer->n];
+        esp_variant_of(c->text, c->length, own);
+        for (uint32_t i = 0; i < answer->n; i++)
+            if (esp_variant_same(own, &answer->variant[i]))
+                return ESP_OK;
+    }
+    esp_suggestion *made = &answer->out[answer->n++];
+    *made = (esp_suggestion){.label = c->label,
+        .text = {c->text, c->length},
+        .display = {c->text, c->length},
+        .source = c->source,
+        .score = score,
+        .model = c->model,
+        .popularity = c->popularity,
+        .matched = c->matched};
+    return c->label == ESP_NO_LABEL
+               ? ESP_OK
+               : esp_label_text(answer->index, c->label, &made->text, &made->display, err);
+}
+
+static bool is_ranked(const esp_scratch *scratch, const esp_candidate *c) {
+    for (uint32_t i = 0; i < scratch->n_ranked; i++)
+        if (scratch->ranked[i] == c)
+            return true;
+    return false;
+}
+
+/* Labels that no source brought and no variant rules out, while there is room. */
+static esp_status fill_up(
+    const esp_index *index, esp_scratch *scratch, esp_answer *answer, esp_error *err) {
+    const esp_plan *plan = answer->plan;
+    const esp_popularity now = esp_popularity_now(index);
+    uint32_t label = 0;
+    const float least = answer->n == 0 ? 0 : answer->out[answer->n - 1].score;
+    esp_ranking_start(&scratch->ranking, now, plan->lo, plan->hi);
+    for (uint32_t i = 0; answer->n < plan->k && esp_ranking_next(&scratch->ranking, &label); i++) {
+        esp_candidate c = {.label = label,
+            .source = ESP_SOURCE_POPULAR,
+            .matched = plan->prefix_bytes,
+            .popularity = (float)now.value[label] / plan->most};
+        if (!esp_index_label(index, label, &c.text, &c.length) ||
+            !esp_eligible(plan, c.text, c.length))
+            continue;
+        const esp_candidate *there = esp_candidates_find(&scratch->candidates, c.text, c.length);
+        if (there == NULL || !is_ranked(scratch, there))
+            ESP_TRY(take(answer, &c, least - (float)(i + 1), err));
+    }
+    return ESP_OK;
+}
+
+static esp_status place_pins(const esp_index *index, const esp_plan *plan, esp_suggestion *out,
+    size_t *count, esp_error *err) {
+    esp_pin pins[PINS];
+    esp_suggestion pinned[PINS];
+    const uint32_t n = esp_overlay_pins(
+        plan->query->overlay, plan->query->prefix.data, plan->prefix_bytes, pins, PINS);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t label = ESP_NO_LABEL;
+        ESP_TRY(
+            esp_find_label(index, pins[i].text.data, (uint32_t)pins[i].text.length, &label, err));
+        const esp_popularity now = esp_popularity_now(index);
+        pinned[i] = (esp_suggestion){.text = pins[i].text,
+            .display = pins[i].display,
+            .label = label,
+            .source = ESP_SOURCE_POPULAR,
+            .popularity = label == ESP_NO_LABEL ? 0 : (float)now.value[label] / plan->most,
+            .matched = plan->prefix_bytes,
+            .pinned = 1};
+    }
+    *count = esp_overlay_place(pins, pinned, n, out, (uint32_t)*count, plan->k);
+    return ESP_OK;
+}
+
+esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
+    esp_suggestion *out, size_t *count, esp_error *err) {
+    score(index, scratch, plan);
+    sort(scratch, scratch->order, scratch->n_ranked);
+    esp_answer answer = {.index = index, .plan = plan, .out = out, .variant = scratch->variants};
+    uint32_t i = 0;
+    for (; i < scratch->n_ranked && answer.n < plan->k; i++) {
+        const uint32_t at = scratch->order[i];
+        if (scratch->ranked[at]->edits > 0)
+            break; /* corrections come after every label that begins as typed */
+        ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
+    }
+    if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0)
+        ESP_TRY(fill_up(index, scratch, &answer, err));
+    for (; i < scratch->n_ranked && answer.n < plan->k; i++) {
+        const uint32_t at = scratch->order[i];
+        ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
+    }
+    *count = answer.n;
+    return plan->query->overlay == NULL ? ESP_OK : place_pins(index, plan, out, count, err);
+}
