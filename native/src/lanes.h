@@ -24,13 +24,12 @@ typedef struct esp_bins {
  * The first 16 * n_groups rows. */
 static inline void esp_strike_plain(const esp_forest_test *test, uint32_t n, const esp_bins *bins,
     uint32_t n_groups, uint8_t *alive) {
-    for (uint32_t row = 0; row < n_groups * ESP_LANES; row++) {
-        uint32_t left = 0xFF;
-        for (uint32_t i = 0; i < n; i++) {
-            const int32_t bin = bins->of[test[i].column % ESP_FOREST_COLUMNS][row] + 128;
-            left &= bin < test[i].limit ? 0xFF : test[i].keep;
-        }
-        alive[row] = (uint8_t)left;
+    memset(alive, 0xFF, n_groups * ESP_LANES);
+    for (uint32_t i = 0; i < n; i++) {
+        const int8_t *bin = bins->of[test[i].column % ESP_FOREST_COLUMNS];
+        const int32_t limit = test[i].limit - 128;
+        for (uint32_t row = 0; row < n_groups * ESP_LANES; row++)
+            alive[row] &= (uint8_t)(bin[row] < limit ? 0xFF : test[i].keep);
     }
 }
 
