@@ -236,9 +236,9 @@ static void fill_one(const esp_rank_query *query, const esp_candidate *c, float 
     x[ESP_RANK_model] = is_label ? c->model : NAN; /* the tree knows labels only */
     x[ESP_RANK_followed] = logf(1 + (float)c->followed);
     x[ESP_RANK_followed_share] = (float)c->followed / query->first_users;
-    x[ESP_RANK_by_model] = (c->sources & ESP_SOURCE_MODEL) != 0 ? 1 : 0;
-    x[ESP_RANK_by_popularity] = (c->sources & ESP_SOURCE_POPULAR) != 0 ? 1 : 0;
-    x[ESP_RANK_by_tail] = (c->sources & ESP_SOURCE_TAIL) != 0 ? 1 : 0;
+    x[ESP_RANK_by_model] = (c->sources & ESP_SOURCE_MODEL) != 0 ? 1.0f : 0.0f;
+    x[ESP_RANK_by_popularity] = (c->sources & ESP_SOURCE_POPULAR) != 0 ? 1.0f : 0.0f;
+    x[ESP_RANK_by_tail] = (c->sources & ESP_SOURCE_TAIL) != 0 ? 1.0f : 0.0f;
     x[ESP_RANK_edits] = (float)c->edits;
     esp_word_of word[ESP_CANDIDATE_WORDS];
     const uint32_t n = cut(query, c, word);
