@@ -339,6 +339,15 @@ uint32_t esp_feature_count(void);
 const char *esp_feature_name(uint32_t feature);
 uint32_t esp_feature_group(uint32_t feature);
 
+/* Fingerprint of that list: a forest trained on another one is not used. */
+uint32_t esp_features_id(void);
+
+/* What each feature adds to the score of row `i` of esp_scratch_get_ranked(): one
+ * number per feature into `out`, and last the score of an average candidate.  Zeros
+ * where no forest orders.  Fails with ESP_E_ARGUMENT (no such row). */
+esp_status esp_scratch_explain(
+    const esp_scratch *scratch, size_t i, float *out, esp_error *err);
+
 /* The k labels of the prefix with most users, best first, ties by label id:
  * "most frequent completion", the baseline, without any model. */
 esp_status esp_popular(const esp_index *index, esp_scratch *scratch, const uint8_t *prefix,

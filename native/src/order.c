@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "forest.h"
 #include "overlay.h"
 #include "variants.h"
 
@@ -63,12 +64,15 @@ static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
         scratch->ranked[scratch->n_ranked++] = &scratch->candidates.item[top->item[i].first];
 }
 
-/* Whether the forest orders: it knows these features, and the caller did not ask for
- * the order of one source alone. */
-static bool has_forest(const esp_index *index, const esp_plan *plan) {
+bool esp_forest_usable(const esp_index *index) {
     return esp_forest_present(index) && esp_forest_features(index) == ESP_RANK_COUNT &&
-           esp_forest_features_id(index) == esp_rank_features_id() &&
-           (plan->sources & (plan->sources - 1)) != 0 && !plan->by_popularity;
+           esp_forest_features_id(index) == esp_rank_features_id();
+}
+
+/* The forest orders unless the caller asked for the order of one source alone. */
+static bool has_forest(const esp_index *index, const esp_plan *plan) {
+    return !plan->by_popularity && (plan->sources & (plan->sources - 1)) != 0 &&
+           esp_forest_usable(index);
 }
 
 static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
@@ -231,4 +235,14 @@ esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_pla
     }
     *count = answer.n;
     return plan->query->overlay == NULL ? ESP_OK : place_pins(index, plan, out, count, err);
+}
+
+esp_status esp_scratch_explain(
+    const esp_scratch *scratch, size_t i, float *out, esp_error *err) {
+    if (i >= scratch->n_ranked)
+        ESP_FAIL(err, ESP_E_ARGUMENT, "ranked", i, "candidate %zu of %u", i, scratch->n_ranked);
+    memset(out, 0, (ESP_RANK_COUNT + 1) * sizeof *out);
+    if (esp_forest_usable(scratch->index))
+        esp_forest_explain(scratch->index, scratch->x + i * ESP_RANK_COUNT, out);
+    return ESP_OK;
 }

@@ -10,4 +10,7 @@
 esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     esp_suggestion *out, size_t *count, esp_error *err);
 
+/* Whether a forest orders: the index has one and it knows these features. */
+bool esp_forest_usable(const esp_index *index);
+
 #endif

@@ -215,6 +215,10 @@ const char *esp_feature_name(uint32_t feature) {
     return esp_rank_name(feature);
 }
 
+uint32_t esp_features_id(void) {
+    return esp_rank_features_id();
+}
+
 uint32_t esp_feature_group(uint32_t feature) {
     return esp_rank_group(feature);
 }

@@ -154,6 +154,20 @@ class TrainSettings:
     include_first: bool = True
     blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
     blend_popularity: float = setting(1.6, Between(0, 1e3), "weight of the log popularity")
+    blender: str = setting(
+        "trees", _NAME, "trees, linear, fixed or an entry point: scores the candidates"
+    )
+    blend_share: float = setting(
+        0.1, Between(0, 0.5), "of the users, left out of the index that teaches the blender"
+    )
+    blend_questions: int = setting(
+        30_000, Between(100, 10_000_000), "the blender is taught with, at most"
+    )
+    blend_trees: int = setting(300, Between(1, 1_000), "trees of the blender, at most")
+    blend_leaves: int = setting(31, Between(2, 32), "leaves of each")
+    blend_learning_rate: float = setting(
+        0.1, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
+    )
     tails: bool = True
     tail_context: float = setting(
         0.4, Between(0, 0.95), "share of the session's words in a generated step"
@@ -163,6 +177,9 @@ class TrainSettings:
     )
     tail_related: float = setting(
         0.2, Between(0, 0.95), "share of words related to the session's in a generated step"
+    )
+    context_half_life_minutes: float = setting(
+        0, Between(0, 1e6, "minutes"), "after which a previous query counts half; 0: never"
     )
     tail_decay: float = setting(
         0.6, Between(0, 1, above_low=True), "weight of a previous query in it against the one after"

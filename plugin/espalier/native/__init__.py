@@ -48,6 +48,7 @@ from espalier.native.layout import (
 from espalier.native.overlay import NativeOverlay, RawPin, RawRule, RuleKind
 from espalier.native.query import (
     FEATURE_GROUPS,
+    FEATURES,
     KEEP_VARIANTS,
     NO_LABEL,
     Caps,
@@ -56,6 +57,7 @@ from espalier.native.query import (
     Work,
     feature_groups,
     feature_names,
+    features_id,
 )
 from espalier.native.reading import FuzzyMatch, NativeIndex, NativeInfo, SectionInfo
 from espalier.native.training import RankOptions, RankTask, Trainer, chunk_encode
@@ -64,6 +66,7 @@ from espalier.native.writing import IndexWriter, maxima_build, trie_build, words
 __all__ = [
     "AFFIX_BYTES",
     "AFFIX_RULE",
+    "FEATURES",
     "FEATURE_GROUPS",
     "FOREST_BLOCK",
     "FOREST_COLUMN",
@@ -117,6 +120,7 @@ __all__ = [
     "feature_groups",
     "feature_names",
     "features_hash",
+    "features_id",
     "features_vectorise",
     "forest_contributions",
     "forest_head",

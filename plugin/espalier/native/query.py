@@ -16,6 +16,8 @@ FEATURE_GROUPS: Final = ("popularity", "model", "language", "context", "text", "
 """Groups of the blender's features; the name at place g is bit g of ``groups_off``."""
 KEEP_VARIANTS: Final = int(lib.ESP_QUERY_KEEP_VARIANTS)
 """Bit of ``flags``: suggestions may differ from a better one only by plural or spacing."""
+FEATURES: Final = int(lib.ESP_QUERY_FEATURES)
+"""Bit of ``flags``: candidates get their features even where no forest needs them."""
 NO_LABEL: Final = int(lib.ESP_NO_LABEL)
 """``label`` of a suggestion that is not in the index."""
 
@@ -41,6 +43,9 @@ class RawSuggestion(NamedTuple):
     score: float
     model: float
     popularity: float
+    matched: str | None = None
+    """What the prefix accounts for, where that is not the prefix itself."""
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,11 @@ def feature_names() -> tuple[str, ...]:
     )
 
 
+def features_id() -> int:
+    """Return the fingerprint of the list of features."""
+    return int(lib.esp_features_id())
+
+
 def feature_groups() -> tuple[str, ...]:
     """Return the group of each feature, in the same order."""
     return tuple(FEATURE_GROUPS[lib.esp_feature_group(i)] for i in range(lib.esp_feature_count()))
@@ -71,6 +81,7 @@ class Scratch:
     """What one thread needs for queries on one index; made by ``NativeIndex.scratch``."""
 
     __slots__ = (
+        "_age",
         "_count",
         "_error",
         "_index",
@@ -109,6 +120,7 @@ class Scratch:
         self._query = ffi.new("esp_query *")
         self._query.struct_size = ffi.sizeof("esp_query")
         self._previous = ffi.new("esp_text[]", caps.previous)
+        self._age = ffi.new("uint32_t[]", caps.previous)
         self._out = ffi.new("esp_suggestion[]", caps.k)
         self._ints = ffi.new("uint32_t[]", caps.pool + caps.k)
         self._count = ffi.new("size_t *")
@@ -137,9 +149,12 @@ class Scratch:
         flags: int = 0,
         groups_off: int = 0,
         overlay: NativeOverlay | None = None,
+        age: Sequence[int] | None = None,
     ) -> list[RawSuggestion]:
         """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8."""
-        self._ask(prefix, previous, k, beam, pool, sources, matcher, flags, groups_off, overlay)
+        self._ask(
+            prefix, previous, k, beam, pool, sources, matcher, flags, groups_off, overlay, age
+        )
         out = self._out
         buffer = ffi.buffer
         found = []
@@ -159,9 +174,24 @@ class Scratch:
                     one.score,
                     one.model,
                     one.popularity,
+                    plain.encode()[: one.matched].decode() if one.matched != len(prefix) else None,
+                    bool(one.pinned),
                 )
             )
         return found
+
+    def ask(
+        self,
+        prefix: bytes,
+        previous: Sequence[bytes],
+        k: int,
+        *,
+        sources: int = 0,
+        flags: int = 0,
+        age: Sequence[int] | None = None,
+    ) -> None:
+        """Complete without fetching the answer: ``ranked_features`` and the like have it."""
+        self._ask(prefix, previous, k, 0, 0, sources, 0, flags, 0, None, age)
 
     def _ask(
         self,
@@ -175,6 +205,7 @@ class Scratch:
         flags: int,
         groups_off: int,
         overlay: NativeOverlay | None,
+        age: Sequence[int] | None,
     ) -> None:
         query = self._query
         # Buffers given to C are kept alive by these names until the call is over.
@@ -191,6 +222,11 @@ class Scratch:
             self._previous[i].data = views[i]
             self._previous[i].length = len(text)
         query.previous = self._previous
+        if age is None:
+            query.previous_age = ffi.NULL
+        else:
+            self._age[0 : len(age)] = age
+            query.previous_age = self._age
         query.n_previous = len(previous)
         query.k = k
         query.beam = beam
@@ -211,7 +247,7 @@ class Scratch:
         self, prefix: bytes, previous: Sequence[bytes], k: int, *, sources: int = 0
     ) -> None:
         """Complete and drop the answer: the C call and its arguments, for benchmarks."""
-        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0, None)
+        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0, None, None)
 
     def work(self) -> Work:
         """Return what the last completion did."""
@@ -250,6 +286,15 @@ class Scratch:
             lib.esp_scratch_get_ranked_candidate(self._scratch, i, one)
             texts.append(ffi.buffer(one.text.data, one.text.length)[:].decode())
         return texts
+
+    def explain(self, row: int) -> F32:
+        """Return what each feature adds to the score of a ranked row, and the average score."""
+        out = np.zeros(lib.esp_feature_count() + 1, np.float32)
+        check(
+            lib.esp_scratch_explain(self._scratch, row, view_of("float", out), self._error),
+            self._error,
+        )
+        return out
 
     def popular(self, prefix: bytes, k: int) -> list[int]:
         """Return the labels with most users, best first."""

@@ -24,9 +24,9 @@ those left of it or above it. Nothing here knows training, serving or the index.
 
 from espalier.querylog.dataset import QueryLog, pairs_of, read_log
 from espalier.querylog.demo import write_demo_log
-from espalier.querylog.holdout import Split, hold_out, pairs_of_held_out
+from espalier.querylog.holdout import Split, hold_out, only_people, pairs_of_held_out
 from espalier.querylog.kinds import Bad
-from espalier.querylog.pairs import PairsReport, write_pairs
+from espalier.querylog.pairs import PairsReport, prefix_lengths, write_pairs
 from espalier.querylog.pairs_file import PairRow, PairsFile, read_pairs
 from espalier.querylog.report import ReadReport
 from espalier.querylog.split import is_training_user
@@ -41,8 +41,10 @@ __all__ = [
     "Split",
     "hold_out",
     "is_training_user",
+    "only_people",
     "pairs_of",
     "pairs_of_held_out",
+    "prefix_lengths",
     "read_log",
     "read_pairs",
     "write_demo_log",

@@ -66,7 +66,7 @@ def hold_out(log: QueryLog, share: float) -> Split:
     out = log.user_point >= first_held_out(1 - share)
     if not out.any():
         return Split(log, None, share, nobody="all train")
-    training, held_out = (_part(log, out == side) for side in (False, True))
+    training, held_out = (only_people(log, out == side) for side in (False, True))
     return Split(training, held_out, share, int(out.sum()))
 
 
@@ -97,7 +97,7 @@ def pairs_of_held_out(split: Split, seed: int = 1) -> Iterator[PairRow]:
         yield PairRow(previous, wanted[:prefix], wanted, user, tuple(earlier), gap)
 
 
-def _part(log: QueryLog, people: NDArray[np.bool_]) -> QueryLog:
+def only_people(log: QueryLog, people: NDArray[np.bool_]) -> QueryLog:
     """Return the log of some people: their events, their queries, counted anew.
 
     The form a query is shown in and its number of results are facts about the query

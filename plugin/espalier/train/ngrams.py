@@ -354,6 +354,7 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
         mix_follow=settings.tail_follow,
         decay=settings.tail_decay,
         mix_related=settings.tail_related,
+        half_life=settings.context_half_life_minutes * 60,
         end=int(steps_of(one[n:])[0]),
         unknown=int(steps_of(np.array([chance_unknown]))[0]),
     )

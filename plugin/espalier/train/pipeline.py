@@ -2,9 +2,11 @@
 
 ::
 
-    log -> rows -> vectorise -> index -> match + rank -> blend -> write
-            |          |          |          |             |
-          labels   vocabulary    tree     chunks        .esp file
+    log -> rows -> vectorise -> index -> match + rank -> words -> write
+            |          |          |          |             |        |
+          labels   vocabulary    tree     chunks        n-grams  .esp file
+
+The same is done before without some of the users, whom the blender is taught with.
 
 Before anything is learned, a share of the users is held out (``querylog.holdout``):
 the index has never seen them and can be measured on what they typed.
@@ -18,6 +20,7 @@ import contextlib
 import functools
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,15 +37,17 @@ from espalier.querylog import QueryLog, Split, hold_out, read_log
 from espalier.settings import TrainSettings
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import choose_blend
+from espalier.train.fold import FEWEST_ANSWERED, answer, choose_fold, pose
 from espalier.train.index import IndexerInput
 from espalier.train.matrices import take_rows
 from espalier.train.rank import Entries, RankInput, rank_tree, tree_order
 from espalier.train.recency import Recency, decayed_popularity
 from espalier.train.report import TrainReport
 from espalier.train.rows import Labels, log_digest
-from espalier.train.stages import make_indexer, make_matcher, make_ranker
+from espalier.train.stages import make_blender, make_indexer, make_matcher, make_ranker
 from espalier.train.tree import Tree
 from espalier.train.vectorise import Lessons, label_vectors, make_lessons
+from espalier.train.words import word_sections
 from espalier.train.workers import Workers
 from espalier.train.write import (
     Model,
@@ -101,7 +106,7 @@ def read_split(
         raise InputError("training needs a query log; give at least one with --log")
     run = _Run(progress, clock)
     # Names that do not exist fail now, not after minutes of reading.
-    make_indexer(settings), make_matcher(settings), make_ranker(settings)
+    make_indexer(settings), make_matcher(settings), make_ranker(settings), make_blender(settings)
     with run.stage("read"):
         log = read_log(logs, settings.log, progress)
     return hold_out(log, settings.holdout), run.seconds
@@ -131,29 +136,21 @@ def train_split(
     """Train an index on the training side of a log; otherwise as ``train_index``."""
     log = split.training
     run = _Run(progress, clock)
-    with run.stage("vectorise"):
-        lessons = make_lessons(log, settings)
-        digest = log_digest(log)
-    with run.stage("index"):
-        tree = _grow(lessons, settings)
-    with run.stage("rank", tree.n_nodes) as done:
-        chunks = _rank(tree, lessons, settings, done)
-    model = Model(lessons.vocabulary.space, tree, chunks)
-    recency = decayed_popularity(log, lessons.labels, settings.popularity_half_life_days)
+    digest = log_digest(log)
+    scorer, blend_facts = _learn_blend(log, settings, run)
+    learned = _learn(log, settings, run)
     fingerprint = fingerprint_of(digest, settings, version())
     facts: dict[str, Any] = {
         "settings": recorded_settings(settings),
         "fingerprint": f"{fingerprint:016x}",
-        "counts": _counts(log, lessons, tree),
-        "dropped": _dropped(log, lessons.labels),
+        "counts": {**_counts(log, learned), **blend_facts.counts},
+        "dropped": _dropped(log, learned.lessons.labels),
         "holdout": split.to_json(),
-        "recency": _recency_facts(recency, settings),
+        "recency": _recency_facts(learned.recency, settings),
     }
     with run.stage("write"):
         meta = {"version": version(), "data": digest, **facts}
-        sections = all_sections(
-            settings, lessons.labels, model, choose_blend(settings), meta, recency=recency
-        )
+        sections = learned.sections(settings, meta, scorer)
         write_index(out, sections, fingerprint)
     return TrainReport(
         out=out,
@@ -162,9 +159,90 @@ def train_split(
         section_bytes={name: len(data) for name, data in sections.items()},
         file_bytes=out.stat().st_size,
         peak_memory_bytes=_peak_memory(),
-        warnings=tuple(_warnings(log, settings)),
+        warnings=(*_warnings(log, settings), *blend_facts.warnings),
         **facts,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Learned:
+    """Everything an index holds but the blender."""
+
+    lessons: Lessons
+    tree: Tree
+    chunks: list[bytes]
+    recency: Recency | None
+    words: dict[str, bytes]
+
+    def sections(
+        self, settings: TrainSettings, meta: dict[str, Any], scorer: bytes = b""
+    ) -> dict[str, bytes]:
+        model = Model(self.lessons.vocabulary.space, self.tree, self.chunks)
+        return all_sections(
+            settings,
+            self.lessons.labels,
+            model,
+            choose_blend(settings),
+            meta,
+            recency=self.recency,
+            words=self.words,
+            scorer=scorer,
+        )
+
+
+def _learn(log: QueryLog, settings: TrainSettings, run: _Run) -> _Learned:
+    with run.stage("vectorise"):
+        lessons = make_lessons(log, settings)
+    with run.stage("index"):
+        tree = _grow(lessons, settings)
+    with run.stage("rank", tree.n_nodes) as done:
+        chunks = _rank(tree, lessons, settings, done)
+    with run.stage("words"):
+        words = word_sections(log, lessons.labels, settings)
+    recency = decayed_popularity(log, lessons.labels, settings.popularity_half_life_days)
+    return _Learned(lessons, tree, chunks, recency, words)
+
+
+@dataclass(frozen=True, slots=True)
+class _BlendFacts:
+    counts: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def _learn_blend(log: QueryLog, settings: TrainSettings, run: _Run) -> tuple[bytes, _BlendFacts]:
+    """Teach the blender on users an index of the others has not seen.
+
+    That index is trained as the real one is, asked, and thrown away. Where the log is
+    too small to leave anybody out, the fixed blend has to do.
+    """
+    blender = make_blender(settings)
+    if blender is None:
+        return b"", _BlendFacts()
+    fold = choose_fold(log, settings.blend_share, settings.seed)
+    few = (
+        "the log has too few users to learn how to blend; suggestions are ordered by fixed weights"
+    )
+    if fold is None:
+        return b"", _BlendFacts(warnings=(few,))
+    try:
+        with run.within("fold"):
+            learned = _learn(fold.training, settings, run)
+    except InputError:
+        # Without these users nothing is left to learn from: then nothing is left out.
+        return b"", _BlendFacts(warnings=(few,))
+    questions = pose(fold.asked, settings.blend_questions, settings.context_queries, settings.seed)
+    with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
+        index = Path(folder) / "fold.esp"
+        write_index(index, learned.sections(settings, {}), 0)
+        del learned
+        with run.stage("ask"):
+            answers = answer(index, fold.asked, questions, settings.thread_count)
+    counts = {"blend_questions": answers.asked, "blend_answered": len(answers.group)}
+    if len(answers.group) < FEWEST_ANSWERED:
+        return b"", _BlendFacts(counts, (few,))
+    with run.stage("blend"):
+        forest = blender.learn(answers, threads=settings.thread_count, progress=run.progress)
+    return forest.section(), _BlendFacts({**counts, "blend_trees": len(forest.trees)})
 
 
 @dataclass(slots=True)
@@ -174,9 +252,20 @@ class _Run:
     progress: Progress
     clock: Callable[[], float]
     seconds: dict[str, float] = field(default_factory=dict)
+    outer: str = ""
+
+    @contextlib.contextmanager
+    def within(self, name: str) -> Iterator[None]:
+        """Name the stages inside after what they are for."""
+        self.outer = f"{name}: "
+        try:
+            yield
+        finally:
+            self.outer = ""
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        name = self.outer + name
         start = self.clock()
         with self.progress.stage(name, total) as advance:
             yield advance
@@ -219,7 +308,8 @@ def _rank(
         )
 
 
-def _counts(log: QueryLog, lessons: Lessons, tree: Tree) -> dict[str, int]:
+def _counts(log: QueryLog, learned: _Learned) -> dict[str, int]:
+    lessons, tree = learned.lessons, learned.tree
     return {
         "rows_read": log.report.rows_read,
         "rows_used": log.report.rows_used,

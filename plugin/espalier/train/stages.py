@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from espalier.errors import ConfigError
 from espalier.settings import TrainSettings
+from espalier.train.blender import BLENDERS, FIXED, Blender
 from espalier.train.index import INDEXERS, Indexer
 from espalier.train.match import MATCHERS, Matcher
 from espalier.train.rank import RANKERS, Ranker
@@ -48,6 +49,13 @@ def make_matcher(settings: TrainSettings, find: FindEntryPoints = installed) -> 
 def make_ranker(settings: TrainSettings, find: FindEntryPoints = installed) -> Ranker:
     """Return the ranker named ``settings.ranker``; see ``_make`` for errors."""
     return _make("ranker", settings.ranker, RANKERS, settings, find)
+
+
+def make_blender(settings: TrainSettings, find: FindEntryPoints = installed) -> Blender | None:
+    """Return the blender named ``settings.blender``, None for the fixed blend."""
+    if settings.blender == FIXED:
+        return None
+    return _make("blender", settings.blender, BLENDERS, settings, find)
 
 
 def _make(

@@ -161,6 +161,8 @@ def all_sections(
     meta: dict[str, Any],
     *,
     recency: Recency | None = None,
+    words: Sections | None = None,
+    scorer: bytes = b"",
 ) -> Sections:
     """Return every section of an index, by id, in file order."""
     return {
@@ -171,6 +173,8 @@ def all_sections(
         "FKEY": model.space.keys.astype("<u4").tobytes(),
         "FIDF": model.space.idf.astype("<f4").tobytes(),
         **tree_sections(model.tree, model.chunks),
+        **(words or {}),
+        **({"FRST": scorer} if scorer else {}),
     }
 
 
