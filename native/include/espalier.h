@@ -308,10 +308,13 @@ esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_
 /* What the last esp_complete() on this scratch did.  Cannot fail. */
 void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
 
-/* The labels esp_complete() considered last on this scratch, before ranking
- * cut them to k: at most `cap` ids into `out`, unordered.  Returns how many
- * there were.  For candidate recall. */
+/* What esp_complete() considered last on this scratch, before ranking cut it to k:
+ * at most `cap` labels into `out`, unordered, ESP_NO_LABEL for a text that is none.
+ * Returns how many there were.  For candidate recall. */
 size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, size_t cap);
+
+/* Text of number `i` of those, below their number; borrowed until the next query. */
+void esp_scratch_get_candidate_text(const esp_scratch *scratch, size_t i, esp_text *text);
 
 /* One candidate the last esp_complete() on this scratch ranked. */
 typedef struct esp_ranked {

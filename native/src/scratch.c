@@ -186,6 +186,10 @@ size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, siz
     return set->n;
 }
 
+void esp_scratch_get_candidate_text(const esp_scratch *scratch, size_t i, esp_text *text) {
+    *text = (esp_text){scratch->candidates.item[i].text, scratch->candidates.item[i].length};
+}
+
 size_t esp_scratch_get_ranked(const esp_scratch *scratch, const float **features) {
     *features = scratch->x;
     return scratch->n_ranked;

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from espalier.errors import IndexCorruptError, InputError, LimitError
 from espalier.native import (
     FEATURE_GROUPS,
+    FEATURES,
     KEEP_VARIANTS,
     NO_LABEL,
     Caps,
@@ -31,11 +32,23 @@ from espalier.native import (
     SectionInfo,
     Source,
     Work,
+    feature_groups,
+    feature_names,
 )
 from espalier.overlay import Overlay
 from espalier.text import normalise, normalise_prefix, utf16_length
 
-__all__ = ["Completion", "Index", "IndexInfo", "Source", "Suggestion", "encode_previous", "open"]
+__all__ = [
+    "Completion",
+    "Contribution",
+    "Explanation",
+    "Index",
+    "IndexInfo",
+    "Source",
+    "Suggestion",
+    "encode_previous",
+    "open",
+]
 
 MAX_K = 100
 """Suggestions in one answer, at most."""
@@ -45,6 +58,9 @@ MAX_PREVIOUS = 32
 """Previous queries that are looked at; older ones are ignored."""
 MAX_PREVIOUS_CODE_POINTS = 512
 """Longer previous queries are cut: their beginning says what was searched for."""
+
+MAX_AGE = 2**32 - 1
+"""Seconds; a previous query that is older counts as that old."""
 
 _SOURCE_NAMES = {int(source): str(source.name) for source in Source}
 _MATCHERS = {
@@ -65,7 +81,7 @@ class Suggestion(NamedTuple):
     """One completion.
 
     Attributes:
-        text: Normalised text; starts with the normalised prefix.
+        text: Normalised text; starts with the normalised prefix, unless it is CORRECTED.
         display_text: The form people type most often.
         score: Of the blend; comparable within one answer, higher is better.
         source: MODEL, POPULAR, TAIL or CORRECTED: the first that found it.
@@ -74,6 +90,9 @@ class Suggestion(NamedTuple):
         model: Log score of the ranking tree.
         popularity: Users of this label over those of the prefix's most popular label; both
             decayed by age where the index was trained so (`popularity_half_life_days`).
+            0 for a generated query.
+        label: Number of the label; None for what is none: generated or pinned.
+        pinned: It stands here because the overlay says so.
     """
 
     text: str
@@ -84,6 +103,38 @@ class Suggestion(NamedTuple):
     matched_utf16: int
     model: float
     popularity: float
+    label: int | None = None
+    pinned: bool = False
+
+
+class Contribution(NamedTuple):
+    """What one feature did for one suggestion.
+
+    Attributes:
+        group: Its group, one of ``espalier.native.FEATURE_GROUPS``.
+        value: Of the feature; NaN where it is not known.
+        contribution: What it added to the score (Saabas 2014); all of them and ``average``
+            add up to the score, boosts of an overlay aside.
+    """
+
+    group: str
+    value: float
+    contribution: float
+
+
+class Explanation(NamedTuple):
+    """A suggestion and why it stands where it does.
+
+    Attributes:
+        suggestion: As ``complete`` gives it.
+        average: Score of an average candidate; 0 where no forest orders.
+        features: Every feature by name; empty for a suggestion that was not ranked, as
+            a pin or a label that fills up a list.
+    """
+
+    suggestion: Suggestion
+    average: float
+    features: dict[str, Contribution]
 
 
 class Completion(NamedTuple):
@@ -202,11 +253,15 @@ class Index:
         sources: Source | None = None,
         matcher: Literal["constrained", "unconstrained"] | None = None,
         overlay: Overlay | None = None,
+        previous_age: Sequence[float] | None = None,
+        keep_variants: bool = False,
     ) -> list[Suggestion]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
-        Every completion starts with the normalised prefix, and if ``k`` labels do,
-        ``k`` come back (unless ``sources`` leaves out POPULAR).
+        Every completion starts with the normalised prefix, unless it is CORRECTED, and
+        if ``k`` eligible labels do, ``k`` come back (unless ``sources`` leaves out
+        POPULAR). Not eligible are the query submitted last, what the overlay blocks,
+        and variants of better suggestions: other plurals, word orders or spacings.
 
         Args:
             prefix: What was typed so far; "" asks for the next query.
@@ -215,17 +270,33 @@ class Index:
             k: Suggestions wanted, 1 to 100.
             beam: Nodes kept per level, 1 to 100; 0 for the index's own.
             pool: Labels the model hands to the blend, 1 to 2048; 0 for the index's own.
-            sources: Where suggestions may come from; None for everywhere.
+            sources: Where suggestions may come from; None for everywhere. MODEL or POPULAR
+                alone order by themselves.
             matcher: How the beam meets the prefix; None for the index's own.
             overlay: Blocks, pins and boosts that hold for this answer. Where it has
-                patterns, an answer may be shorter by what they match.
+                patterns, resolve it for this index first: otherwise they filter the
+                answer, which may then be shorter than ``k``.
+            previous_age: Seconds since each of ``previous``; None if not known.
+            keep_variants: Whether variants of better suggestions stay.
 
         Raises:
             InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
+            InputError: As many ages as previous queries were not given.
             LimitError: ``prefix`` above 1,024 bytes of UTF-8, or a number out of range.
         """
         return self._complete(
-            self._scratch(), prefix, previous, k, beam, pool, sources, matcher, 0, 0, overlay
+            self._scratch(),
+            prefix,
+            previous,
+            previous_age,
+            k,
+            beam,
+            pool,
+            sources,
+            matcher,
+            KEEP_VARIANTS if keep_variants else 0,
+            0,
+            overlay,
         )
 
     def complete_with_work(
@@ -238,27 +309,70 @@ class Index:
         pool: int = 0,
         sources: Source | None = None,
         matcher: Literal["constrained", "unconstrained"] | None = None,
+        overlay: Overlay | None = None,
+        previous_age: Sequence[float] | None = None,
         keep_variants: bool = False,
         groups_off: Sequence[str] = (),
-        overlay: Overlay | None = None,
     ) -> Completion:
         """Complete, and tell what was considered. Arguments as in :meth:`complete`.
 
-        Two more are for measurements: ``keep_variants`` keeps suggestions that differ
-        from a better one only by plural, word order or spacing, and ``groups_off`` names
-        feature groups of the blender (:data:`espalier.native.FEATURE_GROUPS`) that count
-        as unknown.
+        Args:
+            groups_off: Feature groups the blend does without, of
+                ``espalier.native.FEATURE_GROUPS``.
 
         Raises:
-            InputError: No feature group has that name.
+            InputError: There is no such feature group.
         """
         scratch = self._scratch()
-        flags = KEEP_VARIANTS if keep_variants else 0
-        groups = _group_bits(groups_off)
         found = self._complete(
-            scratch, prefix, previous, k, beam, pool, sources, matcher, flags, groups, overlay
+            scratch,
+            prefix,
+            previous,
+            previous_age,
+            k,
+            beam,
+            pool,
+            sources,
+            matcher,
+            KEEP_VARIANTS if keep_variants else 0,
+            _group_bits(groups_off),
+            overlay,
         )
-        return Completion(found, scratch.work(), scratch.candidates())
+        labels, texts = scratch.candidates()
+        return Completion(found, scratch.work(), labels, tuple(texts), hygiene=not keep_variants)
+
+    def explain(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        sources: Source | None = None,
+        overlay: Overlay | None = None,
+        previous_age: Sequence[float] | None = None,
+    ) -> list[Explanation]:
+        """Complete, and give every feature of every suggestion. Arguments as in ``complete``."""
+        scratch = self._scratch()
+        found = self._complete(
+            scratch, prefix, previous, previous_age, k, 0, 0, sources, None, FEATURES, 0, overlay
+        )
+        values = scratch.ranked_features()
+        names, groups = feature_names(), feature_groups()
+        explained = []
+        for one in found:
+            row = scratch.ranked_row(one.text.encode())
+            if row is None:
+                explained.append(Explanation(one, 0.0, {}))
+                continue
+            *parts, average = scratch.explain(row).tolist()
+            features = {
+                name: Contribution(group, value, part)
+                for name, group, value, part in zip(
+                    names, groups, values[row].tolist(), parts, strict=True
+                )
+            }
+            explained.append(Explanation(one, average, features))
+        return explained
 
     def popular(self, prefix: str, k: int = 10) -> list[str]:
         """Return the ``k`` labels of the prefix that most distinct users typed.
@@ -324,6 +438,7 @@ class Index:
         scratch: Scratch,
         prefix: str,
         previous: Sequence[str],
+        previous_age: Sequence[float] | None,
         k: int,
         beam: int,
         pool: int,
@@ -342,9 +457,10 @@ class Index:
         typed = normalise_prefix(prefix)
         if matcher not in _MATCHERS:
             raise InputError(f"no matcher {matcher!r}; use 'constrained' or 'unconstrained'")
+        queries, age = _encode_session(previous, previous_age)
         found = scratch.complete(
             _encode_prefix(typed),
-            encode_previous(previous),
+            queries,
             k,
             beam=beam,
             pool=pool,
@@ -353,6 +469,7 @@ class Index:
             flags=flags,
             groups_off=groups_off,
             overlay=None if overlay is None else overlay.native,
+            age=age,
         )
         if overlay is not None and overlay.patterns:
             found = self._unmatched(found, overlay)
@@ -363,10 +480,12 @@ class Index:
                 raw.display,
                 raw.score,
                 _SOURCE_NAMES[raw.source],
-                points,
-                units,
+                points if raw.matched is None else len(raw.matched),
+                units if raw.matched is None else utf16_length(raw.matched),
                 raw.model,
                 raw.popularity,
+                None if raw.label == NO_LABEL else raw.label,
+                raw.pinned,
             )
             for raw in found
         ]
@@ -409,6 +528,22 @@ def encode_previous(previous: Sequence[str]) -> list[bytes]:
         if query:
             encoded.append(query[:MAX_PREVIOUS_CODE_POINTS].encode())
     return encoded
+
+
+def _encode_session(
+    previous: Sequence[str], age: Sequence[float] | None
+) -> tuple[list[bytes], list[int] | None]:
+    """Return what ``encode_previous`` does, and the ages of what it kept."""
+    if age is None:
+        return encode_previous(previous), None
+    if len(age) != len(previous):
+        raise InputError(f"{len(previous)} previous queries with {len(age)} ages; give one each")
+    queries, seconds = [], []
+    for text, old in zip(previous, age, strict=True):
+        for query in encode_previous([text]):
+            queries.append(query)
+            seconds.append(round(min(max(old, 0), MAX_AGE)))
+    return queries[:MAX_PREVIOUS], seconds[:MAX_PREVIOUS]
 
 
 def open(path: Path | str, *, verify: bool = True) -> Index:

@@ -255,12 +255,18 @@ class Scratch:
         work = self._work
         return Work(work.range_labels, work.n_features, work.nodes_scored, work.candidates)
 
-    def candidates(self) -> U32:
-        """Return the labels the last completion considered, unordered."""
+    def candidates(self) -> tuple[U32, list[str]]:
+        """Return what the last completion considered, unordered: labels, and other texts."""
         n = lib.esp_scratch_get_candidates(self._scratch, ffi.NULL, 0)
         ids = np.zeros(n, np.uint32)
         lib.esp_scratch_get_candidates(self._scratch, view_of("uint32_t", ids), n)
-        return ids
+        others = np.flatnonzero(ids == NO_LABEL).tolist()
+        text = ffi.new("esp_text *")
+        texts = []
+        for number in others:
+            lib.esp_scratch_get_candidate_text(self._scratch, number, text)
+            texts.append(ffi.buffer(text.data, text.length)[:].decode())
+        return ids[ids != NO_LABEL], texts
 
     def ranked_features(self) -> F32:
         """Return the features of the candidates the last completion ranked, ``(n, features)``."""
