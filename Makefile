@@ -42,7 +42,7 @@ test: lint ## lint, C tests under sanitizers, all Python tests with reduced coun
 	ESPALIER_PROFILE=ci $(PY) -m pytest
 
 soak: dev $(PECOS) ## the long runs: full property counts, sanitizers, fuzzing, libpecos beside us
-	$(MAKE) --no-print-directory -C native test sanitize analyze fuzz FUZZ_SECONDS=300
+	ESPALIER_PROFILE=long $(MAKE) --no-print-directory -C native test sanitize analyze fuzz FUZZ_SECONDS=300
 	ESPALIER_PROFILE=long $(PY) -m pytest
 
 bench: dev ## measure quality and speed (needs ESPALIER_DATA for the large part)

@@ -665,7 +665,7 @@ typedef struct esp_sessions_info {
     uint32_t backing;   /* an esp_sessions_backing */
     int32_t os_error;   /* errno of why memory stands in for the file, or 0 */
     int32_t descriptor; /* of the open file: /proc/PID/fd/N opens memory too */
-    uint32_t processes; /* openings of the table, this one included */
+    uint32_t reserved;
 } esp_sessions_info;
 
 /* A session as it was read: query i, newest first, is text[offset[i],
@@ -734,6 +734,10 @@ void esp_sessions_sweep(esp_sessions *sessions, uint64_t now_ms, uint64_t record
 
 /* Fills `info`.  O(capacity / 64).  Cannot fail. */
 void esp_sessions_get_info(const esp_sessions *sessions, esp_sessions_info *info);
+
+/* Openings of the table by all processes, this one included.  A thousand calls
+ * into the kernel.  Cannot fail. */
+uint32_t esp_sessions_count_openings(const esp_sessions *sessions);
 
 /* Reads every record and entry and changes nothing.  O(size).  Cannot fail. */
 void esp_sessions_check(const esp_sessions *sessions, esp_sessions_report *report);

@@ -326,7 +326,7 @@ bool esp_session_file_alive(const esp_sessions *table, uint64_t owner) {
     return place == table->me || is_held(table, place);
 }
 
-uint32_t esp_session_file_processes(const esp_sessions *table) {
+uint32_t esp_session_file_openings(const esp_sessions *table) {
     uint32_t n = 0;
     for (uint32_t place = 0; place < ESP_SESSIONS_PROCESSES; place++)
         n += place == table->me || is_held(table, place);

@@ -19,7 +19,7 @@ esp_status esp_session_file_join(esp_sessions *table, esp_error *err);
 bool esp_session_file_alive(const esp_sessions *table, uint64_t owner);
 
 /* Places of the process table that are held, this one included. */
-uint32_t esp_session_file_processes(const esp_sessions *table);
+uint32_t esp_session_file_openings(const esp_sessions *table);
 
 /* Unmaps and closes what esp_session_file_map() made, as far as it came. */
 void esp_session_file_unmap(esp_sessions *table);

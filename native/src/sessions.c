@@ -82,8 +82,11 @@ void esp_sessions_get_info(const esp_sessions *sessions, esp_sessions_info *info
         .backing = sessions->backing,
         .os_error = sessions->os_error,
         .descriptor = sessions->fd,
-        .processes = esp_session_file_processes(sessions),
     };
+}
+
+uint32_t esp_sessions_count_openings(const esp_sessions *sessions) {
+    return esp_session_file_openings(sessions);
 }
 
 /* ---- reading -------------------------------------------------------------------- */

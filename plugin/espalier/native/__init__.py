@@ -60,6 +60,13 @@ from espalier.native.query import (
     features_id,
 )
 from espalier.native.reading import FuzzyMatch, NativeIndex, NativeInfo, SectionInfo
+from espalier.native.sessions import (
+    NativeSessions,
+    SessionsBacking,
+    SessionsFileError,
+    SessionsInfo,
+    SessionsReport,
+)
 from espalier.native.training import RankOptions, RankTask, Trainer, chunk_encode
 from espalier.native.writing import IndexWriter, maxima_build, trie_build, words_build
 
@@ -100,6 +107,7 @@ __all__ = [
     "NativeIndex",
     "NativeInfo",
     "NativeOverlay",
+    "NativeSessions",
     "PostProcessor",
     "PrefixFeatures",
     "RankOptions",
@@ -110,6 +118,10 @@ __all__ = [
     "RuleKind",
     "Scratch",
     "SectionInfo",
+    "SessionsBacking",
+    "SessionsFileError",
+    "SessionsInfo",
+    "SessionsReport",
     "Source",
     "Space",
     "TextTable",

@@ -182,12 +182,14 @@ class Completer:
     def _recent(self, session_id: str) -> tuple[Sequence[str], SessionState]:
         """Return the session's queries; a completion without context beats none."""
         try:
-            queries = self._sessions.recent(session_id, self._context_queries)
+            recent = self._sessions.recent(session_id, self._context_queries)
         except SessionStoreError as error:
             self._note_store(failing=True, exception=type(error).__name__)
             return (), SessionState.UNAVAILABLE
-        self._note_store(failing=False, exception=None)
-        return queries, SessionState.FOUND if queries else SessionState.NEW
+        self._note_store(failing=recent.degraded, exception=None)
+        if recent.degraded:
+            return (), SessionState.UNAVAILABLE
+        return recent.queries, SessionState.FOUND if recent.queries else SessionState.NEW
 
     def _note_store(self, *, failing: bool, exception: str | None) -> None:
         # Once per change, not once per keystroke; two threads may both see a change.

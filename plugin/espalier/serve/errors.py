@@ -57,6 +57,7 @@ OFFLINE_REASONS: Final = frozenset(
         "INVALID_MATRIX",
         "INVALID_MODEL",
         "INVALID_PAIRS",
+        "SESSION_FILE",
     }
 )
 

@@ -16,6 +16,25 @@ from espalier.errors import EspalierError
 MAX_SESSION_ID_BYTES = 128
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What a session typed last, newest first.
+
+    Attributes:
+        queries: The queries; empty if the session is unknown.
+        ages: Seconds since each of them was submitted last.
+        degraded: The store did not answer in time, so this is less than it knows.
+    """
+
+    queries: tuple[str, ...] = ()
+    ages: tuple[int, ...] = ()
+    degraded: bool = False
+
+
+NOTHING = Recent()
+WITHOUT_STORE = Recent(degraded=True)
+
+
 class SessionStoreError(EspalierError):
     """A session store that does not answer, or not in time."""
 
@@ -32,6 +51,7 @@ class SessionStats:
         missed: Look-ups that found none.
         expired: Sessions removed because their time was up.
         evicted: Live sessions removed to make room.
+        failed: Calls the store did not answer, or not in time.
     """
 
     sessions: int
@@ -39,6 +59,7 @@ class SessionStats:
     missed: int
     expired: int
     evicted: int
+    failed: int = 0
 
 
 class SessionStore(Protocol):
@@ -51,13 +72,18 @@ class SessionStore(Protocol):
     def append(self, session_id: str, query: str) -> bool:
         """Make ``query`` the newest of the session; return whether the session was known.
 
-        The newest query again is not stored twice. The oldest query beyond the
-        store's limit is forgotten.
+        The newest query again is not stored twice, only its time moves. The oldest
+        query beyond the store's limit is forgotten; a store may keep fewer of long ones,
+        and of a very long one the beginning.
         """
         ...
 
-    def recent(self, session_id: str, limit: int) -> tuple[str, ...]:
-        """Return at most ``limit`` (from 1 on) queries, newest first; empty if unknown."""
+    def recent(self, session_id: str, limit: int) -> Recent:
+        """Return at most ``limit`` (from 1 on) queries, newest first, and their ages.
+
+        A store that others share may answer ``degraded`` instead of raising: a
+        completion without context beats none.
+        """
         ...
 
     def delete(self, session_id: str) -> None:
@@ -69,7 +95,7 @@ class SessionStore(Protocol):
         ...
 
     def stats(self) -> SessionStats:
-        """Return counters; constant time."""
+        """Return counters; fast enough to be asked every second."""
         ...
 
     def close(self) -> None:

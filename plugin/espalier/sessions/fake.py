@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espalier.sessions.base import SessionStats, SessionStore, SessionStoreError
+from espalier.sessions.base import Recent, SessionStats, SessionStore, SessionStoreError
 
 
 class FakeClock:
@@ -32,7 +32,7 @@ class BreakableStore:
         self.ping()
         return self._store.append(session_id, query)
 
-    def recent(self, session_id: str, limit: int) -> tuple[str, ...]:
+    def recent(self, session_id: str, limit: int) -> Recent:
         """Look up, or fail."""
         self.ping()
         return self._store.recent(session_id, limit)

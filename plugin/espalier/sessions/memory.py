@@ -16,7 +16,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from espalier.sessions.base import SessionStats
+from espalier.sessions.base import NOTHING, Recent, SessionStats
 
 # Two at a time empty the store faster than one new session at a time fills it.
 _SWEEP = 2
@@ -27,6 +27,7 @@ _DIGEST_BYTES = 16
 class _Session(NamedTuple):
     used_at: float
     queries: tuple[str, ...]  # newest first, never empty
+    times: tuple[float, ...]  # when each was submitted
 
 
 class MemorySessionStore:
@@ -65,29 +66,31 @@ class MemorySessionStore:
         with self._lock:
             now = self._sweep()
             known = self._live(name, now)
-            queries = known.queries if known else ()
-            if not queries or queries[0] != query:
-                queries = (query, *queries[: self._max_queries - 1])
+            queries, times = (known.queries, known.times) if known else ((), ())
+            if queries[:1] == (query,):
+                queries, times = queries[1:], times[1:]
+            kept = self._max_queries - 1
             if name not in self._sessions and len(self._sessions) >= self._max_sessions:
                 self._sessions.popitem(last=False)
                 self._evicted += 1
-            self._sessions[name] = _Session(now, queries)
+            self._sessions[name] = _Session(now, (query, *queries[:kept]), (now, *times[:kept]))
             self._sessions.move_to_end(name)
             return known is not None
 
-    def recent(self, session_id: str, limit: int) -> tuple[str, ...]:
-        """Return at most ``limit`` queries, newest first; empty if unknown."""
+    def recent(self, session_id: str, limit: int) -> Recent:
+        """Return at most ``limit`` queries, newest first, and their ages."""
         name = self._hash(session_id)
         with self._lock:
             now = self._sweep()
             session = self._live(name, now)
             if session is None:
                 self._missed += 1
-                return ()
+                return NOTHING
             self._found += 1
-            self._sessions[name] = _Session(now, session.queries)
+            self._sessions[name] = session._replace(used_at=now)
             self._sessions.move_to_end(name)
-            return session.queries[:limit]
+            ages = tuple(int(now - time) for time in session.times[:limit])
+            return Recent(session.queries[:limit], ages)
 
     def delete(self, session_id: str) -> None:
         """Forget the session; an unknown one is no error."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.sessions.base import SessionStore
+from espalier.sessions.base import Recent, SessionStore
 from espalier.sessions.fake import FakeClock
 from espalier.sessions.memory import MemorySessionStore
 
@@ -34,8 +34,8 @@ def test_queries_come_back_newest_first() -> None:
     for query in ("a", "b", "c"):
         store.append("s", query)
 
-    assert store.recent("s", 5) == ("c", "b", "a")
-    assert store.recent("s", 2) == ("c", "b")
+    assert store.recent("s", 5).queries == ("c", "b", "a")
+    assert store.recent("s", 2).queries == ("c", "b")
 
 
 def test_only_the_last_queries_are_kept() -> None:
@@ -44,7 +44,7 @@ def test_only_the_last_queries_are_kept() -> None:
     for query in "abcdefg":
         store.append("s", query)
 
-    assert store.recent("s", 100) == ("g", "f", "e")
+    assert store.recent("s", 100).queries == ("g", "f", "e")
 
 
 def test_repeating_the_newest_query_changes_nothing() -> None:
@@ -53,7 +53,19 @@ def test_repeating_the_newest_query_changes_nothing() -> None:
     for query in ("a", "a", "b", "a"):
         store.append("s", query)
 
-    assert store.recent("s", 5) == ("a", "b", "a")
+    assert store.recent("s", 5).queries == ("a", "b", "a")
+
+
+def test_a_query_is_as_old_as_its_last_report() -> None:
+    """Ages are seconds since each query was submitted, last if it was repeated."""
+    clock = FakeClock()
+    store = store_with(clock)
+    for query in ("a", "b", "b"):
+        clock.advance(2.5)
+        store.append("s", query)
+    clock.advance(1.0)
+
+    assert Recent(("b", "a"), (1, 6)) == store.recent("s", 5)
 
 
 def test_append_tells_whether_the_session_was_known() -> None:
@@ -78,7 +90,7 @@ def test_using_a_session_starts_its_time_anew(use: str) -> None:
         else:
             store.recent("s", 1)
 
-    assert store.recent("s", 1) == ("a",)
+    assert store.recent("s", 1).queries == ("a",)
 
 
 def test_a_session_is_forgotten_after_its_time() -> None:
@@ -89,9 +101,9 @@ def test_a_session_is_forgotten_after_its_time() -> None:
     store.append("t", "a")
 
     clock.advance(TTL)
-    assert store.recent("s", 1) == ("a",)
+    assert store.recent("s", 1).queries == ("a",)
     clock.advance(0.5)
-    assert store.recent("t", 1) == ()
+    assert store.recent("t", 1).queries == ()
     assert not store.append("t", "b")
     assert store.stats().expired == 1
 
@@ -103,7 +115,7 @@ def test_deleting_forgets_now_and_twice_is_no_error() -> None:
     store.delete("s")
     store.delete("s")
 
-    assert store.recent("s", 1) == ()
+    assert store.recent("s", 1).queries == ()
     assert store.stats().sessions == 0
 
 
@@ -115,8 +127,8 @@ def test_the_least_recently_used_session_makes_room() -> None:
     store.recent("a", 1)
     store.append("e", "q")
 
-    assert store.recent("b", 1) == ()
-    assert store.recent("a", 1) == ("q",)
+    assert store.recent("b", 1).queries == ()
+    assert store.recent("a", 1).queries == ("q",)
     assert (store.stats().sessions, store.stats().evicted) == (SESSIONS, 1)
 
 
@@ -143,8 +155,8 @@ def test_a_clock_that_steps_back_forgets_nobody() -> None:
     store.append("t", "b")
     clock.advance(500 + TTL)
 
-    assert store.recent("s", 1) == ("a",)
-    assert store.recent("t", 1) == ("b",)
+    assert store.recent("s", 1).queries == ("a",)
+    assert store.recent("t", 1).queries == ("b",)
 
 
 def test_ids_are_not_kept_in_the_clear() -> None:
@@ -183,7 +195,7 @@ def test_many_threads_may_use_it_at_once() -> None:
         thread.join()
 
     for i in range(8):
-        assert tuple(f"{i}-{n}" for n in reversed(range(100))) == store.recent(str(i), 100)
+        assert tuple(f"{i}-{n}" for n in reversed(range(100))) == store.recent(str(i), 100).queries
     assert store.stats().sessions == 9
 
 
@@ -193,7 +205,7 @@ class Twin:
 
     now: float = 0.0
     used: dict[str, float] = field(default_factory=dict)
-    queries: dict[str, list[str]] = field(default_factory=dict)
+    queries: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
 
     def _use(self, name: str) -> None:
@@ -217,18 +229,21 @@ class Twin:
             if len(self.order) == SESSIONS:
                 self._forget(self.order[0])
             self.queries[name] = []
-        if self.queries[name][:1] != [query]:
-            self.queries[name] = [query, *self.queries[name]][:QUERIES]
+        earlier = self.queries[name]
+        if earlier and earlier[0][0] == query:
+            del earlier[0]
+        self.queries[name] = [(query, self.now), *earlier][:QUERIES]
         self._use(name)
         return known
 
-    def recent(self, name: str, limit: int) -> tuple[str, ...]:
+    def recent(self, name: str, limit: int) -> Recent:
         """Look up by the rules."""
         self._expire()
         if name not in self.queries:
-            return ()
+            return Recent()
         self._use(name)
-        return tuple(self.queries[name][:limit])
+        told = self.queries[name][:limit]
+        return Recent(tuple(q for q, _ in told), tuple(int(self.now - t) for _, t in told))
 
     def delete(self, name: str) -> None:
         """Delete by the rules."""
