@@ -48,6 +48,21 @@ if ! complete; then
     fi
 fi
 
+# Tests of the Redis store start a server of their own; without one they are skipped.
+# RUNLEVEL=1 keeps the package from starting a service.
+case $requirement in
+*dev*)
+    if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null &&
+        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say 'installing redis-server with apt-get, for tests'
+        export DEBIAN_FRONTEND=noninteractive
+        { apt-get update -qq &&
+            RUNLEVEL=1 apt-get install -qq -y --no-install-recommends redis-server; } >/dev/null ||
+            say 'redis-server could not be installed'
+    fi
+    ;;
+esac
+
 if ! "$venv/bin/python" -c '' 2>/dev/null; then
     say "creating $venv with $("$python" --version)"
     rm -rf "$venv"

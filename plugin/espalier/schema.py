@@ -86,6 +86,11 @@ class Matches:
         return re.fullmatch(self.pattern, value) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Secretive(Matches):
+    """The same for text that may hold a password: what was given is not repeated."""
+
+
 def setting(default: Any, check: Check, meaning: str) -> Any:
     """Return a dataclass field with a default, the rule it keeps and a sentence about it."""
     return field(default=default, metadata={"check": check, "meaning": meaning})
@@ -106,7 +111,8 @@ def check_values(settings: Any, table: str) -> None:
             raise ConfigError(f"{name} must be {kind.name}, not {type(value).__name__}")
         check: Check | None = item.metadata.get("check")
         if check is not None and value is not None and not check.holds(value):
-            raise ConfigError(f"{name} = {value} cannot be used; it must be {check.allowed}")
+            shown = name if isinstance(check, Secretive) else f"{name} = {value}"
+            raise ConfigError(f"{shown} cannot be used; it must be {check.allowed}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from espalier.schema import (
     Between,
     Matches,
     OneOf,
+    Secretive,
     Source,
     build,
     check_values,
@@ -219,6 +220,19 @@ class ServeSettings:
     unix: Path | None = None
     workers: int = setting(1, Between(1, 256, "processes"), "that answer calls")
     threads: int = setting(8, Between(1, 256, "threads"), "of each worker")
+    state_dir: Path | None = None
+    sessions: str = setting(
+        "auto",
+        Secretive(
+            r"auto|memory|shared|(rediss?|unix)://\S+",
+            "auto, memory, shared, or a URL: redis://HOST:PORT/NUMBER, rediss:// or unix://",
+        ),
+        "where sessions are; auto: shared with a state folder, else memory",
+    )
+    session_key_file: Path | None = None
+    session_budget_ms: float = setting(
+        2.0, Between(0.1, 1_000, "ms"), "that a call to Redis may take in all"
+    )
     session_ttl_seconds: int = setting(
         1_800, Between(1, 604_800, "seconds"), "without a query until a session is forgotten"
     )
@@ -233,6 +247,13 @@ class ServeSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         check_values(self, "serve")
+        if self.sessions == "shared" and self.state_dir is None:
+            raise ConfigError("serve.sessions is shared; name a folder for it in serve.state_dir")
+        if "://" in self.sessions and self.session_key_file is None:
+            raise ConfigError(
+                "serve.sessions names a Redis server; name a file with a secret for the session "
+                "ids in serve.session_key_file, as made by: head -c 32 /dev/urandom"
+            )
         for name in self.index:
             if not _NAME.holds(name):
                 raise ConfigError(f"serve.index: an index name must be {_NAME.allowed}")
