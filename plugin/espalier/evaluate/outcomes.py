@@ -17,6 +17,7 @@ from espalier.evaluate.questions import Question, Questions
 from espalier.evaluate.systems import SOURCES, Answer, Completer, System
 
 # Rows between two reports of progress.
+_LABEL_SOURCES = frozenset({"MODEL", "POPULAR"})
 _PROGRESS_ROWS = 256
 
 
@@ -130,7 +131,14 @@ def _matching(answers: Iterable[Answer]) -> int:
 
     A system that miscounts its own range is caught by another that returned more.
     """
-    return max(max(answer.range_labels or 0, len(answer.texts)) for answer in answers)
+    return max(max(answer.range_labels or 0, _certain_labels(answer)) for answer in answers)
+
+
+def _certain_labels(answer: Answer) -> int:
+    """Return how many suggestions are labels that match; generated ones may be none."""
+    if not answer.sources:
+        return len(answer.texts)
+    return sum(source in _LABEL_SOURCES for source in answer.sources)
 
 
 def _in_pool(answer: Answer, label: int | None, question: Question) -> bool:
