@@ -1,7 +1,8 @@
-"""Real processes on one session table: some write, some read, some are killed."""
+"""Real processes on one session table, some of them killed; and a disk that is full."""
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from espalier.sessions.shared import SharedSessionStore
 from integration.processes import environment
@@ -78,3 +81,34 @@ def test_workers_that_are_killed_leave_a_whole_table(tmp_path: Path) -> None:
     assert report.sessions == SESSIONS
     assert (report.damaged, report.held, report.lost) == (0, 0, 0)
     assert (report.unlisted, report.twice, report.dirty) == (0, 0, 0)
+
+
+def test_on_a_full_disk_workers_share_the_memory_of_one(tmp_path: Path) -> None:
+    """The reason is told; the next start, with room again, is on disk."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system is not allowed here")
+    try:
+        path = disk / "sessions.est"
+        store = SharedSessionStore(path, max_sessions=1_000, sweep_seconds=None)
+        (notice,) = store.notices
+        assert notice.event == "session_file_unusable"
+        assert notice.fields["reason"] == os.strerror(errno.ENOSPC)
+        assert not path.exists()
+        worker = start(store.shared_path, 1)
+        worker.kill()
+        worker.communicate()
+        assert store.recent("s0", 5).queries
+        store.close()
+
+        store = SharedSessionStore(path, max_sessions=100, sweep_seconds=None)
+        assert not store.in_memory
+        store.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
