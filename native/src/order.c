@@ -41,7 +41,7 @@ static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *
 }
 
 /* The candidates worth ranking: the best labels of the blend, and all that the
- * session or the generator speak for. */
+ * session, the generator or a correction speak for. */
 static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
     esp_top *top = &scratch->labels; /* the search is done with it */
     top->n = 0;
@@ -51,8 +51,8 @@ static void choose_ranked(esp_scratch *scratch, const esp_plan *plan) {
         const esp_candidate *c = &scratch->candidates.item[i];
         if (!esp_eligible(plan, c->text, c->length))
             continue;
-        const bool beside =
-            c->label == ESP_NO_LABEL || c->followed > 0 || (c->sources & ESP_SOURCE_TAIL) != 0;
+        const bool beside = c->label == ESP_NO_LABEL || c->followed > 0 || c->edits > 0 ||
+                            (c->sources & ESP_SOURCE_TAIL) != 0;
         if (!beside || scratch->n_ranked == ESP_MOST_RANKED)
             esp_top_add(
                 top, (esp_scored){
@@ -237,8 +237,7 @@ esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_pla
     return plan->query->overlay == NULL ? ESP_OK : place_pins(index, plan, out, count, err);
 }
 
-esp_status esp_scratch_explain(
-    const esp_scratch *scratch, size_t i, float *out, esp_error *err) {
+esp_status esp_scratch_explain(const esp_scratch *scratch, size_t i, float *out, esp_error *err) {
     if (i >= scratch->n_ranked)
         ESP_FAIL(err, ESP_E_ARGUMENT, "ranked", i, "candidate %zu of %u", i, scratch->n_ranked);
     memset(out, 0, (ESP_RANK_COUNT + 1) * sizeof *out);

@@ -32,6 +32,7 @@ static void k_labels_under_the_prefix_come_back_in_order(void) {
             for (uint32_t matcher = 0; matcher <= ESP_MATCH_UNCONSTRAINED; matcher++) {
                 esp_query query = query_for(prefixes[p], k);
                 query.matcher = matcher;
+                query.sources = ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR;
                 uint32_t lo = 0;
                 uint32_t hi = 0;
                 CHECK(esp_prefix_range(made.index, query.prefix.data, query.prefix.length, &lo, &hi,

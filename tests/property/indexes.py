@@ -25,6 +25,11 @@ SETTLED = st.characters(exclude_categories=["Cs"]).filter(
 TEXTS = st.text(st.one_of(st.sampled_from("ab e é字テ👟"), SETTLED), max_size=12)
 """Texts that mix words, separators, scripts without spaces and four-byte characters."""
 
+PHRASE_WORDS = [
+    *("shoe", "shoes", "red", "box", "boxes", "sun", "glasses", "sunglasses"),
+    *("t-shirt", "tshirt", "to", "1", "12", "größe"),
+]
+"""Words of texts that are variants of each other."""
 POST_PROCESSORS = (0, 1, 2, 11, 12, 13, 21, 22, 23)
 
 
@@ -55,6 +60,15 @@ def label_texts(draw: st.DrawFn) -> list[bytes]:
         first, step = draw(st.integers(1, 500)), draw(st.integers(1, 50))
         texts = [chr(first + i * step) + "z" * (i % 3) for i in range(draw(st.integers(20, 300)))]
     return sorted({text.encode() for text in texts})
+
+
+@st.composite
+def phrase_texts(draw: st.DrawFn) -> list[bytes]:
+    """Draw sorted distinct labels of which many are variants of each other."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n = draw(st.integers(1, 200))
+    phrases = (" ".join(rng.choice(PHRASE_WORDS, rng.integers(1, 5))) for _ in range(n))
+    return sorted({phrase.encode() for phrase in phrases})
 
 
 def _nest(labels: Sequence[int], rng: np.random.Generator, arity: int, depth: int) -> build.Nested:
@@ -111,9 +125,11 @@ def random_weights(
 
 
 @st.composite
-def index_sections(draw: st.DrawFn) -> build.Sections:
+def index_sections(
+    draw: st.DrawFn, label_lists: st.SearchStrategy[list[bytes]] | None = None
+) -> build.Sections:
     """Draw the sections of an index with labels, features and a model."""
-    texts = draw(label_texts())
+    texts = draw(label_texts() if label_lists is None else label_lists)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     users = rng.integers(0, draw(st.sampled_from([1, 3, 1000])) + 1, len(texts))
     decays = draw(st.booleans())
@@ -154,13 +170,25 @@ def pairs() -> st.SearchStrategy[Pair]:
     return index_sections().map(opened)
 
 
+def alike_pairs() -> st.SearchStrategy[Pair]:
+    """Draw an index opened by both readers, half of the time of labels much alike."""
+    return st.one_of(pairs(), index_sections(phrase_texts()).map(opened))
+
+
 @st.composite
 def prefixes(draw: st.DrawFn, pair: Pair) -> bytes:
-    """Draw a typed prefix: mostly the beginning of a label."""
-    if draw(st.integers(0, 4)) == 0:
+    """Draw a typed prefix: mostly the beginning of a label, at times mistyped."""
+    kind = draw(st.sampled_from(["short", "short", "long", "mistyped", "any"]))
+    if kind == "any":
         return draw(TEXTS).encode()
     text = pair.twin.label(draw(st.integers(0, pair.n_labels - 1))).decode()
-    return text[: draw(st.integers(0, min(len(text), 4)))].encode()
+    if kind == "short":
+        return text[: draw(st.integers(0, min(len(text), 4)))].encode()
+    text = text[: draw(st.sampled_from([5, 6, 9, 12]))]
+    if kind == "mistyped" and len(text) > 1:
+        at = draw(st.integers(1, len(text) - 1))
+        text = text[:at] + draw(st.sampled_from(["", "a", "é", text[at - 1]])) + text[at + 1 :]
+    return text.encode()
 
 
 @st.composite

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.reference import fuzzy, variants
 from tests.reference.format import Index
 
 F64 = NDArray[np.float64]
@@ -321,67 +322,175 @@ class Ranker:
 
 MODEL: Final = 1
 POPULAR: Final = 2
+CORRECTED: Final = 8
+RANKED: Final = 48
+"""Labels that are ranked, at least."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One label that was ranked."""
+    """One label that was ranked; ``edits`` separate it from what was typed."""
 
     score: float
     label: int
     source: int
     model: float
     popularity: float
+    edits: int = 0
+
+    @property
+    def order(self) -> tuple[int, float, int]:
+        """What candidates are sorted by: total."""
+        return self.edits, -self.score, self.label
 
 
-def complete(
-    index: Index,
-    prefix: bytes,
-    previous: Sequence[str],
-    *,
-    k: int,
-    beam: int,
-    pool: int,
-    sources: int = MODEL | POPULAR,
-    constrained: bool = True,
-) -> tuple[list[Candidate], float]:
-    """Return all candidates, best first, and the gap of the search."""
-    users = popularity_now(index)
-    lo, hi = prefix_range(index.labels(), prefix)
-    if lo == hi:
-        return [], math.inf
-    has_model = bool(sources & MODEL) and index.tree is not None and index.keys is not None
-    model: dict[int, float] = {}
-    source: dict[int, int] = {}
-    gap = math.inf
-    popular = by_popularity(users, lo, hi)
-    if has_model:
-        ranker = Ranker(index, vectorise(index, previous, prefix.decode()))
-        found = ranker.search(lo, hi, constrained=constrained, beam=beam, pool=max(k, pool))
-        gap = found.gap
-        model = {label: score for score, label in found.labels if lo <= label < hi}
-        source = dict.fromkeys(model, MODEL)
-    if sources & POPULAR:
-        scores = ranker.label_scores(found.start) if has_model else {}
-        for label in popular[: max(2 * k, 32)]:
-            if label not in source:
-                source[label] = POPULAR
-                model[label] = scores.get(label, 0.0)
-    most = max(1, users[popular[0]])
-    weights = index.params
+@dataclass(frozen=True)
+class Answer:
+    """What a completion is.
 
-    def score_of(label: int) -> float:
-        log_popularity = math.log(users[label] / most + 1e-9)
-        if not sources & POPULAR:
-            return model[label]
-        if not has_model:
-            return log_popularity
-        return float(weights["blend_model"]) * model[label] + (
-            float(weights["blend_popularity"]) * log_popularity
+    Attributes:
+        found: Best first, at most ``k``.
+        considered: Every label that was looked at, to be suggested or not.
+        gap: Smallest difference by which the search cut something.
+    """
+
+    found: list[Candidate]
+    considered: set[int]
+    gap: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query without its defaults; ``blocked`` are texts an overlay keeps out."""
+
+    prefix: bytes
+    previous: Sequence[str]
+    k: int
+    beam: int
+    pool: int
+    sources: int = MODEL | POPULAR | CORRECTED
+    constrained: bool = True
+    keep_variants: bool = False
+    blocked: frozenset[bytes] = frozenset()
+
+    def wants(self, source: int) -> bool:
+        """Return whether a source may contribute. Nothing typed and nothing known asks one."""
+        if not self.prefix and not self.previous and self.sources & POPULAR:
+            return source == POPULAR
+        return bool(self.sources & source)
+
+    def eligible(self, text: bytes) -> bool:
+        """Return whether a text may be suggested: not blocked, not the last query again."""
+        just = self.previous[0].encode() if self.previous else None
+        return text not in self.blocked and text != just
+
+
+class _Completion:
+    """One query on its way to an answer; ``source`` has every label that is considered."""
+
+    def __init__(self, index: Index, asked: Asked) -> None:
+        self.asked = asked
+        self.params = index.params
+        self.labels, self.users = index.labels(), popularity_now(index)
+        lo, hi = prefix_range(self.labels, asked.prefix)
+        self.popular = by_popularity(self.users, lo, hi)
+        self.most = max(1, self.users[self.popular[0]]) if self.popular else 1
+        self.has_model = asked.wants(MODEL) and index.tree is not None and index.keys is not None
+        self.gap = math.inf
+        self.source: dict[int, int] = {}
+        self.edits: dict[int, int] = {}
+        self.model: dict[int, float] = {}
+        if self.has_model and self.popular:
+            self._search(Ranker(index, vectorise(index, asked.previous, asked.prefix.decode())))
+        if asked.wants(POPULAR):
+            offered = [label for label in self.popular if self.eligible(label)]
+            for label in offered[: max(2 * asked.k, 32)]:
+                self.source.setdefault(label, POPULAR)
+        if asked.wants(CORRECTED) and sum(map(self.eligible, self.source)) < asked.k:
+            for label, distance in corrected(self.labels, self.users, asked):
+                self.source[label], self.edits[label] = CORRECTED, distance
+                self.model[label] = 0.0
+
+    def _search(self, ranker: Ranker) -> None:
+        asked = self.asked
+        lo, hi = min(self.popular), max(self.popular) + 1
+        found = ranker.search(
+            lo, hi, constrained=asked.constrained, beam=asked.beam, pool=max(asked.k, asked.pool)
         )
+        self.gap = found.gap
+        self.source = {label: MODEL for _, label in found.labels if lo <= label < hi}
+        # The others are scored down their own paths, from where the search began.
+        self.model = ranker.label_scores(found.start)
+        self.model |= {label: score for score, label in found.labels}
 
-    candidates = [
-        Candidate(score_of(label), label, source[label], model[label], users[label] / most)
-        for label in source
-    ]
-    return sorted(candidates, key=lambda c: (-c.score, c.label)), gap
+    def eligible(self, label: int) -> bool:
+        return self.asked.eligible(self.labels[label])
+
+    def candidate(self, label: int) -> Candidate:
+        """Score a label: by the tree, by popularity, or by both with the file's weights."""
+        share = self.users[label] / self.most
+        model, popularity = self.model.get(label, 0.0), math.log(share + 1e-9)
+        if not self.has_model:
+            score = popularity
+        elif not self.asked.wants(POPULAR):
+            score = model
+        else:
+            score = float(self.params["blend_model"]) * model
+            score += float(self.params["blend_popularity"]) * popularity
+        return Candidate(score, label, self.source[label], model, share, self.edits.get(label, 0))
+
+    def answer(self) -> list[Candidate]:
+        asked = self.asked
+        candidates = sorted(
+            (self.candidate(label) for label in self.source if self.eligible(label)),
+            key=lambda one: one.order,
+        )
+        ranked = [one for one in candidates if not one.edits][: max(asked.k, RANKED)]
+        answer: list[Candidate] = []
+
+        def take(one: Candidate) -> None:
+            text = self.labels[one.label].decode()
+            better = [self.labels[other.label].decode() for other in answer]
+            if len(answer) < asked.k and (
+                asked.keep_variants or not any(variants.same(text, other) for other in better)
+            ):
+                answer.append(one)
+
+        for one in ranked:
+            take(one)
+        if asked.wants(POPULAR):
+            # Whatever else there is, in the order of popularity and below all that was ranked.
+            least = answer[-1].score if answer else 0.0
+            done = {one.label for one in ranked}
+            for place, label in enumerate(self.popular, 1):
+                if label not in done and self.eligible(label):
+                    share = self.users[label] / self.most
+                    take(Candidate(least - place, label, POPULAR, 0.0, share))
+        for one in candidates:
+            if one.edits:
+                take(one)
+        return answer
+
+
+def complete(index: Index, asked: Asked) -> Answer:
+    """Return what an index without generator and forest answers."""
+    completion = _Completion(index, asked)
+    return Answer(completion.answer(), set(completion.source), completion.gap)
+
+
+def corrected(
+    labels: Sequence[bytes], users: Sequence[int], asked: Asked
+) -> Iterator[tuple[int, int]]:
+    """Yield labels that start almost as typed and their distance, nearest first.
+
+    Of the 16 best ranges the 8 most popular labels each, as many as twice ``k`` and 32.
+    """
+    prefix = asked.prefix.decode()
+    errors = 0 if not 4 <= len(prefix) <= 64 else 1 if len(prefix) < 8 else 2
+    left = min(2 * asked.k, 32)
+    texts = [label.decode() for label in labels]
+    for match in fuzzy.ranges(texts, users, prefix, errors)[:16] if errors else []:
+        for label in by_popularity(users, match.lo, match.hi)[:8]:
+            if left and asked.eligible(labels[label]):
+                yield label, match.distance
+                left -= 1

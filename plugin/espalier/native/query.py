@@ -21,6 +21,7 @@ FEATURES: Final = int(lib.ESP_QUERY_FEATURES)
 NO_LABEL: Final = int(lib.ESP_NO_LABEL)
 """``label`` of a suggestion that is not in the index."""
 
+_CORRECTED = int(lib.ESP_SOURCE_CORRECTED)
 _NOT_FOUND = 2 ** (8 * ffi.sizeof("size_t")) - 1
 
 
@@ -44,7 +45,7 @@ class RawSuggestion(NamedTuple):
     model: float
     popularity: float
     matched: str | None = None
-    """What the prefix accounts for, where that is not the prefix itself."""
+    """What the prefix accounts for where it was corrected; else that is the prefix."""
     pinned: bool = False
 
 
@@ -174,7 +175,7 @@ class Scratch:
                     one.score,
                     one.model,
                     one.popularity,
-                    plain.encode()[: one.matched].decode() if one.matched != len(prefix) else None,
+                    plain.encode()[: one.matched].decode() if one.source == _CORRECTED else None,
                     bool(one.pinned),
                 )
             )
