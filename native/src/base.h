@@ -81,6 +81,15 @@ static inline uint32_t esp_bits_for(uint32_t n) {
     return bits;
 }
 
+/* Bits that are set (Warren, Hacker's Delight, 5-1): without a special instruction
+ * the compiler's own is a call. */
+static inline uint32_t esp_count_bits(uint64_t x) {
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
+    return (uint32_t)(x * 0x0101010101010101u >> 56);
+}
+
 /* splitmix64 (Steele, Lea, Flood 2014): the next number of the stream at
  * *state.  Counter based, so any node or label can have a stream of its own. */
 static inline uint64_t esp_random_next(uint64_t *state) {

@@ -24,9 +24,11 @@ uint32_t esp_context_add(esp_context *context, const esp_words *words, const uin
         context->word[context->n_words] = (esp_context_word){.text = text,
             .length = length,
             .hash = hash,
-            .word = esp_word_find(words, text, length),
+            .word = esp_word_find(words, text, length, hash),
             .like = context->n_words};
-        context->n_words++;
+        const uint32_t known = context->word[context->n_words++].word;
+        if (known != ESP_NO_WORD)
+            context->some[known % ESP_CONTEXT_SLOTS / 64] |= (uint64_t)1 << known % 64;
     }
     return context->slot[slot];
 }
@@ -36,6 +38,7 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
     context->n_queries = esp_min_u32(n_previous, ESP_CONTEXT_QUERIES);
     context->n_words = 0;
     context->n_made = 0;
+    memset(context->some, 0, sizeof context->some);
     memset(context->slot, ESP_NOT_THERE, sizeof context->slot);
     uint32_t n_tokens = 0;
     float weight = 1;
@@ -59,6 +62,15 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
     }
     context->begin[context->n_queries] = (uint16_t)n_tokens;
     context->n_own = context->n_words;
+}
+
+uint32_t esp_context_find_word(const esp_context *context, uint32_t word) {
+    if ((context->some[word % ESP_CONTEXT_SLOTS / 64] >> word % 64 & 1) == 0)
+        return ESP_NOT_THERE;
+    for (uint32_t w = 0; w < context->n_words; w++)
+        if (context->word[w].word == word)
+            return w;
+    return ESP_NOT_THERE;
 }
 
 uint32_t esp_context_find(

@@ -33,7 +33,8 @@ typedef struct esp_context {
     uint16_t begin[ESP_CONTEXT_QUERIES + 1]; /* of each query's tokens */
     uint8_t token[ESP_CONTEXT_TOKENS];
     esp_context_word word[ESP_CONTEXT_WORDS];
-    uint8_t slot[ESP_CONTEXT_SLOTS]; /* number of a word by its hash */
+    uint8_t slot[ESP_CONTEXT_SLOTS];       /* number of a word by its hash */
+    uint64_t some[ESP_CONTEXT_SLOTS / 64]; /* bits of vocabulary numbers that are there */
     uint8_t made[ESP_CONTEXT_MADE];
     uint32_t n_made;
 } esp_context;
@@ -52,6 +53,9 @@ uint32_t esp_context_add(esp_context *context, const esp_words *words, const uin
 /* Number of a word among the session's, ESP_NOT_THERE if it is none of them. */
 uint32_t esp_context_find(
     const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash);
+
+/* The same by number in the vocabulary. */
+uint32_t esp_context_find_word(const esp_context *context, uint32_t word);
 
 /* The words of the session that are used up by using number `session` (may be
  * ESP_NOT_THERE): itself, and the word it is a form of. */

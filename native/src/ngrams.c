@@ -92,7 +92,7 @@ static bool find_context(const esp_ngrams *ngrams, uint64_t at, uint32_t *contex
     const uint64_t bit = (uint64_t)1 << (at % 64);
     if ((mask & bit) == 0)
         return false;
-    *context = ngrams->rank[at / 64] + (uint32_t)__builtin_popcountll(mask & (bit - 1));
+    *context = ngrams->rank[at / 64] + esp_count_bits(mask & (bit - 1));
     return *context < ngrams->head->n_contexts;
 }
 
@@ -134,6 +134,10 @@ static float single(const esp_ngrams *ngrams, const esp_state *state, uint32_t w
         ->chance[word == ngrams->head->n_words ? ngrams->head->end : ngrams->head->unknown];
 }
 
+float esp_ngram_least(const esp_ngrams *ngrams, const esp_state *state, uint32_t word) {
+    return state->rest_triple * state->rest_pair * single(ngrams, state, word);
+}
+
 float esp_ngram_chance(
     const esp_ngrams *ngrams, const esp_state *state, uint32_t word, bool *listed) {
     if (listed != NULL)
@@ -146,7 +150,7 @@ float esp_ngram_chance(
         return state->rest_triple * chance_of(ngrams, state->pair[at]);
     if (listed != NULL)
         *listed = false;
-    return state->rest_triple * state->rest_pair * single(ngrams, state, word);
+    return esp_ngram_least(ngrams, state, word);
 }
 
 /* ---- the most probable -------------------------------------------------- */

@@ -56,6 +56,10 @@ esp_state esp_ngram_state(const esp_ngrams *ngrams, uint32_t u, uint32_t v);
 float esp_ngram_chance(
     const esp_ngrams *ngrams, const esp_state *state, uint32_t word, bool *listed);
 
+/* What `word` has at least: its probability if nothing is known of it and the words
+ * before.  No list is searched. */
+float esp_ngram_least(const esp_ngrams *ngrams, const esp_state *state, uint32_t word);
+
 /* The most probable words of [lo, hi) after `state` (of all words: the end among
  * them) into `out`: up to `cap` from each of its lists and, with `singles`, from the
  * words whatever came before, so at most 3 * cap, some of them twice.  Returns how

@@ -83,7 +83,7 @@ static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *
         scratch->ranked_score[i] = scratch->ranked[i]->score;
     if (plan->features || has_forest(index, plan)) {
         esp_rank_query asked;
-        esp_rank_start(&asked, index, &scratch->context, &scratch->typed, plan->query->prefix.data,
+        esp_rank_start(&asked, index, &scratch->steps, &scratch->typed, plan->query->prefix.data,
             plan->prefix_bytes);
         asked.range_labels = plan->hi - plan->lo;
         asked.first_users = plan->first_users;

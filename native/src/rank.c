@@ -4,6 +4,7 @@
  * source found it: a generated query is judged by the same measures as a label. */
 #include "rank.h"
 
+#include <float.h>
 #include <math.h>
 
 static const char *const NAMES[] = {
@@ -48,11 +49,11 @@ static void sign(const uint8_t *text, size_t length, esp_signature *signature) {
 }
 
 static float alike(const esp_signature *a, const esp_signature *b) {
-    int both = 0;
-    int either = 0;
+    uint32_t both = 0;
+    uint32_t either = 0;
     for (int i = 0; i < ESP_SIGNATURE; i++) {
-        both += __builtin_popcountll(a->bits[i] & b->bits[i]);
-        either += __builtin_popcountll(a->bits[i] | b->bits[i]);
+        both += esp_count_bits(a->bits[i] & b->bits[i]);
+        either += esp_count_bits(a->bits[i] | b->bits[i]);
     }
     return either == 0 ? 0 : (float)both / (float)either;
 }
@@ -67,10 +68,12 @@ static uint32_t common_bytes(const uint8_t *a, size_t a_length, const uint8_t *b
 
 /* ---- the query ---------------------------------------------------------- */
 
-void esp_rank_start(esp_rank_query *query, const esp_index *index, const esp_context *context,
+void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *steps,
     const esp_typed *typed, const uint8_t *prefix, uint32_t length) {
+    const esp_context *context = steps->context;
     *query = (esp_rank_query){.index = index,
         .context = context,
+        .steps = steps,
         .typed = typed,
         .prefix = prefix,
         .prefix_length = length,
@@ -82,7 +85,7 @@ void esp_rank_start(esp_rank_query *query, const esp_index *index, const esp_con
         return;
     for (uint32_t t = context->begin[0]; t < context->begin[1]; t++)
         query->words_of_first |= (uint64_t)1 << context->token[t];
-    const int shared = __builtin_popcountll(typed->used & query->words_of_first);
+    const uint32_t shared = esp_count_bits(typed->used & query->words_of_first);
     query->typed_shared = typed->n_words == 0 ? 0 : (float)shared / (float)typed->n_words;
     query->typed_follows = length == 0 ? 0
                                        : (float)common_bytes(prefix, length, context->query[0].data,
@@ -105,7 +108,7 @@ static uint32_t cut(const esp_rank_query *query, const esp_candidate *c, esp_wor
     uint32_t n = 0;
     while (n < ESP_CANDIDATE_WORDS && esp_next_word(c->text, c->length, &at, &text, &length)) {
         const uint32_t hash = esp_word_hash(text, length);
-        out[n++] = (esp_word_of){.word = esp_word_find(&query->index->words, text, length),
+        out[n++] = (esp_word_of){.word = esp_word_find(&query->index->words, text, length, hash),
             .session = query->context->n_words == 0
                            ? ESP_NOT_THERE
                            : esp_context_find(query->context, text, length, hash)};
@@ -120,43 +123,37 @@ static void add_chances(
     const esp_context *context = query->context;
     if (ngrams->head == NULL)
         return;
-    uint64_t used = query->typed->used;
-    uint32_t before = query->typed->before[1];
-    uint32_t last = query->typed->before[0];
-    uint32_t last_session = query->typed->last;
-    float plain = 0;
-    float mixed = 0;
-    float weakest = 0;
+    esp_moment moment = esp_typed_moment(query->typed);
+    /* Products, and one logarithm in the end: doubles hold 37 words of exp(-19). */
+    double plain = 1;
+    double mixed = 1;
+    float weakest = 1;
     uint32_t new_pairs = 0;
-    esp_step step;
     for (uint32_t i = esp_min_u32(query->n_typed, n); i <= n; i++) {
         const bool end = i == n;
         const uint32_t next = end ? ngrams->head->n_words : word[i].word;
         const uint32_t session = end ? ESP_NOT_THERE : word[i].session;
-        esp_step_fill(&step, ngrams, context, before, last, last_session, used);
+        const esp_step *step = esp_steps_get(query->steps, &moment);
         bool listed = false;
-        const float chance = esp_ngram_chance(ngrams, &step.state, next, &listed);
-        const float log_chance = logf(chance);
-        plain += log_chance;
-        mixed += context->n_words == 0
-                     ? log_chance
-                     : logf(esp_step_chance(&step, context, chance, session, used, end));
+        const float chance = esp_ngram_chance(ngrams, &step->state, next, &listed);
+        plain *= (double)chance;
+        mixed *= (double)esp_step_chance(step, context, chance, session, end);
         if (end) {
-            x[ESP_RANK_end_chance] = log_chance;
+            x[ESP_RANK_end_chance] = logf(chance);
             break;
         }
-        weakest = log_chance < weakest ? log_chance : weakest;
-        new_pairs += last != ESP_START && !listed;
-        used |= esp_context_bits(context, session);
-        before = last;
-        last = next;
-        last_session = session;
+        weakest = chance < weakest ? chance : weakest;
+        new_pairs += moment.word != ESP_START && !listed;
+        moment = (esp_moment){.before = moment.word,
+            .word = next,
+            .last = session,
+            .used = moment.used | esp_context_bits(context, session)};
     }
-    x[ESP_RANK_word_chance] = plain;
-    x[ESP_RANK_weakest_word] = weakest;
+    x[ESP_RANK_word_chance] = (float)log(plain + DBL_MIN);
+    x[ESP_RANK_weakest_word] = logf(weakest);
     x[ESP_RANK_new_pairs] = (float)new_pairs;
-    x[ESP_RANK_session_chance] = mixed;
-    x[ESP_RANK_session_lift] = mixed - plain;
+    x[ESP_RANK_session_chance] = (float)log(mixed + DBL_MIN);
+    x[ESP_RANK_session_lift] = x[ESP_RANK_session_chance] - x[ESP_RANK_word_chance];
 }
 
 static void add_context(const esp_rank_query *query, const esp_candidate *c,
@@ -185,8 +182,8 @@ static void add_context(const esp_rank_query *query, const esp_candidate *c,
     }
     x[ESP_RANK_related_words] = (float)related;
     x[ESP_RANK_related_weight] = weight;
-    const int shared = __builtin_popcountll(there & query->words_of_first);
-    const int of_first = __builtin_popcountll(query->words_of_first);
+    const uint32_t shared = esp_count_bits(there & query->words_of_first);
+    const uint32_t of_first = esp_count_bits(query->words_of_first);
     x[ESP_RANK_shared_words] = (float)shared;
     x[ESP_RANK_shared_of_candidate] = n == 0 ? 0 : (float)shared / (float)n;
     x[ESP_RANK_shared_of_previous] = of_first == 0 ? 0 : (float)shared / (float)of_first;

@@ -83,6 +83,7 @@ typedef struct esp_rank_query {
     const esp_index *index;
     const esp_context *context;
     const esp_typed *typed;
+    esp_steps *steps;
     const uint8_t *prefix;
     uint32_t prefix_length;
     uint32_t range_labels;
@@ -95,7 +96,7 @@ typedef struct esp_rank_query {
     esp_signature signature[ESP_CONTEXT_QUERIES];
 } esp_rank_query;
 
-void esp_rank_start(esp_rank_query *query, const esp_index *index, const esp_context *context,
+void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *steps,
     const esp_typed *typed, const uint8_t *prefix, uint32_t length);
 
 /* Fills the ESP_RANK_COUNT features of each of `n` candidates, rows of `x`. */

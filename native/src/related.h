@@ -4,7 +4,7 @@
 
 #include "context.h"
 #include "index.h"
-#include "tails.h"
+#include "step.h"
 
 /* Adds to the session's words those related to the words of its newest queries:
  * other forms of them, corrections of them, and words that people type after them.

@@ -65,6 +65,7 @@ struct esp_scratch {
     esp_candidates candidates;
     esp_context context;
     esp_typed typed;
+    esp_steps steps;
     esp_tails tails;
     uint8_t *tail_text; /* ESP_TAILS texts of tail_bytes each */
     uint32_t tail_bytes;

@@ -137,16 +137,15 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
 
 static esp_status find_tails(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
-    esp_tails_generate(
-        &scratch->tails, &index->ngrams, &index->words, &scratch->context, &scratch->typed);
+    esp_tails_generate(&scratch->tails, &scratch->steps, &index->words, &scratch->typed);
     for (uint32_t i = 0; i < scratch->tails.n; i++) {
         uint8_t *text = scratch->tail_text + (size_t)i * scratch->tail_bytes;
         const size_t length =
             esp_tails_text(&scratch->tails, i, &index->words, &scratch->context, &scratch->typed,
                 plan->query->prefix.data, plan->prefix_bytes, text, scratch->tail_bytes);
         if (length > 0 && esp_eligible(plan, text, (uint32_t)length))
-            ESP_TRY(add_text(
-                index, scratch, plan, text, (uint32_t)length, scratch->tails.score[i], err));
+            ESP_TRY(add_text(index, scratch, plan, text, (uint32_t)length,
+                (float)log(scratch->tails.chance[i]), err));
     }
     return ESP_OK;
 }
@@ -255,6 +254,7 @@ esp_status esp_find_candidates(
         esp_typed_fill(&scratch->typed, &index->words, &scratch->context, query->prefix.data,
             plan->prefix_bytes);
     }
+    esp_steps_start(&scratch->steps, &index->ngrams, &scratch->context);
     if (plan->has_model) {
         ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
             plan->prefix_bytes, &scratch->terms, err));

@@ -36,10 +36,10 @@ uint32_t esp_word_hash(const uint8_t *text, size_t length) {
     return hash ^ (hash >> 13);
 }
 
-uint32_t esp_word_find(const esp_words *words, const uint8_t *text, size_t length) {
+uint32_t esp_word_find(const esp_words *words, const uint8_t *text, size_t length, uint32_t hash) {
     if (words->n_words == 0)
         return ESP_NO_WORD;
-    uint32_t slot = esp_word_hash(text, length) & words->slot_mask;
+    uint32_t slot = hash & words->slot_mask;
     /* A damaged table may be full: no more steps than slots. */
     for (uint32_t step = 0; step <= words->slot_mask; step++) {
         const uint32_t found = words->slot[slot];

@@ -25,8 +25,8 @@ bool esp_words_open(const uint8_t *data, uint64_t length, esp_words *words);
 /* Hash of a word, by which its slot is found. */
 uint32_t esp_word_hash(const uint8_t *text, size_t length);
 
-/* Number of a word, ESP_NO_WORD if the vocabulary has it not. */
-uint32_t esp_word_find(const esp_words *words, const uint8_t *text, size_t length);
+/* Number of a word of the given hash, ESP_NO_WORD if the vocabulary has it not. */
+uint32_t esp_word_find(const esp_words *words, const uint8_t *text, size_t length, uint32_t hash);
 
 /* Text of word number `word`, borrowed; NULL and 0 for a number or an offset that
  * does not exist. */
