@@ -7,7 +7,7 @@
 
 enum {
     ESP_FOLLOWERS_OF = 32, /* words of the session that may copy on from one */
-    ESP_STEPS = 64         /* steps remembered; a power of two */
+    ESP_STEPS = 256        /* steps remembered; a power of two */
 };
 
 /* What has been typed, up to the word in which the prefix ends. */
