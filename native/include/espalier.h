@@ -200,6 +200,33 @@ esp_status esp_fuzzy_ranges(const esp_index *index, const uint8_t *prefix, size_
 /* Distinct users who typed the label.  0 for a label that does not exist. */
 uint32_t esp_label_users(const esp_index *index, uint32_t label);
 
+/* ---- words -------------------------------------------------------------- */
+
+/* A word of the word model after some others. */
+typedef struct esp_word {
+    esp_text text; /* borrowed from the index; empty: the end of the query */
+    uint32_t word; /* its number; that of the end is how many words there are */
+    float chance;  /* probability */
+} esp_word;
+
+/* Probability that `word` comes next in a query that begins with the words
+ * before[0, n_before), of which the last two count.  A word is what stands between
+ * two spaces; an empty one is the end of the query.  One that the index has not
+ * gets what all such words share.  The session plays no part.
+ * Fails with ESP_E_UNSUPPORTED where the index has no word model.  Since 1.0. */
+esp_status esp_word_chance(const esp_index *index, const esp_text *before, size_t n_before,
+    const uint8_t *word, size_t length, float *chance, esp_error *err);
+
+/* Words that begin with `prefix` (empty: all, and the end where it was seen) and are
+ * likely after before[0, n_before), at most `cap`, most probable first, equals by
+ * number: the best of those seen after both words, after the last one, and anywhere.
+ * A word that is behind `cap` others in its shorter context may be left out.
+ * Fails with ESP_E_UNSUPPORTED, ESP_E_CORRUPT; ESP_E_LIMIT for a cap above 64.
+ * Since 1.0. */
+esp_status esp_word_likely(const esp_index *index, const esp_text *before, size_t n_before,
+    const uint8_t *prefix, size_t length, esp_word *out, uint32_t cap, size_t *count,
+    esp_error *err);
+
 /* ---- completion --------------------------------------------------------- */
 
 typedef struct esp_scratch esp_scratch;
@@ -281,10 +308,10 @@ typedef struct esp_suggestion {
 
 /* What one call did, for explanations and measurements. */
 typedef struct esp_work {
-    uint32_t range_labels; /* labels that start with the prefix */
-    uint32_t n_features;   /* features of the query that the index knows */
-    uint32_t nodes_scored; /* tree nodes whose children were scored */
-    uint32_t candidates;   /* texts that were considered */
+    uint32_t range_labels;    /* labels that start with the prefix */
+    uint32_t n_features;      /* features of the query that the index knows */
+    uint32_t nodes_scored;    /* tree nodes whose children were scored */
+    uint32_t candidates;      /* texts that were considered */
     uint32_t corrected_nodes; /* looked at to correct the prefix */
 } esp_work;
 
@@ -777,7 +804,9 @@ esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **
     size_t *section_bytes, esp_error *err);
 
 /* Builds the vocabulary over sorted distinct words, laid out as for
- * esp_trie_build(): the VOCA section. */
+ * esp_trie_build(): the VOCA section; release with esp_buffer_free().  Fails with
+ * ESP_E_ARGUMENT (offset: the first word that is not above the one before it, or
+ * has not 1 to 255 bytes), ESP_E_MEMORY; ESP_E_LIMIT for words made to collide. */
 esp_status esp_words_build(const uint8_t *blob, const uint64_t *offsets, uint32_t n_words,
     uint8_t **section, size_t *section_bytes, esp_error *err);
 

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+static const uint8_t nothing[1]; /* stands where a caller has an empty text at no address */
+
 static uint32_t find_slot(
     const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash) {
     uint32_t slot = hash % ESP_CONTEXT_SLOTS;
@@ -45,7 +47,7 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
     for (uint32_t q = 0; q < context->n_queries; q++, weight *= decay) {
         const float fade = age == NULL || !(half_life > 0) ? 1 : exp2f(-(float)age[q] / half_life);
         const float counts = weight * fade;
-        context->query[q] = previous[q];
+        context->query[q] = previous[q].length > 0 ? previous[q] : (esp_text){nothing, 0};
         context->query_weight[q] = counts;
         context->begin[q] = (uint16_t)n_tokens;
         size_t at = 0;

@@ -10,7 +10,7 @@
     "\x93"        \
     "ESPL\r\n\x1a"
 #define ESP_FORMAT_MAJOR 1u
-#define ESP_FORMAT_MINOR 0u
+#define ESP_FORMAT_MINOR 1u
 #define ESP_ENDIAN_MARK 0x01020304u
 #define ESP_ALIGNMENT 64u
 #define ESP_MAX_SECTIONS 256u
@@ -38,8 +38,8 @@
 #define ESP_SEC_POSL ESP_ID('P', 'O', 'S', 'L') /* u32[n_labels]: label -> position */
 #define ESP_SEC_WGHT ESP_ID('W', 'G', 'H', 'T') /* chunks */
 #define ESP_SEC_VOCA ESP_ID('V', 'O', 'C', 'A') /* words of the tail model */
-#define ESP_SEC_RELA ESP_ID('R', 'E', 'L', 'A') /* what comes after what, query to query */
 #define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
+#define ESP_SEC_RELA ESP_ID('R', 'E', 'L', 'A') /* what comes after what, query to query */
 #define ESP_SEC_FRST ESP_ID('F', 'R', 'S', 'T') /* scores candidates */
 
 typedef struct esp_file_header {
@@ -142,7 +142,7 @@ typedef struct esp_words_header {
 /* N-grams.  Followed by u64 has_next[ceil((n_bigrams + n_words) / 64)], then in
  * u32: rank[the same + 1], pair_ptr[n_words + 1], pair[n_bigrams],
  * triple_ptr[n_contexts + 1], triple[n_trigrams]; then in u8: word[n_words],
- * first[n_words], their maxima over blocks of 64, rest_of_word[n_words],
+ * first[n_words], the smallest of each 64 of either, rest_of_word[n_words],
  * rest_of_context[n_contexts].  An entry of a pair or triple list is a word
  * number (n_words: the end of the query) in 24 bits and, above them, its
  * probability.  A u8 q stands for the probability exp(-q * step). */
@@ -191,9 +191,13 @@ typedef struct esp_affix_rule {
 
 enum {
     ESP_WORD_LIMIT = 1 << 24, /* word numbers are stored in 24 bits */
+    ESP_WORD_BYTES = 255,     /* of a word, at most */
+    ESP_WORD_PROBES = 1024,   /* slots in which a word may stand */
     ESP_WORD_BLOCK = 64,
     ESP_LIST_LONG = 32, /* a list longer than this ... */
     ESP_LIST_HEAD = 16, /* ... begins with its best, best first; else by number */
+    ESP_MOST_RULES = 64,
+    ESP_MOST_RELATED = 255 /* entries of a word */
 };
 
 /* Scorer of candidates: weights and boosted trees.  Followed by

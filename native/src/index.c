@@ -158,17 +158,22 @@ static esp_status open_features(esp_index *index, esp_error *err) {
 static esp_status open_words(esp_index *index, esp_error *err) {
     const esp_section words = find_section(index, ESP_SEC_VOCA);
     const esp_section ngrams = find_section(index, ESP_SEC_NGRM);
-    if (words.data == NULL)
-        return ESP_OK;
-    if (!esp_words_open(words.data, words.length, &index->words))
-        return esp_index_damaged(ESP_SEC_VOCA, "V1", 0, err);
-    if (!esp_ngrams_open(ngrams.data, ngrams.length, index->words.n_words, &index->ngrams))
-        return esp_index_damaged(ESP_SEC_NGRM, "G1", 0, err);
     const esp_section relations = find_section(index, ESP_SEC_RELA);
-    if (relations.data != NULL &&
-        !esp_relations_open(relations.data, relations.length, &index->relations))
-        return esp_index_damaged(ESP_SEC_RELA, "R1", 0, err);
-    return ESP_OK;
+    if ((words.data == NULL) != (ngrams.data == NULL))
+        return esp_index_damaged(words.data == NULL ? ESP_SEC_VOCA : ESP_SEC_NGRM, "S1", 0, err);
+    if (relations.data != NULL && words.data == NULL)
+        return esp_index_damaged(ESP_SEC_VOCA, "S1", 0, err);
+    if (words.data == NULL)
+        return ESP_OK; /* nothing is generated */
+    if (!esp_words_open(words.data, words.length, &index->words))
+        return esp_index_damaged(ESP_SEC_VOCA, "V1", words.length, err);
+    const char *check =
+        esp_ngrams_open(ngrams.data, ngrams.length, index->words.n_words, &index->ngrams);
+    if (check != NULL)
+        return esp_index_damaged(ESP_SEC_NGRM, check, ngrams.length, err);
+    if (relations.data != NULL)
+        check = esp_relations_open(relations.data, relations.length, &index->relations);
+    return check == NULL ? ESP_OK : esp_index_damaged(ESP_SEC_RELA, check, relations.length, err);
 }
 
 static esp_status open_model(esp_index *index, esp_error *err) {

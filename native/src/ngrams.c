@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "index.h"
+
 /* ---- opening ------------------------------------------------------------ */
 
 static const uint8_t *take(const uint8_t **at, uint64_t bytes) {
@@ -11,20 +13,30 @@ static const uint8_t *take(const uint8_t **at, uint64_t bytes) {
     return begin;
 }
 
-bool esp_ngrams_open(const uint8_t *data, uint64_t length, uint32_t n_words, esp_ngrams *ngrams) {
+/* Comparisons that a NaN fails.  Within these limits no product of three stored
+ * probabilities and what the session leaves of them is 0 in single precision. */
+static bool is_usable(const esp_ngram_header *head) {
+    return head->step > 0 && head->step <= 0.1f && head->mix_context >= 0 &&
+           head->mix_context <= 0.99f && head->mix_follow >= 0 && head->mix_follow <= 1 &&
+           head->mix_related >= 0 && head->mix_related <= 0.99f && head->decay > 0 &&
+           head->decay <= 1 && head->half_life >= 0 && isfinite(head->half_life) &&
+           head->end <= 255 && head->unknown <= 255;
+}
+
+const char *esp_ngrams_open(
+    const uint8_t *data, uint64_t length, uint32_t n_words, esp_ngrams *ngrams) {
     const esp_ngram_header *head = (const void *)data;
-    if (length < sizeof *head || head->n_words != n_words || head->end > 255 ||
-        head->unknown > 255 || !(head->step > 0) || !(head->step < 1) ||
-        !(head->mix_context >= 0 && head->mix_context < 1) ||
-        !(head->mix_follow >= 0 && head->mix_follow <= 1) || !(head->decay > 0 && head->decay <= 1))
-        return false;
+    if (length < sizeof *head || head->n_words != n_words)
+        return "G1";
     const uint64_t blocks = ((uint64_t)n_words + ESP_WORD_BLOCK - 1) / ESP_WORD_BLOCK;
     const uint64_t masks = ((uint64_t)head->n_bigrams + n_words + 63) / 64;
     const uint64_t numbers = masks + 1 + (uint64_t)n_words + 1 + head->n_bigrams +
                              (uint64_t)head->n_contexts + 1 + head->n_trigrams;
     const uint64_t bytes = (uint64_t)n_words * 3 + blocks * 2 + head->n_contexts;
     if (length != sizeof *head + masks * 8 + numbers * 4 + bytes)
-        return false;
+        return "G1";
+    if (!is_usable(head))
+        return "G2";
     const uint8_t *at = data + sizeof *head;
     ngrams->head = head;
     ngrams->has_next = (const void *)take(&at, masks * 8);
@@ -41,7 +53,7 @@ bool esp_ngrams_open(const uint8_t *data, uint64_t length, uint32_t n_words, esp
     ngrams->rest_of_context = take(&at, head->n_contexts);
     for (uint32_t q = 0; q < 256; q++)
         ngrams->chance[q] = expf(-(float)q * head->step);
-    return true;
+    return NULL;
 }
 
 /* ---- lists -------------------------------------------------------------- */
@@ -77,11 +89,12 @@ static uint32_t find_entry(const uint32_t *list, uint32_t n, uint32_t word) {
     return at < n && word_of(list[at]) == word ? at : n;
 }
 
-/* The bounds of list number `i`, empty if they leave the entries. */
+/* The bounds of list number `i`; empty, at the beginning, if they leave the entries. */
 static uint32_t bounds(const uint32_t *ptr, uint32_t i, uint32_t n_entries, uint32_t *begin) {
     const uint32_t end = ptr[i + 1];
-    *begin = ptr[i];
-    return *begin <= end && end <= n_entries ? end - *begin : 0;
+    const bool inside = ptr[i] <= end && end <= n_entries;
+    *begin = inside ? ptr[i] : 0;
+    return inside ? end - *begin : 0;
 }
 
 /* ---- probabilities ------------------------------------------------------ */
@@ -229,6 +242,8 @@ static uint32_t drop_listed(
 
 uint32_t esp_ngram_likely(const esp_ngrams *ngrams, const esp_state *state, uint32_t lo,
     uint32_t hi, bool singles, uint32_t cap, esp_found_word *out) {
+    if (cap == 0)
+        return 0;
     esp_best best = {.item = out, .cap = cap};
     keep_entries(ngrams, state->triple, state->n_triple, lo, hi, 1.0f, &best);
     uint32_t n = best.n;
@@ -244,4 +259,92 @@ uint32_t esp_ngram_likely(const esp_ngrams *ngrams, const esp_state *state, uint
     else
         keep_singles(ngrams, ngrams->word, ngrams->word_best, lo, hi, rest, &best);
     return drop_listed(state, true, out, n, n + best.n);
+}
+
+/* ---- checking ----------------------------------------------------------- */
+
+static esp_status damaged(const char *check, uint64_t where, esp_error *err) {
+    return esp_index_damaged(ESP_SEC_NGRM, check, where, err);
+}
+
+static esp_status validate_contexts(const esp_ngrams *ngrams, esp_error *err) {
+    const esp_ngram_header *head = ngrams->head;
+    const uint64_t bits = (uint64_t)head->n_bigrams + head->n_words;
+    const uint64_t masks = (bits + 63) / 64;
+    uint32_t before = 0;
+    for (uint64_t i = 0; i < masks; i++) {
+        if (ngrams->rank[i] != before)
+            return damaged("G3", i, err);
+        before += (uint32_t)__builtin_popcountll(ngrams->has_next[i]);
+    }
+    const bool over = bits % 64 != 0 && ngrams->has_next[masks - 1] >> (bits % 64) != 0;
+    return over || ngrams->rank[masks] != before || before != head->n_contexts
+               ? damaged("G3", masks, err)
+               : ESP_OK;
+}
+
+/* Whether entry `a` comes before `b` where the best come first. */
+static bool is_better(uint32_t a, uint32_t b) {
+    return a >> 24 != b >> 24 ? a >> 24 < b >> 24 : word_of(a) < word_of(b);
+}
+
+/* The order of a list, by which find_entry() and keep_entries() look. */
+static esp_status validate_list(
+    const uint32_t *list, uint32_t n, uint32_t n_words, uint64_t where, esp_error *err) {
+    const uint32_t n_head = n > ESP_LIST_LONG ? ESP_LIST_HEAD : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (word_of(list[i]) > n_words)
+            return damaged("G5", where + i, err);
+        if (i == 0 || i == n_head)
+            continue;
+        if (i < n_head ? !is_better(list[i - 1], list[i])
+                       : word_of(list[i - 1]) >= word_of(list[i]))
+            return damaged("G5", where + i, err);
+    }
+    for (uint32_t i = n_head; i < n && n_head > 0; i++) {
+        if (!is_better(list[n_head - 1], list[i]))
+            return damaged("G6", where + i, err);
+        for (uint32_t j = 0; j < n_head; j++)
+            if (word_of(list[i]) == word_of(list[j]))
+                return damaged("G6", where + i, err);
+    }
+    return ESP_OK;
+}
+
+/* `least`: how many entries a list has, at least. */
+static esp_status validate_lists(const uint32_t *ptr, uint32_t n_lists, const uint32_t *entry,
+    uint32_t n_entries, uint32_t least, uint32_t n_words, esp_error *err) {
+    if (ptr[0] != 0 || ptr[n_lists] != n_entries)
+        return damaged("G4", 0, err);
+    for (uint32_t i = 0; i < n_lists; i++) {
+        if (ptr[i] > ptr[i + 1] || ptr[i + 1] > n_entries || ptr[i + 1] - ptr[i] < least)
+            return damaged("G4", i, err);
+        ESP_TRY(validate_list(entry + ptr[i], ptr[i + 1] - ptr[i], n_words, ptr[i], err));
+    }
+    return ESP_OK;
+}
+
+static bool are_best(const uint8_t *q, uint32_t n, const uint8_t *best) {
+    for (uint32_t begin = 0; begin < n; begin += ESP_WORD_BLOCK) {
+        uint8_t least = 255;
+        for (uint32_t i = begin; i < n && i < begin + ESP_WORD_BLOCK; i++)
+            least = q[i] < least ? q[i] : least;
+        if (best[begin / ESP_WORD_BLOCK] != least)
+            return false;
+    }
+    return true;
+}
+
+esp_status esp_ngrams_validate(const esp_ngrams *ngrams, esp_error *err) {
+    const esp_ngram_header *head = ngrams->head;
+    const uint32_t n_words = head->n_words;
+    ESP_TRY(validate_contexts(ngrams, err));
+    ESP_TRY(
+        validate_lists(ngrams->pair_ptr, n_words, ngrams->pair, head->n_bigrams, 0, n_words, err));
+    ESP_TRY(validate_lists(
+        ngrams->triple_ptr, head->n_contexts, ngrams->triple, head->n_trigrams, 1, n_words, err));
+    if (!are_best(ngrams->word, n_words, ngrams->word_best) ||
+        !are_best(ngrams->first, n_words, ngrams->first_best))
+        return damaged("G7", 0, err);
+    return ESP_OK;
 }

@@ -45,7 +45,10 @@ typedef struct esp_found_word {
     float chance;
 } esp_found_word;
 
-bool esp_ngrams_open(const uint8_t *data, uint64_t length, uint32_t n_words, esp_ngrams *ngrams);
+/* Resolves a section for a vocabulary of `n_words`.  Returns the check that fails
+ * (FORMAT.md, G1 or G2), NULL if none does. */
+const char *esp_ngrams_open(
+    const uint8_t *data, uint64_t length, uint32_t n_words, esp_ngrams *ngrams);
 
 /* The state after words `u` and `v` (v last).  u and v may be ESP_START or
  * ESP_NO_WORD. */
@@ -66,5 +69,8 @@ float esp_ngram_least(const esp_ngrams *ngrams, const esp_state *state, uint32_t
  * many. */
 uint32_t esp_ngram_likely(const esp_ngrams *ngrams, const esp_state *state, uint32_t lo,
     uint32_t hi, bool singles, uint32_t cap, esp_found_word *out);
+
+/* Checks the content of the section (FORMAT.md, G3 to G7). */
+esp_status esp_ngrams_validate(const esp_ngrams *ngrams, esp_error *err);
 
 #endif

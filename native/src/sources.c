@@ -14,6 +14,7 @@
 #include "related.h"
 #include "tree.h"
 #include "trie.h"
+#include "utf8.h"
 
 enum {
     ESP_POPULAR_FACTOR = 2,
@@ -26,7 +27,7 @@ enum {
 
 bool esp_eligible(const esp_plan *plan, const uint8_t *text, uint32_t length) {
     const esp_query *query = plan->query;
-    const bool just = query->n_previous > 0 && query->previous[0].length == length &&
+    const bool just = query->n_previous > 0 && length > 0 && query->previous[0].length == length &&
                       memcmp(query->previous[0].data, text, length) == 0;
     return !just && !esp_overlay_blocks(query->overlay, text, length);
 }
@@ -143,7 +144,9 @@ static esp_status find_tails(
         const size_t length =
             esp_tails_text(&scratch->tails, i, &index->words, &scratch->context, &scratch->typed,
                 plan->query->prefix.data, plan->prefix_bytes, text, scratch->tail_bytes);
-        if (length > 0 && esp_eligible(plan, text, (uint32_t)length))
+        /* Words of a damaged file may be no text. */
+        if (length > 0 && esp_utf8_check(text, length) == length &&
+            esp_eligible(plan, text, (uint32_t)length))
             ESP_TRY(add_text(index, scratch, plan, text, (uint32_t)length,
                 (float)log(scratch->tails.chance[i]), err));
     }
@@ -165,18 +168,17 @@ static esp_status find_followers(
     plan->first_users = (float)esp_max_u32(1, index->users[first]);
     const uint32_t *label = NULL;
     const uint32_t *users = NULL;
-    const uint32_t n = esp_followers(&index->relations, first, &label, &users);
-    for (uint32_t i = 0, added = 0; i < n && added < ESP_FOLLOWERS; i++) {
+    const uint32_t n = esp_followers(&index->relations, first, plan->lo, plan->hi, &label, &users);
+    for (uint32_t i = 0; i < n && i < ESP_FOLLOWERS; i++) {
         const uint8_t *text = NULL;
         uint32_t length = 0;
         if (label[i] < plan->lo || label[i] >= plan->hi ||
             !esp_index_label(index, label[i], &text, &length))
-            continue;
+            continue; /* damaged */
         ESP_TRY(add_scored(index, scratch, plan, label[i], ESP_SOURCE_MODEL, err));
         esp_candidate *c = esp_candidates_find(&scratch->candidates, text, length);
         if (c != NULL)
             c->followed = users[i];
-        added++;
     }
     return ESP_OK;
 }

@@ -8,6 +8,9 @@
 
 void esp_typed_fill(esp_typed *typed, const esp_words *words, const esp_context *context,
     const uint8_t *prefix, size_t length) {
+    static const uint8_t nothing[1];
+    if (length == 0)
+        prefix = nothing; /* an empty text may be at no address */
     size_t partial = length;
     while (partial > 0 && prefix[partial - 1] != ' ')
         partial--;

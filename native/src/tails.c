@@ -201,7 +201,8 @@ size_t esp_tails_text(const esp_tails *tails, uint32_t i, const esp_words *words
     size_t used = length - typed->partial_length;
     if (used > cap)
         return 0;
-    memcpy(out, prefix, used);
+    if (used > 0)
+        memcpy(out, prefix, used);
     while (n-- > 0) {
         const esp_tail_node *node = &tails->node[path[n]];
         const uint8_t *text = typed->partial;

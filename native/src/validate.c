@@ -106,5 +106,12 @@ esp_status esp_index_validate(const esp_index *index, esp_error *err) {
         ESP_TRY(validate_features(index, err));
     if (index->tree != NULL)
         ESP_TRY(esp_tree_validate(index, err));
+    if (index->ngrams.head != NULL) {
+        ESP_TRY(esp_words_validate(&index->words, err));
+        ESP_TRY(esp_ngrams_validate(&index->ngrams, err));
+    }
+    if (index->relations.head != NULL)
+        ESP_TRY(esp_relations_validate(
+            &index->relations, index->words.n_words, index->params->n_labels, err));
     return esp_forest_present(index) ? esp_forest_validate(&index->forest, err) : ESP_OK;
 }

@@ -5,7 +5,8 @@
  * begin so?" (asked once a query). */
 #include "words.h"
 
-#include "format.h"
+#include "index.h"
+#include "utf8.h"
 
 bool esp_words_open(const uint8_t *data, uint64_t length, esp_words *words) {
     const esp_words_header *head = (const void *)data;
@@ -16,6 +17,7 @@ bool esp_words_open(const uint8_t *data, uint64_t length, esp_words *words) {
     if (length != sizeof *head + numbers * 4 + head->text_bytes)
         return false;
     const uint8_t *at = data + sizeof *head;
+    words->head = head;
     words->offset = (const void *)at;
     at += ((uint64_t)head->n_words + 1) * 4;
     words->slot = (const void *)at;
@@ -40,8 +42,8 @@ uint32_t esp_word_find(const esp_words *words, const uint8_t *text, size_t lengt
     if (words->n_words == 0)
         return ESP_NO_WORD;
     uint32_t slot = hash & words->slot_mask;
-    /* A damaged table may be full: no more steps than slots. */
-    for (uint32_t step = 0; step <= words->slot_mask; step++) {
+    /* In a damaged table no slot may be free. */
+    for (uint32_t step = 0; step < ESP_WORD_PROBES; step++) {
         const uint32_t found = words->slot[slot];
         if (found == 0)
             return ESP_NO_WORD;
@@ -99,37 +101,129 @@ void esp_words_range(
     *hi = begin;
 }
 
+/* ---- checking ----------------------------------------------------------- */
+
+static esp_status damaged(const char *check, uint64_t where, esp_error *err) {
+    return esp_index_damaged(ESP_SEC_VOCA, check, where, err);
+}
+
+/* Every word is where esp_word_find() looks for it, and no slot holds anything else. */
+static esp_status validate_slots(const esp_words *words, esp_error *err) {
+    uint32_t taken = 0;
+    for (uint32_t slot = 0; slot <= words->slot_mask; slot++) {
+        taken += words->slot[slot] != 0;
+        if (words->slot[slot] > words->n_words)
+            return damaged("V6", slot, err);
+    }
+    if (taken != words->n_words)
+        return damaged("V6", taken, err);
+    for (uint32_t word = 0; word < words->n_words; word++) {
+        uint32_t length = 0;
+        const uint8_t *text = esp_word_text(words, word, &length);
+        if (esp_word_find(words, text, length, esp_word_hash(text, length)) != word)
+            return damaged("V6", word, err);
+    }
+    return ESP_OK;
+}
+
+esp_status esp_words_validate(const esp_words *words, esp_error *err) {
+    const uint8_t *before = NULL;
+    uint32_t before_length = 0;
+    if (words->head->reserved != 0)
+        return damaged("V2", 0, err);
+    if (words->offset[0] != 0 || words->offset[words->n_words] != words->text_bytes)
+        return damaged("V3", 0, err);
+    for (uint32_t word = 0; word < words->n_words; word++) {
+        uint32_t length = 0;
+        const uint8_t *text = esp_word_text(words, word, &length);
+        if (length == 0)
+            return damaged("V3", word, err);
+        if (esp_utf8_check(text, length) != length || memchr(text, ' ', length) != NULL)
+            return damaged("V4", word, err);
+        const int order =
+            memcmp(before == NULL ? text : before, text, esp_min_u32(before_length, length));
+        if (order > 0 || (order == 0 && before_length >= length))
+            return damaged("V5", word, err);
+        before = text;
+        before_length = length;
+    }
+    return validate_slots(words, err);
+}
+
 /* ---- building ----------------------------------------------------------- */
 
+/* Enters every word; false if one finds no slot near enough to its own. */
+static bool fill_slots(uint32_t *slots, uint32_t n_slots, const uint8_t *text,
+    const uint32_t *offset, uint32_t n_words) {
+    for (uint32_t word = 0; word < n_words; word++) {
+        uint32_t slot = esp_word_hash(text + offset[word], offset[word + 1] - offset[word]);
+        uint32_t step = 0;
+        while (step < ESP_WORD_PROBES && slots[slot & (n_slots - 1)] != 0) {
+            slot++;
+            step++;
+        }
+        if (step == ESP_WORD_PROBES)
+            return false;
+        slots[slot & (n_slots - 1)] = word + 1;
+    }
+    return true;
+}
+
+static esp_status check_words(
+    const uint8_t *blob, const uint64_t *offsets, uint32_t n_words, esp_error *err) {
+    for (uint32_t word = 0; word < n_words; word++) {
+        const uint64_t length = offsets[word + 1] - offsets[word];
+        if (offsets[word + 1] <= offsets[word] || length > ESP_WORD_BYTES)
+            ESP_FAIL(err, ESP_E_ARGUMENT, "words", word, "word %u has not 1 to %d bytes", word,
+                ESP_WORD_BYTES);
+        if (word == 0)
+            continue;
+        const uint64_t before = offsets[word] - offsets[word - 1];
+        const int order = memcmp(blob + offsets[word - 1], blob + offsets[word],
+            (size_t)(before < length ? before : length));
+        if (order > 0 || (order == 0 && before >= length))
+            ESP_FAIL(
+                err, ESP_E_ARGUMENT, "words", word, "word %u is not above the one before it", word);
+    }
+    return ESP_OK;
+}
+
+/* More slots than usual are tried only against words chosen so that they collide. */
 esp_status esp_words_build(const uint8_t *blob, const uint64_t *offsets, uint32_t n_words,
     uint8_t **section, size_t *section_bytes, esp_error *err) {
+    enum { MOST_DOUBLINGS = 4 };
     const uint64_t text_bytes = offsets[n_words] - offsets[0];
     if (n_words >= ESP_WORD_LIMIT || text_bytes > UINT32_MAX)
         ESP_FAIL(err, ESP_E_ARGUMENT, "words", n_words, "%u words of %llu bytes are too many",
             n_words, (unsigned long long)text_bytes);
+    ESP_TRY(check_words(blob, offsets, n_words, err));
     uint32_t n_slots = 1;
     while (n_slots < n_words + n_words / 2 + 1)
         n_slots *= 2;
-    const size_t bytes = sizeof(esp_words_header) +
-                         ((size_t)n_words + 1 + n_slots) * sizeof(uint32_t) + (size_t)text_bytes;
-    uint8_t *made = calloc(1, bytes);
-    if (made == NULL)
-        ESP_FAIL(err, ESP_E_MEMORY, "words", bytes, "no memory for %u words", n_words);
-    const esp_words_header head = {
-        .n_words = n_words, .n_slots = n_slots, .text_bytes = (uint32_t)text_bytes};
-    memcpy(made, &head, sizeof head);
-    uint32_t *offset = (void *)(made + sizeof head);
-    uint32_t *slots = offset + n_words + 1;
-    memcpy(slots + n_slots, blob + offsets[0], (size_t)text_bytes);
-    for (uint32_t word = 0; word < n_words; word++) {
-        const size_t length = (size_t)(offsets[word + 1] - offsets[word]);
-        offset[word + 1] = offset[word] + (uint32_t)length;
-        uint32_t slot = esp_word_hash(blob + offsets[word], length) & (n_slots - 1);
-        while (slots[slot] != 0)
-            slot = (slot + 1) & (n_slots - 1);
-        slots[slot] = word + 1;
+    for (int i = 0; i <= MOST_DOUBLINGS; i++, n_slots *= 2) {
+        const size_t bytes = sizeof(esp_words_header) +
+                             ((size_t)n_words + 1 + n_slots) * sizeof(uint32_t) +
+                             (size_t)text_bytes;
+        uint8_t *made = calloc(1, bytes);
+        if (made == NULL)
+            ESP_FAIL(err, ESP_E_MEMORY, "words", bytes, "no memory for %u words", n_words);
+        const esp_words_header head = {
+            .n_words = n_words, .n_slots = n_slots, .text_bytes = (uint32_t)text_bytes};
+        memcpy(made, &head, sizeof head);
+        uint32_t *offset = (void *)(made + sizeof head);
+        uint32_t *slots = offset + n_words + 1;
+        uint8_t *text = (void *)(slots + n_slots);
+        if (text_bytes > 0)
+            memcpy(text, blob + offsets[0], (size_t)text_bytes);
+        for (uint32_t word = 0; word <= n_words; word++)
+            offset[word] = (uint32_t)(offsets[word] - offsets[0]);
+        if (fill_slots(slots, n_slots, text, offset, n_words)) {
+            *section = made;
+            *section_bytes = bytes;
+            return ESP_OK;
+        }
+        free(made);
     }
-    *section = made;
-    *section_bytes = bytes;
-    return ESP_OK;
+    ESP_FAIL(err, ESP_E_LIMIT, "words", n_words,
+        "of %u words more than %d collide; they were chosen to", n_words, ESP_WORD_PROBES);
 }

@@ -3,14 +3,13 @@
 #ifndef ESP_WORDS_H
 #define ESP_WORDS_H
 
-#include "base.h"
+#include "format.h"
 
 #define ESP_NO_WORD 0xFFFFFFFFu /* no enumerator: those are ints */
 
-enum { ESP_WORD_BYTES = 255 };
-
 /* The VOCA section, resolved: n_words 0 where the index has none. */
 typedef struct esp_words {
+    const esp_words_header *head;
     const uint32_t *offset; /* n_words + 1, into text */
     const uint32_t *slot;   /* slot_mask + 1: word + 1, 0: free */
     const uint8_t *text;
@@ -35,5 +34,8 @@ const uint8_t *esp_word_text(const esp_words *words, uint32_t word, uint32_t *le
 /* The words that begin with `prefix` are [*lo, *hi). */
 void esp_words_range(
     const esp_words *words, const uint8_t *prefix, size_t length, uint32_t *lo, uint32_t *hi);
+
+/* Checks the content of the section (FORMAT.md, V2 to V6). */
+esp_status esp_words_validate(const esp_words *words, esp_error *err);
 
 #endif

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from espalier.native import maxima_build
 from espalier.train.forest_model import Forest, ForestTree
-from tests.reference import build, forest, query
+from tests.reference import build, build_words, forest, query, words
 from tests.reference.format import (
     CHUNK,
     HEADER,
@@ -35,12 +35,16 @@ Damage = Callable[[build.Sections], build.Sections]
 FileDamage = Callable[[bytes], bytes]
 
 
+def _label_texts() -> list[bytes]:
+    texts = ["a", "b", "c", *(first + chr(97 + i) for first in "abc" for i in range(25)), "d é"]
+    return [text.encode() for text in sorted(texts)]
+
+
 def sections() -> build.Sections:
     """Return a valid index: 79 labels, a trie with children, a level of maxima, a model."""
-    texts = ["a", "b", "c", *(first + chr(97 + i) for first in "abc" for i in range(25)), "d é"]
     labels = [
-        build.Label(text.encode(), 3 * i % 17, b"D \xc3\x89" if text == "d é" else None)
-        for i, text in enumerate(sorted(texts))
+        build.Label(text, 3 * i % 17, b"D \xc3\x89" if text == "d é".encode() else None)
+        for i, text in enumerate(_label_texts())
     ]
     keys = sorted(
         {
@@ -206,6 +210,103 @@ def _in_scorer(place: Callable[[_ScorerPlaces], int], value: Any, kind: str) -> 
     return damage
 
 
+def word_sections() -> build.Sections:
+    """Return VOCA, NGRM and RELA for the words of the labels, one of them with a long list."""
+    labels = [label.decode() for label in _label_texts()]
+    known = sorted({word.encode() for label in labels for word in label.split()})
+    n = len(known)
+    end = n
+    at = {word.decode(): number for number, word in enumerate(known)}
+    pairs: list[words.List] = [{end: 12} if number % 3 else {} for number in range(n)]
+    pairs[at["a"]] = {number: 10 + number * 7 % 50 for number in range(40)} | {end: 8}
+    pairs[at["b"]] = {at["aa"]: 20, end: 5}
+    pairs[at["d"]] = {at["a"]: 25, at["é"]: 3}
+    made = words.Ngrams(
+        words=known,
+        head=build_words.ngram_head(),
+        word=[20 + number * 11 % 90 for number in range(n)],
+        first=[15 + number * 5 % 70 for number in range(n)],
+        pairs=pairs,
+        rest_of_word=[number % 17 for number in range(n)],
+        triples={
+            (at["a"], at["b"]): ({at["c"]: 9, end: 30}, 4),
+            (at["d"], at["a"]): ({at["é"]: 14}, 6),
+            (words.START, at["d"]): ({at["é"]: 1}, 40),
+            (words.START, at["é"]): ({end: 2}, 33),
+        },
+    )
+    relations = words.Relations(
+        rules=[
+            words.Rule(0.25, at_end=True, strip=b"", add=b"a"),
+            words.Rule(0.125, at_end=False, strip="é".encode(), add=b"d"),
+        ],
+        related={
+            at["a"]: [(at["b"], 10), (at["c"], 10), (at["é"], 44)],
+            at["d"]: [(at["a"], 3)],
+        },
+        followers={0: [(1, 3), (5, 2)], 40: [(0, 2)], 78: [(3, 9), (40, 4)]},
+    )
+    return {
+        "VOCA": build_words.vocabulary_section(known),
+        "NGRM": build_words.ngram_section(made),
+        "RELA": build_words.relation_section(relations),
+    }
+
+
+WORD_LAYOUTS: Final = {
+    "VOCA": (words.VOCABULARY, words.vocabulary_arrays),
+    "NGRM": (words.NGRAMS, words.ngram_arrays),
+    "RELA": (words.RELATIONS, words.relation_arrays),
+}
+
+
+def _in_words(
+    section: str, name: str, change: Any, *, number: int = 0, kind: str = "<u4", shift: int = 0
+) -> Damage:
+    """Damage an index that has words: item ``number`` of an array, or a field of the header.
+
+    ``change`` is the value, or makes it from the old one; ``shift`` counts bytes.
+    """
+
+    def damage(made: build.Sections) -> build.Sections:
+        made |= word_sections()
+        data = made[section]
+        record, arrays = WORD_LAYOUTS[section]
+        assert record.fields is not None
+        head = np.frombuffer(data, record, 1)[0]
+        begins = words.places(record, arrays(head))
+        begin = begins[name] if name in begins else record.fields[name][1]
+        at = begin + number * np.dtype(kind).itemsize + shift
+        old = np.frombuffer(data, kind, 1, at)[0]
+        return made | {
+            section: _patched(data, at, change(old) if callable(change) else change, kind)
+        }
+
+    return damage
+
+
+def _taken_slot(made: build.Sections) -> build.Sections:
+    """Let a slot name another word."""
+    data = word_sections()["VOCA"]
+    head = np.frombuffer(data, words.VOCABULARY, 1)[0]
+    begin = words.places(words.VOCABULARY, words.vocabulary_arrays(head))["slot"]
+    slots = np.frombuffer(data, "<u4", int(head["n_slots"]), begin)
+    number = int(np.flatnonzero(slots)[0])
+    return _in_words("VOCA", "slot", lambda old: old ^ 1, number=number)(made)
+
+
+def _list_of_b(made: build.Sections) -> build.Sections:
+    """Turn the list of "b" round."""
+    made |= word_sections()
+    head = np.frombuffer(made["NGRM"], words.NGRAMS, 1)[0]
+    places = words.places(words.NGRAMS, words.ngram_arrays(head))
+    number = words.parse_words(made["VOCA"]).index(b"b")
+    begin, end = np.frombuffer(made["NGRM"], "<u4", 2, places["pair_ptr"] + 4 * number).tolist()
+    assert end == begin + 2
+    at = places["pair"] // 4 + begin
+    return _swapped("NGRM", at, at + 1)(made)
+
+
 def _padding_of_weights(made: build.Sections) -> build.Sections:
     places = _places(made["WGHT"])
     assert places.padding < places.end
@@ -305,6 +406,27 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "W6": _in_chunk(lambda at: at.pointer, 1, "<u2"),
     "W7": _in_chunk(lambda at: at.col, 0xFF, "u1"),
     "W8": _padding_of_weights,
+    "V1": _in_words("VOCA", "n_words", lambda old: old + 1),
+    "V2": _in_words("VOCA", "reserved", 1),
+    "V3": _in_words("VOCA", "offset", 0, number=1),
+    "V4": _in_words("VOCA", "end", ord("x"), number=-1, kind="u1"),  # second byte of "é"
+    "V5": _in_words("VOCA", "text", ord("z"), number=4, kind="u1"),  # "ab"
+    "V6": _taken_slot,
+    "G1": _in_words("NGRM", "n_trigrams", lambda old: old + 1),
+    "G2": _in_words("NGRM", "mix_related", np.nan, kind="<f4"),
+    "G3": _in_words("NGRM", "rank", lambda old: old + 1, number=1),
+    "G4": _in_words("NGRM", "pair_ptr", 0xFFFF, number=1),
+    "G5": _list_of_b,
+    "G6": _in_words("NGRM", "pair", lambda old: old & 0xFFFFFF, number=20),
+    "G7": _in_words("NGRM", "word_best", lambda old: old - 1, number=1, kind="u1"),
+    "Q1": _in_words("RELA", "n_heads", lambda old: old + 1),
+    "Q2": _in_words("RELA", "rule", np.nan, kind="<f4"),  # its chance
+    "Q3": _in_words("RELA", "rule", 2, kind="u1", shift=4),  # at_end
+    "Q4": _in_words("RELA", "rule", 0xFF, kind="u1", shift=16),  # add
+    "Q5": _in_words("RELA", "word", 0xFFFF, number=1),
+    "Q6": _in_words("RELA", "related", lambda old: old | 63 << 24),
+    "Q7": _in_words("RELA", "label", 79, number=2),
+    "Q8": _in_words("RELA", "users", 0, number=1),
     "B1": _in_scorer(lambda at: at.header + 24, 99, "<u4"),  # n_tests
     "B2": _in_scorer(lambda at: at.header + 60, 1, "<u4"),
     "B3": _in_scorer(lambda at: at.header + 32, np.nan, "<f4"),  # bias

@@ -18,9 +18,10 @@ from espalier.errors import (
     IndexFormatError,
     IndexMissingError,
     IndexVersionError,
+    UnsupportedError,
 )
 from espalier.native import NativeIndex, Source
-from tests.corrupt.make import FOLDER, damaged, sections
+from tests.corrupt.make import FOLDER, damaged, sections, word_sections
 from tests.reference import build, invariants
 from tests.reference import format as reference
 
@@ -36,14 +37,15 @@ MATCHERS: Final[tuple[Literal["constrained", "unconstrained"], ...]] = (
     "constrained",
     "unconstrained",
 )
-PREFIXES = ("", "a", "ab", "b", "d ", "d é", "zz", "é")
+PREFIXES = ("", "a", "a ", "ab", "b", "d ", "d é", "zz", "é")
 CONTEXTS: tuple[list[str], ...] = ([], ["ab"], ["c", "d é", "x" * 300])
 
 
-@pytest.fixture
-def whole() -> bytes:
-    """Return the index before it was damaged."""
-    return build.assemble(sections())
+@pytest.fixture(params=["labels", "words"])
+def whole(request: pytest.FixtureRequest) -> bytes:
+    """Return the index before it was damaged, without and with a word model."""
+    made = sections()
+    return build.assemble(made | word_sections() if request.param == "words" else made)
 
 
 def _check(data: bytes) -> None:
@@ -68,7 +70,7 @@ def _use(index: espalier.Index) -> None:
     """Ask every kind of question."""
     for prefix in PREFIXES:
         for context in CONTEXTS:
-            for sources in (None, Source.MODEL, Source.POPULAR):
+            for sources in (None, Source.MODEL, Source.POPULAR, Source.TAIL):
                 for matcher in MATCHERS:
                     _survives(
                         partial(index.complete, prefix, context, sources=sources, matcher=matcher)
@@ -77,14 +79,24 @@ def _use(index: espalier.Index) -> None:
         _survives(partial(index.find, prefix))
 
 
+def _use_words(index: NativeIndex) -> None:
+    """Ask the word model, if there is one."""
+    for before in ([], [b"a"], [b"d", b"a"], [b"x", b"b"]):
+        with contextlib.suppress(UnsupportedError):
+            _survives(partial(index.word_chance, before, b"\xc3\xa9"))
+            _survives(partial(index.likely_words, before, b"a", 64))
+            _survives(partial(index.likely_words, before, b"", 64))
+
+
 def _use_bytes(data: bytes) -> None:
     """Open without checksums, ask a few questions."""
     try:
-        index = espalier.Index(NativeIndex.from_bytes(data), Path("memory"))
+        native = NativeIndex.from_bytes(data)
     except IndexFileError:
         return
-    with index:
-        for prefix in ("", "a", "d é"):
+    with espalier.Index(native, Path("memory")) as index:
+        _use_words(native)
+        for prefix in ("", "a", "d é", "a "):
             for matcher in MATCHERS:
                 _survives(partial(index.complete, prefix, ["ab d"], matcher=matcher))
 
@@ -144,6 +156,11 @@ def test_a_damaged_index_is_used_without_a_crash(label: str) -> None:
         espalier.open(FOLDER / f"{label}.esp", verify=False) as index,
     ):
         _use(index)
+    with (
+        contextlib.suppress(IndexFileError),
+        NativeIndex.open(FOLDER / f"{label}.esp") as native,
+    ):
+        _use_words(native)
 
 
 def test_every_flipped_byte_is_found_and_survived(whole: bytes) -> None:
@@ -180,7 +197,7 @@ def test_every_truncation_is_refused(whole: bytes) -> None:
         (
             lambda path, _: path.write_bytes((FOLDER / "H3.esp").read_bytes()),
             IndexVersionError,
-            "format 2.0; this library reads 1.x",
+            "format 2.1; this library reads 1.x",
         ),
     ],
     ids=["empty", "text", "folder", "missing", "truncated", "flipped", "version"],

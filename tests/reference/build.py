@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.native import chunk_encode, crc32c, maxima_build, trie_build
-from tests.reference.format import ALIGNMENT, ENDIAN, HEADER, MAGIC, PARAMS, SECTION, TREE_NODE
+from tests.reference.format import (
+    ALIGNMENT,
+    ENDIAN,
+    HEADER,
+    MAGIC,
+    MAJOR,
+    MINOR,
+    PARAMS,
+    SECTION,
+    TREE_NODE,
+)
 
 F32 = NDArray[np.float32]
 Sections = dict[str, bytes]
@@ -214,7 +224,8 @@ def assemble(made: Sections, fingerprint: int = 0x1122334455667788) -> bytes:
     body += bytes(-len(body) % 8)
     head = np.zeros(1, HEADER)
     head["magic"] = np.frombuffer(MAGIC, np.uint8)
-    head["major"], head["endian"], head["fingerprint"] = 1, ENDIAN, fingerprint
+    head["major"], head["minor"], head["endian"] = MAJOR, MINOR, ENDIAN
+    head["fingerprint"] = fingerprint
     head["table_offset"], head["n_sections"] = len(body), len(made)
     head["table_crc"] = crc32c(table.tobytes())
     head["file_bytes"] = len(body) + table.nbytes

@@ -24,6 +24,7 @@ U32 = NDArray[np.uint32]
 
 MAGIC: Final = b"\x93ESPL\r\n\x1a"
 MAJOR: Final = 1
+MINOR: Final = 1
 ENDIAN: Final = 0x01020304
 ALIGNMENT: Final = 64
 MAX_SECTIONS: Final = 256

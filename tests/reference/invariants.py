@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from tests.reference import forest
+from tests.reference import forest, words
 from tests.reference.format import (
     BLOCK,
     HEADER,
@@ -50,6 +50,7 @@ def validate(index: Index) -> None:
         _tree(index)
         _positions(index)
         _chunks(index)
+    words.parse(index)
     if "FRST" in index.sections:
         forest.validate(index.sections["FRST"])
 

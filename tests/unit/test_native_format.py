@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from espalier import native
 from espalier.train import write
-from tests.reference import forest
+from tests.reference import build, build_words, forest, words
 from tests.reference import format as reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,10 @@ STRUCTS: Final[dict[str, tuple[str, np.dtype[Any]]]] = {
     "PMAX": ("esp_maxima_header", reference.MAXIMA),
     "TREE, LPOS, POSL": ("esp_tree_node", reference.TREE_NODE),
     "WGHT: chunks": ("esp_chunk_header", reference.CHUNK),
+    "VOCA": ("esp_words_header", words.VOCABULARY),
+    "NGRM": ("esp_ngram_header", words.NGRAMS),
+    "RELA": ("esp_relation_header", words.RELATIONS),
+    "RELA: rules": ("esp_affix_rule", words.RULE),
     "FRST": ("esp_forest_header", forest.HEADER),
     "FRST: features": ("esp_forest_feature", forest.FEATURE),
     "FRST: columns": ("esp_forest_column", forest.COLUMN),
@@ -91,6 +96,18 @@ def test_tables_are_the_records_a_scorer_is_written_in() -> None:
         assert _plain(_table(heading)) == _plain(_fields(record))
 
 
+def test_tables_are_the_records_words_are_written_in() -> None:
+    """The same of the word model's and the relations' sections."""
+    written = {
+        "NGRM": native.NGRAM_HEADER,
+        "RELA": native.RELATION_HEADER,
+        "RELA: rules": native.AFFIX_RULE,
+    }
+
+    for heading, record in written.items():
+        assert _plain(_table(heading)) == _plain(_fields(record))
+
+
 def test_tables_are_the_structs_of_the_library(tmp_path: Path) -> None:
     """The compiler puts every field at its offset, and every struct has its size."""
     lines = []
@@ -136,3 +153,49 @@ def test_the_worked_example_is_a_golden_file() -> None:
         shown[place : place + 16] = bytes.fromhex(row)
 
     assert bytes(shown) == data[: len(shown)]
+
+
+def test_the_worked_example_of_words_is_what_its_tables_say() -> None:
+    """Every byte shown is the second reader's, and both readers agree about it."""
+    example = SPECIFICATION.split("\n## Worked example: words\n", 1)[1].split("\n## ", 1)[0]
+    shown = {
+        name: b"".join(
+            bytes.fromhex(row)
+            for row in re.findall(
+                r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} ){1,16})", rows + "\n", re.MULTILINE
+            )
+        )
+        for name, rows in re.findall(
+            r"^([A-Z]{4})\n((?:[0-9a-f]{4}  .*\n)+)", example, re.MULTILINE
+        )
+    }
+    made = build_words.worked_example()
+    labels = [build.Label(b"shoe"), build.Label(b"shoes")]
+
+    assert shown == made
+    with native.NativeIndex.from_bytes(build.assemble(build.sections(labels) | made)) as index:
+        index.validate()
+
+
+def test_the_worked_probabilities_follow_from_the_example() -> None:
+    """Each row of the table is the definition's, and the library's."""
+    example = SPECIFICATION.split("\n## Worked example: words\n", 1)[1].split("\n## ", 1)[0]
+    made = build_words.worked_example()
+    twin = words.parse_ngrams(made["NGRM"], words.parse_words(made["VOCA"]))
+    rows = re.findall(r"^\| (.+) \| (.+) \| ([0-9 +]+) \| (0\.\d+) \|", example, re.MULTILINE)
+    before = {
+        "anything, red": [b"x", b"red"],
+        "the beginning, red": [b"red"],
+        "the beginning": [],
+    }
+
+    assert len(rows) == 5
+    labels = [build.Label(b"shoe"), build.Label(b"shoes")]
+    with native.NativeIndex.from_bytes(build.assemble(build.sections(labels) | made)) as index:
+        for after, word, q, probability in rows:
+            text = b"" if word == "the end" else word.encode()
+            number = len(twin.words) if word == "the end" else twin.number(text)
+            expected = twin.chance(*twin.after(before[after]), number)
+            assert probability == f"{expected:.3f}"
+            assert math.isclose(expected, twin.worth(sum(map(int, q.split(" + ")))), rel_tol=1e-9)
+            assert math.isclose(expected, index.word_chance(before[after], text), rel_tol=1e-5)

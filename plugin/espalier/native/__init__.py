@@ -59,7 +59,13 @@ from espalier.native.query import (
     feature_names,
     features_id,
 )
-from espalier.native.reading import FuzzyMatch, NativeIndex, NativeInfo, SectionInfo
+from espalier.native.reading import (
+    FuzzyMatch,
+    LikelyWord,
+    NativeIndex,
+    NativeInfo,
+    SectionInfo,
+)
 from espalier.native.sessions import (
     NativeSessions,
     SessionsBacking,
@@ -103,6 +109,7 @@ __all__ = [
     "ForestHead",
     "FuzzyMatch",
     "IndexWriter",
+    "LikelyWord",
     "Matcher",
     "NativeIndex",
     "NativeInfo",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,13 @@ class FuzzyMatch(NamedTuple):
     distance: int
 
 
+class LikelyWord(NamedTuple):
+    """A word that may come next, and its probability; ``None`` is the end of the query."""
+
+    text: str | None
+    chance: float
+
+
 @dataclass(frozen=True, slots=True)
 class NativeInfo:
     """Numbers of an open index; sizes in bytes."""
@@ -56,6 +64,15 @@ class NativeInfo:
     has_features: bool
     has_model: bool
     post_processor: int
+
+
+def _texts(words: Sequence[bytes]) -> tuple[Any, list[Any]]:
+    """Return words as an ``esp_text[]``, and what must stay alive as long as it is used."""
+    views = [ffi.from_buffer("uint8_t[]", word) for word in words]
+    texts = ffi.new("esp_text[]", max(len(words), 1))
+    for i, view in enumerate(views):
+        texts[i].data, texts[i].length = view, len(words[i])
+    return texts, views
 
 
 class NativeIndex:
@@ -217,6 +234,59 @@ class NativeIndex:
         view = ffi.from_buffer("uint8_t[]", prefix)
         check(lib.esp_prefix_range(self._open(), view, len(prefix), lo, hi, error), error)
         return lo[0], hi[0]
+
+    def word_chance(self, before: Sequence[bytes], word: bytes) -> float:
+        """Return the probability that ``word`` comes next after the words ``before``.
+
+        Args:
+            before: Words of the query so far, in order; the last two count.
+            word: Without a space; empty for the end of the query.
+
+        Raises:
+            UnsupportedError: The index has no word model.
+        """
+        texts, _keep = _texts(before)
+        chance = ffi.new("float *")
+        error = ffi.new("esp_error *")
+        view = ffi.from_buffer("uint8_t[]", word)
+        status = lib.esp_word_chance(
+            self._open(), texts, len(before), view, len(word), chance, error
+        )
+        check(status, error, self._name)
+        return float(chance[0])
+
+    def likely_words(
+        self, before: Sequence[bytes], prefix: bytes = b"", k: int = 10
+    ) -> list[LikelyWord]:
+        """Return likely words after the words ``before`` that begin with ``prefix``, best first.
+
+        Raises:
+            UnsupportedError: The index has no word model.
+            LimitError: ``k`` is above 64.
+        """
+        texts, _keep = _texts(before)
+        out = ffi.new("esp_word[]", max(k, 1))
+        count = ffi.new("size_t *")
+        error = ffi.new("esp_error *")
+        status = lib.esp_word_likely(
+            self._open(),
+            texts,
+            len(before),
+            ffi.from_buffer("uint8_t[]", prefix),
+            len(prefix),
+            out,
+            k,
+            count,
+            error,
+        )
+        check(status, error, self._name)
+        return [
+            LikelyWord(
+                ffi.buffer(one.text.data, one.text.length)[:].decode() if one.text.length else None,
+                one.chance,
+            )
+            for one in out[0 : count[0]]
+        ]
 
     def fuzzy_ranges(
         self, prefix: bytes, *, max_distance: int = 0, max_nodes: int = 0, cap: int = 32
