@@ -1,9 +1,10 @@
-/* related.c: three ways from the words of a query to words of the next.
+/* related.c: four ways from the words of a query to words of the next.
  *
  *   forms        "shoe" -> "shoes", "target" -> "target.com": affix rules learned
  *                from the log, applied to any word, known or not
  *   corrections  "brittney" -> "britney": a more common word that differs in one
  *                place by at most two letters
+ *   spacing      "my space" -> "myspace", and back
  *   topics       "britney" -> "lyrics": what people type after it
  *
  * A related word is one more word of the session, with a weight of its own. */
@@ -14,13 +15,18 @@ enum {
     NEAR_BYTES = 4,  /* shorter words are not corrected */
     NEAR_SHARED = 2, /* a correction begins with as many bytes */
     NEAR_LOOKED = 1024,
-    TOPICS = 48, /* entries looked at per word */
+    PART_BYTES = 3,    /* of a word that is cut in two, at least */
+    PARTED_BYTES = 40, /* of that word, at most */
+    TOPICS = 48,       /* entries looked at per word */
     FOUND = 96,
     FITTING = 16, /* that begin as typed */
     LATER = 8     /* that do not: words for later */
 };
 
-static const float CORRECTION = 0.3f; /* against using the word again */
+/* Against using the word again. */
+static const float CORRECTION = 0.3f;
+static const float JOINED = 0.2f;
+static const float PART = 0.2f;
 
 typedef struct esp_relative {
     const uint8_t *text;
@@ -129,6 +135,50 @@ static void add_corrections(esp_relatives *r, uint32_t number) {
     }
 }
 
+/* "my space" -> "myspace". */
+static void add_joined(esp_relatives *r, uint32_t first, uint32_t second) {
+    esp_context *context = r->context;
+    const esp_context_word *a = &context->word[first];
+    const esp_context_word *b = &context->word[second];
+    const uint32_t length = a->length + b->length;
+    uint8_t *made = context->made + context->n_made;
+    if (length > ESP_CONTEXT_MADE - context->n_made)
+        return;
+    memcpy(made, a->text, a->length);
+    memcpy(made + a->length, b->text, b->length);
+    if (r->typed->partial_length > 0 && !fits(r, made, length))
+        return;
+    context->n_made += length;
+    add(r, &(esp_relative){made, length, first, a->weight * JOINED});
+}
+
+/* "myspacelayouts" -> "myspace", "layouts": where the rarer part is most common. */
+static void add_parts(esp_relatives *r, uint32_t number) {
+    const esp_words *words = &r->index->words;
+    const uint8_t *q = r->index->ngrams.word;
+    const esp_context_word *word = &r->context->word[number];
+    if (q == NULL || word->length < 2 * PART_BYTES || word->length > PARTED_BYTES)
+        return;
+    uint32_t least = word->word == ESP_NO_WORD ? 256 : q[word->word];
+    uint32_t best = 0;
+    for (uint32_t at = PART_BYTES; at + PART_BYTES <= word->length; at++) {
+        const uint32_t a = esp_word_find(words, word->text, at, esp_word_hash(word->text, at));
+        if (a == ESP_NO_WORD || q[a] >= least)
+            continue;
+        const uint32_t left = word->length - at;
+        const uint32_t b =
+            esp_word_find(words, word->text + at, left, esp_word_hash(word->text + at, left));
+        if (b == ESP_NO_WORD || q[b] >= least)
+            continue;
+        least = esp_max_u32(q[a], q[b]);
+        best = at;
+    }
+    if (best == 0)
+        return;
+    add(r, &(esp_relative){word->text, best, number, word->weight * PART});
+    add(r, &(esp_relative){word->text + best, word->length - best, number, word->weight * PART});
+}
+
 static void add_topics(esp_relatives *r, uint32_t number) {
     const esp_context_word *word = &r->context->word[number];
     const uint32_t *entries = NULL;
@@ -168,7 +218,11 @@ void esp_related_fill(esp_context *context, const esp_index *index, const esp_ty
         add_forms(&r, number);
         add_corrections(&r, number);
         add_topics(&r, number);
+        add_parts(&r, number);
     }
+    for (uint32_t i = 0; i < n_queries; i++)
+        for (uint32_t t = context->begin[i]; t + 1 < context->begin[i + 1]; t++)
+            add_joined(&r, context->token[t], context->token[t + 1]);
     keep(&r, r.fitting, r.n_fitting);
     keep(&r, r.later, r.n_later);
 }
