@@ -167,7 +167,7 @@ class TrainSettings:
     blend_trees: int = setting(300, Between(1, 1_000), "trees of the blender, at most")
     blend_leaves: int = setting(31, Between(2, 32), "leaves of each")
     blend_learning_rate: float = setting(
-        0.1, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
+        0.08, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
     )
     tails: bool = True
     tail_context: float = setting(

@@ -45,6 +45,7 @@ class TreeBlender:
             trees=settings.blend_trees,
             leaves=settings.blend_leaves,
             learning_rate=settings.blend_learning_rate,
+            feature_share=0.5,
             seed=settings.seed % (2**31 - 1),
         )
 
