@@ -316,9 +316,8 @@ class Index:
     ) -> Completion:
         """Complete, and tell what was considered. Arguments as in :meth:`complete`.
 
-        Args:
-            groups_off: Feature groups the blend does without, of
-                ``espalier.native.FEATURE_GROUPS``.
+        ``groups_off`` names feature groups the blend does without, of
+        ``espalier.native.FEATURE_GROUPS``.
 
         Raises:
             InputError: There is no such feature group.

@@ -328,8 +328,9 @@ class TestReading:
 
         assert hi - lo == work.range_labels
         assert work.n_features > 0
-        assert work.candidates == sum(map(len, scratch.candidates()))
-        assert {one.label for one in found} <= set(scratch.candidates()[0].tolist())
+        labels, others = scratch.candidates()
+        assert work.candidates == len(labels) + len(others)
+        assert {one.label for one in found} <= set(labels.tolist())
 
     def test_popular_labels_have_a_limit(self, index: NativeIndex) -> None:
         """More than pool and k together cannot be asked for."""

@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from espalier.native import features_id
-from espalier.native import feature_names
+from espalier.native import feature_names, features_id
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.settings import TrainSettings
 from espalier.train.fold import Answers
-from espalier.train.forest import ForestSettings, train_forest
+from espalier.train.forest import ForestSettings, load_lightgbm, train_forest
 from espalier.train.forest_model import Forest
 from espalier.train.linear import LinearSettings, train_linear
 
@@ -40,7 +39,12 @@ class TreeBlender:
     """Boosted trees."""
 
     def __init__(self, settings: TrainSettings) -> None:
-        """Take sizes and seed from the settings."""
+        """Take sizes and seed from the settings.
+
+        Raises:
+            ConfigError: LightGBM cannot be loaded; said now, not after minutes of work.
+        """
+        load_lightgbm()
         self.settings = ForestSettings(
             trees=settings.blend_trees,
             leaves=settings.blend_leaves,

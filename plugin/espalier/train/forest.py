@@ -84,7 +84,7 @@ def train_forest(
         InputError: The shapes contradict each other, or no question can be learned from.
     """
     _check(settings)
-    lightgbm = _lightgbm()
+    lightgbm = load_lightgbm()
     questions = Questions.answered(x, group, relevant)
     held = questions.held_out(settings.seed, settings.held_out)
     stops = held.sum() >= _FEWEST_HELD_OUT and not held.all()
@@ -123,7 +123,7 @@ def _check(settings: ForestSettings) -> None:
             )
 
 
-def _lightgbm() -> Any:
+def load_lightgbm() -> Any:
     """Return the library.
 
     Raises:
@@ -134,8 +134,8 @@ def _lightgbm() -> Any:
     except (ImportError, OSError) as error:
         raise ConfigError(
             f"boosted trees are trained by LightGBM, which cannot be loaded "
-            f"({type(error).__name__}: {error}): pip install 'espalier[train]', "
-            "or set the ranker to linear"
+            f"({type(error).__name__}: {error}): install lightgbm and the OpenMP "
+            "runtime (libgomp), or set blender=linear"
         ) from error
     return lightgbm
 

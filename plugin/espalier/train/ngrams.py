@@ -279,14 +279,14 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
     pair = counted.pair
     total = np.maximum(counted.pair_total, 1)
     seen = np.maximum(pair.people - DISCOUNT[1], 0.1) / total[pair.left]
-    rest_pair = np.clip(1 - np.bincount(pair.left, seen, n), 1e-4, 1)
+    rest_pair: F64 = np.clip(1 - np.bincount(pair.left, seen, n), 1e-4, 1)
     pair_chance = seen + rest_pair[pair.left] * one[pair.word]
 
     triple = counted.triple
     n_contexts = len(pair.word) + n
     total = np.maximum(counted.triple_total, 1)
     seen = np.maximum(triple.people - DISCOUNT[2], 0.1) / total[triple.left]
-    rest_triple = np.clip(1 - np.bincount(triple.left, seen, n_contexts), 1e-4, 1)
+    rest_triple: F64 = np.clip(1 - np.bincount(triple.left, seen, n_contexts), 1e-4, 1)
     # P(w | v): v is the second word of the pair, or the first word itself.
     last = np.where(
         triple.left < len(pair.word),
