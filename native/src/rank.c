@@ -230,7 +230,8 @@ static void fill_one(const esp_rank_query *query, const esp_candidate *c, float 
     x[ESP_RANK_log_share] = logf(c->popularity + 0.5f * query->one_user);
     x[ESP_RANK_is_label] = is_label ? 1 : 0;
     x[ESP_RANK_log_range] = logf(1 + (float)query->range_labels);
-    x[ESP_RANK_model] = is_label ? c->model : NAN; /* the tree knows labels only */
+    /* The tree knows labels only, and was asked about those that begin as typed. */
+    x[ESP_RANK_model] = is_label && c->edits == 0 ? c->model : NAN;
     x[ESP_RANK_followed] = logf(1 + (float)c->followed);
     x[ESP_RANK_followed_share] = (float)c->followed / query->first_users;
     x[ESP_RANK_by_model] = (c->sources & ESP_SOURCE_MODEL) != 0 ? 1.0f : 0.0f;

@@ -72,7 +72,12 @@ static esp_status add_scored(const esp_index *index, esp_scratch *scratch, const
     float model = 0;
     if (!esp_index_label(index, label, &text, &length))
         return ESP_OK;
-    if (plan->has_model && esp_candidates_find(&scratch->candidates, text, length) == NULL)
+    esp_candidate *there = esp_candidates_find(&scratch->candidates, text, length);
+    if (there != NULL) {
+        there->sources |= source; /* its score is known */
+        return ESP_OK;
+    }
+    if (plan->has_model)
         ESP_TRY(esp_tree_score(index, scratch, label, &model, err));
     add_label(index, scratch, plan, label, source, model);
     return ESP_OK;
