@@ -26,6 +26,7 @@ from espalier.native import (
     WORD_LIMIT,
     words_build,
 )
+from espalier.train.lists import MOST, distinct, spread
 
 if TYPE_CHECKING:
     from espalier.querylog import QueryLog
@@ -84,10 +85,10 @@ def tokenise(log: QueryLog, min_users: int) -> Tokens:
     token = np.fromiter(map(number.__getitem__, flat), np.int64, len(flat))
     ptr = np.append(0, np.cumsum(np.fromiter(map(len, lists), np.int64, len(lists))))
     people = int(log.event_user.max()) + 1 if len(log.event_user) else 1
-    both = np.unique(log.event_query.astype(np.int64) * people + log.event_user)
+    both = distinct(log.event_query.astype(np.int64) * people + log.event_user)
     query, user = both // people, both % people
     typed = _people(*_spread(token, ptr, query, user), people)
-    usable = np.fromiter((len(word.encode()) <= WORD_BYTES for word in vocabulary), bool)
+    usable = np.fromiter((0 < len(word.encode()) <= WORD_BYTES for word in vocabulary), bool)
     kept = np.zeros(len(vocabulary), bool)
     kept[typed.word] = typed.people >= min_users
     kept &= usable
@@ -115,18 +116,21 @@ def _most_typed(kept: NDArray[np.bool_], typed: Grams) -> tuple[NDArray[np.bool_
 
 def _spread(value: I64, ptr: I64, query: I64, user: I64) -> tuple[I64, I64]:
     """Repeat a query's values for each person who typed it: values and persons."""
-    sizes = np.diff(ptr)[query]
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    place = np.arange(total) - np.repeat(ends - sizes, sizes) + np.repeat(ptr[query], sizes)
-    return value[place], np.repeat(user, sizes)
+    place, owner = spread(ptr, query)
+    return value[place], user[owner]
 
 
 def _people(key: I64, user: I64, n_users: int) -> Grams:
     """Return distinct keys of at least 0 and how many persons each has."""
     good = key >= 0
-    both = np.unique(key[good] * n_users + user[good])
+    key, user = key[good], user[good]
+    number: I64 | None = None
+    if len(key) and int(key.max()) >= MOST // n_users:
+        # Key and person do not fit one number; the place of the key and the person do.
+        number, key = np.unique(key, return_inverse=True)
+    both = distinct(key * n_users + user)
     found, people = np.unique(both // n_users, return_counts=True)
+    found = found if number is None else number[found]
     return Grams(np.zeros(len(found), np.int64), found, people)
 
 
