@@ -204,10 +204,14 @@ static void add_context(const esp_rank_query *query, const esp_candidate *c,
         if (older > x[ESP_RANK_similarity_older])
             x[ESP_RANK_similarity_older] = older;
     }
-    for (uint32_t q = 0; q < context->n_queries && x[ESP_RANK_repeats] == 0; q++)
-        if (context->query[q].length == c->length &&
-            memcmp(context->query[q].data, c->text, c->length) == 0)
+    for (uint32_t q = 0; q < query->n_previous; q++) {
+        if (query->previous[q].length != c->length ||
+            memcmp(query->previous[q].data, c->text, c->length) != 0)
+            continue;
+        if (x[ESP_RANK_repeated] == 0)
             x[ESP_RANK_repeats] = 1 / (float)(q + 1);
+        x[ESP_RANK_repeated]++;
+    }
 }
 
 static void add_text(const esp_rank_query *query, const esp_candidate *c, uint32_t n, float *x) {

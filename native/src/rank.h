@@ -37,6 +37,7 @@
     F(similarity, CONTEXT)          /* character trigrams in common with q0, Jaccard */   \
     F(similarity_older, CONTEXT)    /* the most, over older previous queries */           \
     F(repeats, CONTEXT)             /* 1 / place of the previous query it equals, or 0 */ \
+    F(repeated, CONTEXT)            /* how many previous queries it equals */             \
     F(typed_shared, CONTEXT)        /* typed words that q0 has, over typed words */       \
     F(typed_follows, CONTEXT)       /* bytes of the prefix as in q0, over its bytes */    \
     F(n_previous, CONTEXT)          /* previous queries */                                \
@@ -85,6 +86,8 @@ typedef struct esp_rank_query {
     const esp_typed *typed;
     esp_steps *steps;
     const uint8_t *prefix;
+    const esp_text *previous; /* all of them, most recent first */
+    uint32_t n_previous;
     uint32_t prefix_length;
     uint32_t range_labels;
     float first_users; /* of q0, at least 1 */

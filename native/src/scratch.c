@@ -100,7 +100,7 @@ static bool scratch_alloc(esp_scratch *s) {
     s->spill = esp_alloc((size_t)widest + ESP_CHUNK_COLUMNS, sizeof *s->spill);
     s->ranking.cap = (size_t)caps->max_pool + caps->max_k + 2;
     s->ranking.heap = esp_alloc(s->ranking.cap, sizeof *s->ranking.heap);
-    s->tail_text = esp_alloc(ESP_TAILS, s->tail_bytes);
+    s->tail_text = esp_alloc((size_t)ESP_TAILS + caps->max_previous, s->tail_bytes);
     s->ranked = esp_alloc(s->max_ranked, sizeof *s->ranked);
     s->ranked_score = esp_alloc(s->max_ranked, sizeof *s->ranked_score);
     s->order = esp_alloc(s->max_ranked, sizeof *s->order);

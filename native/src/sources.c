@@ -158,6 +158,25 @@ static esp_status find_tails(
     return ESP_OK;
 }
 
+/* What the session has searched for before, however long ago, if it begins so. */
+static esp_status find_repeats(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
+    const esp_query *query = plan->query;
+    for (uint32_t i = 1; i < query->n_previous; i++) {
+        const esp_text *text = &query->previous[i];
+        const size_t length = (size_t)text->length;
+        if (length < plan->prefix_bytes || length == 0 || length > scratch->tail_bytes ||
+            memcmp(text->data, query->prefix.data, plan->prefix_bytes) != 0 ||
+            !esp_eligible(plan, text->data, (uint32_t)length))
+            continue;
+        /* The caller's text may be gone before the answer is read. */
+        uint8_t *own = scratch->tail_text + (size_t)(ESP_TAILS + i) * scratch->tail_bytes;
+        memcpy(own, text->data, length);
+        ESP_TRY(add_text(index, scratch, plan, own, (uint32_t)length, 0, err));
+    }
+    return ESP_OK;
+}
+
 /* Labels typed right after the previous query, and how often: what the tree learned
  * about them in general, here about them alone. */
 static esp_status find_followers(
@@ -273,8 +292,10 @@ esp_status esp_find_candidates(
         ESP_TRY(find_popular(index, scratch, plan, err));
     if (plan->has_model && (sources & (sources - 1)) != 0)
         ESP_TRY(find_followers(index, scratch, plan, err));
-    if (tails)
+    if (tails) {
         ESP_TRY(find_tails(index, scratch, plan, err));
+        ESP_TRY(find_repeats(index, scratch, plan, err));
+    }
     if ((sources & ESP_SOURCE_CORRECTED) != 0 && count_eligible(scratch, plan) < plan->k)
         find_corrected(index, scratch, plan);
     return ESP_OK;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +21,14 @@ from espalier.errors import ConfigError, InputError
 from espalier.files import refuse_to_overwrite
 
 if TYPE_CHECKING:
-    from espalier.index import Index, Source
+    from espalier.index import Contribution, Explanation, Index, Source
     from espalier.progress import Progress
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path)
+_REASONS = 12
+"""Features of a suggestion that ``--explain`` shows."""
 _SOURCES = ("model", "popular", "tail", "corrected")
 _MATCHERS = ("constrained", "unconstrained")
 _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
@@ -345,6 +348,7 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
         'espalier complete site.esp --previous "marathon training plan" sh',
         'espalier complete site.esp --previous "running shoes" "" -k 5 --json',
         "espalier complete site.esp runn --overlay rules.json",
+        'espalier complete site.esp --previous "tent" c -k 3 --explain',
     )
 )
 @_index
@@ -362,6 +366,9 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
     metavar="RULES.json",
     help="Blocks, pins and boosts that hold for this answer.",
 )
+@click.option(
+    "--explain", "why", is_flag=True, help="Show what the scores are made of (FEATURES.md)."
+)
 @_no_verify
 def complete(
     *,
@@ -374,6 +381,7 @@ def complete(
     matcher: Any,
     beam: int,
     rules: Path | None,
+    why: bool,
     no_verify: bool,
 ) -> None:
     """Complete PREFIX, which may be empty."""
@@ -381,27 +389,59 @@ def complete(
 
     overlay = None if rules is None else Overlay.load(rules)
     with _open(index, verify=not no_verify) as opened:
-        found = opened.complete(
-            prefix,
-            previous,
-            k=k,
-            beam=beam,
-            sources=_source_flags(sources),
-            matcher=matcher,
-            overlay=overlay,
+        ask = opened.explain if why else opened.complete
+        answer: list[Any] = list(
+            ask(
+                prefix,
+                previous,
+                k=k,
+                beam=beam,
+                sources=_source_flags(sources),
+                matcher=matcher,
+                overlay=overlay,
+            )
         )
+    found = [one.suggestion for one in answer] if why else answer
     if want_json:
         fields = ("text", "display_text", "score", "source")
         rows = [{field: getattr(one, field) for field in fields} for one in found]
+        if why:
+            for row, one in zip(rows, answer, strict=True):
+                row["average"] = one.average
+                row["features"] = {name: _plain(part) for name, part in one.features.items()}
         click.echo(console.as_json({"suggestions": rows}))
-    elif found:
+    elif not found:
+        click.echo("nothing in this index starts with the prefix", err=True)
+    else:
         shown = [
             [str(i), console.printable(one.display_text), f"{one.score:.4f}", one.source.lower()]
             for i, one in enumerate(found, 1)
         ]
         click.echo(console.table(shown, "r-r"))
-    else:
-        click.echo("nothing in this index starts with the prefix", err=True)
+        for i, one in enumerate(answer if why else (), 1):
+            click.echo(f"\n{i}  {console.printable(one.suggestion.display_text)}")
+            click.echo(console.table(_reasons(one), "-rr"))
+
+
+def _plain(part: Contribution) -> dict[str, object]:
+    # JSON has no number for what is not known.
+    value = None if math.isnan(part.value) else part.value
+    return {**part._asdict(), "value": value}
+
+
+def _reasons(explanation: Explanation) -> list[list[str]]:
+    """Return what did most for a suggestion: name, value, contribution; the average last."""
+    features = sorted(explanation.features.items(), key=lambda item: -abs(item[1].contribution))
+    rows = [
+        [
+            name,
+            "unknown" if math.isnan(part.value) else f"{part.value:.4g}",
+            f"{part.contribution:+.4f}",
+        ]
+        for name, part in features
+        if part.contribution
+    ]
+    return [*rows[:_REASONS], ["average candidate", "", f"{explanation.average:+.4f}"]]
 
 
 _TRY_HELP = """Type and see what is suggested, letter by letter, as a session grows.

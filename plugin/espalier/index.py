@@ -346,14 +346,28 @@ class Index:
         previous: Sequence[str] = (),
         *,
         k: int = 10,
+        beam: int = 0,
+        pool: int = 0,
         sources: Source | None = None,
+        matcher: Literal["constrained", "unconstrained"] | None = None,
         overlay: Overlay | None = None,
         previous_age: Sequence[float] | None = None,
     ) -> list[Explanation]:
         """Complete, and give every feature of every suggestion. Arguments as in ``complete``."""
         scratch = self._scratch()
         found = self._complete(
-            scratch, prefix, previous, previous_age, k, 0, 0, sources, None, FEATURES, 0, overlay
+            scratch,
+            prefix,
+            previous,
+            previous_age,
+            k,
+            beam,
+            pool,
+            sources,
+            matcher,
+            FEATURES,
+            0,
+            overlay,
         )
         values = scratch.ranked_features()
         names, groups = feature_names(), feature_groups()

@@ -282,3 +282,15 @@ def test_a_feature_group_nobody_knows_is_refused(shop: Index) -> None:
 def test_by_default_nothing_is_switched_off(shop: Index) -> None:
     """Measuring asks what a host asks."""
     assert shop.complete_with_work("n", ["nike"]).suggestions == shop.complete("n", ["nike"])
+
+
+def test_an_explanation_adds_up_to_the_score(demo_index: Path) -> None:
+    """Features and average make the score, and their groups are those that can be left out."""
+    with espalier.open(demo_index) as index:
+        explained = index.explain("c", ["tent"], k=5)
+
+        assert [one.suggestion for one in explained] == index.complete("c", ["tent"], k=5)
+        for one in explained:
+            total = one.average + sum(part.contribution for part in one.features.values())
+            assert total == pytest.approx(one.suggestion.score, abs=1e-3)
+            assert {part.group for part in one.features.values()} == set(FEATURE_GROUPS)

@@ -31,8 +31,10 @@ FEWEST_ANSWERED: Final = 200
 """Questions with the wanted query among the candidates; fewer are noise."""
 EMPTY_SHARE: Final = 0.03
 """Share of the questions about the next query as a whole, with nothing typed."""
-CUT_SHARE: Final = 0.25
+CUT_SHARE: Final = 0.5
 """Share of the questions whose session is cut short at a random place."""
+MAX_PREVIOUS: Final = 32
+"""Previous queries a completion looks at, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,7 +37,7 @@ from espalier.querylog import QueryLog, Split, hold_out, read_log
 from espalier.settings import TrainSettings
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import choose_blend
-from espalier.train.fold import FEWEST_ANSWERED, answer, choose_fold, pose
+from espalier.train.fold import FEWEST_ANSWERED, MAX_PREVIOUS, answer, choose_fold, pose
 from espalier.train.index import IndexerInput
 from espalier.train.matrices import take_rows
 from espalier.train.rank import Entries, RankInput, rank_tree, tree_order
@@ -230,7 +230,7 @@ def _learn_blend(log: QueryLog, settings: TrainSettings, run: _Run) -> tuple[byt
     except InputError:
         # Without these users nothing is left to learn from: then nothing is left out.
         return b"", _BlendFacts(warnings=(few,))
-    questions = pose(fold.asked, settings.blend_questions, settings.context_queries, settings.seed)
+    questions = pose(fold.asked, settings.blend_questions, MAX_PREVIOUS, settings.seed)
     with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
         index = Path(folder) / "fold.esp"
         write_index(index, learned.sections(settings, {}), 0)
