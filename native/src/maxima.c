@@ -58,8 +58,12 @@ static bool above(const esp_range *a, const esp_range *b) {
 }
 
 static void push(esp_ranking *ranking, uint32_t lo, uint32_t hi) {
-    if (lo >= hi || ranking->n == ranking->cap)
+    if (lo >= hi)
         return;
+    if (ranking->n == ranking->cap) {
+        ranking->lost = true;
+        return;
+    }
     const uint32_t top = range_top(&ranking->by, lo, hi);
     const esp_range added = {.value = ranking->by.value[top], .top = top, .lo = lo, .hi = hi};
     size_t i = ranking->n++;
@@ -89,6 +93,7 @@ static void pop(esp_ranking *ranking) {
 
 void esp_ranking_start(esp_ranking *ranking, esp_popularity by, uint32_t lo, uint32_t hi) {
     ranking->n = 0;
+    ranking->lost = false;
     ranking->by = by;
     push(ranking, lo, hi);
 }

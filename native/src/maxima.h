@@ -39,14 +39,15 @@ typedef struct esp_ranking {
     esp_range *heap;
     size_t n;
     size_t cap;
+    bool lost; /* there was no room for a piece */
     esp_popularity by;
 } esp_ranking;
 
 /* Starts over [lo, hi), which must lie below n_labels. */
 void esp_ranking_start(esp_ranking *ranking, esp_popularity by, uint32_t lo, uint32_t hi);
 
-/* The next label: most popular first, ties by label id.  False when none is left
- * (or after `cap` - 1 labels). */
+/* The next label: most popular first, ties by label id.  False when none is left.
+ * After `cap` - 1 labels some may be passed over; then `lost` says so. */
 bool esp_ranking_next(esp_ranking *ranking, uint32_t *label);
 
 /* Checks the content of the sections (FORMAT.md, P2 and R2). */

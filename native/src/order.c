@@ -171,25 +171,46 @@ static bool is_ranked(const esp_scratch *scratch, const esp_candidate *c) {
     return false;
 }
 
-/* Labels that no source brought and no variant rules out, while there is room. */
+/* Takes a label that may be suggested and was not ranked. */
+static esp_status take_other(
+    esp_scratch *scratch, esp_answer *answer, uint32_t label, float score, esp_error *err) {
+    const esp_plan *plan = answer->plan;
+    esp_candidate c = {.label = label,
+        .source = ESP_SOURCE_POPULAR,
+        .matched = plan->prefix_bytes,
+        .popularity = (float)esp_popularity_now(answer->index).value[label] / plan->most};
+    if (!esp_index_label(answer->index, label, &c.text, &c.length) ||
+        !esp_eligible(plan, c.text, c.length))
+        return ESP_OK;
+    const esp_candidate *there = esp_candidates_find(&scratch->candidates, c.text, c.length);
+    return there != NULL && is_ranked(scratch, there) ? ESP_OK : take(answer, &c, score, err);
+}
+
+static bool has_label(const esp_answer *answer, uint32_t label) {
+    for (uint32_t i = 0; i < answer->n; i++)
+        if (answer->out[i].label == label)
+            return true;
+    return false;
+}
+
+/* Labels that no source brought and no variant rules out, while there is room: most
+ * popular first.  Where thousands are blocked, what the ranking had no room for comes
+ * in the order of the texts. */
 static esp_status fill_up(
     const esp_index *index, esp_scratch *scratch, esp_answer *answer, esp_error *err) {
     const esp_plan *plan = answer->plan;
-    const esp_popularity now = esp_popularity_now(index);
     uint32_t label = 0;
-    const float least = answer->n == 0 ? 0 : answer->out[answer->n - 1].score;
-    esp_ranking_start(&scratch->ranking, now, plan->lo, plan->hi);
-    for (uint32_t i = 0; answer->n < plan->k && esp_ranking_next(&scratch->ranking, &label); i++) {
-        esp_candidate c = {.label = label,
-            .source = ESP_SOURCE_POPULAR,
-            .matched = plan->prefix_bytes,
-            .popularity = (float)now.value[label] / plan->most};
-        if (!esp_index_label(index, label, &c.text, &c.length) ||
-            !esp_eligible(plan, c.text, c.length))
-            continue;
-        const esp_candidate *there = esp_candidates_find(&scratch->candidates, c.text, c.length);
-        if (there == NULL || !is_ranked(scratch, there))
-            ESP_TRY(take(answer, &c, least - (float)(i + 1), err));
+    float score = answer->n == 0 ? 0 : answer->out[answer->n - 1].score;
+    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
+    while (answer->n < plan->k && esp_ranking_next(&scratch->ranking, &label)) {
+        score -= 1;
+        ESP_TRY(take_other(scratch, answer, label, score, err));
+    }
+    for (label = plan->lo; scratch->ranking.lost && answer->n < plan->k && label < plan->hi;
+        label++) {
+        score -= 1;
+        if (!has_label(answer, label))
+            ESP_TRY(take_other(scratch, answer, label, score, err));
     }
     return ESP_OK;
 }
