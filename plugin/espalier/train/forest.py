@@ -8,6 +8,7 @@ threads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -129,6 +130,8 @@ def load_lightgbm() -> Any:
     Raises:
         ConfigError: It is not installed, or the system lacks what it links to.
     """
+    # Threads that wait by spinning take a busy machine's cores from those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import lightgbm  # noqa: PLC0415 - serving and linear scorers do without
     except (ImportError, OSError) as error:
