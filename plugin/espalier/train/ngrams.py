@@ -271,8 +271,9 @@ def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
     one[counted.word.word] = counted.word.people - DISCOUNT[0]
     floor = DISCOUNT[0] * len(counted.word.word) / (n + 2)
     unknown = max(counted.word_total - counted.word.people.sum(), 1) + floor
-    one = (one + floor) / (one.sum() + floor * (n + 1) + unknown)
-    chance_unknown = unknown / (unknown + counted.word_total)
+    total_one = one.sum() + floor * (n + 1) + unknown
+    one = (one + floor) / total_one
+    chance_unknown = unknown / total_one
 
     first = np.zeros(n + 1)
     first[counted.first.word] = counted.first.people - DISCOUNT[1]
