@@ -67,8 +67,7 @@ struct esp_scratch {
     esp_typed typed;
     esp_steps steps;
     esp_tails tails;
-    uint8_t *
-        tail_text; /* ESP_TAILS generated texts, then max_previous repeated ones, of tail_bytes each */
+    uint8_t *tail_text; /* ESP_TAILS generated, max_previous repeated: tail_bytes each */
     uint32_t tail_bytes;
     const esp_candidate **ranked; /* those that are ranked, rows of x */
     float *x;

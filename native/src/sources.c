@@ -158,10 +158,12 @@ static esp_status find_tails(
     return ESP_OK;
 }
 
-/* What the session has searched for before, however long ago, if it begins so. */
+/* What the session has searched for before, however long ago, if it begins so: as
+ * likely as the best that is generated, unless the generator has an opinion. */
 static esp_status find_repeats(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
     const esp_query *query = plan->query;
+    const float chance = scratch->tails.n == 0 ? 0 : (float)log(scratch->tails.chance[0]);
     for (uint32_t i = 1; i < query->n_previous; i++) {
         const esp_text *text = &query->previous[i];
         const size_t length = (size_t)text->length;
@@ -169,10 +171,14 @@ static esp_status find_repeats(
             memcmp(text->data, query->prefix.data, plan->prefix_bytes) != 0 ||
             !esp_eligible(plan, text->data, (uint32_t)length))
             continue;
+        const esp_candidate *there =
+            esp_candidates_find(&scratch->candidates, text->data, (uint32_t)length);
+        if (there != NULL && (there->sources & ESP_SOURCE_TAIL) != 0)
+            continue;
         /* The caller's text may be gone before the answer is read. */
         uint8_t *own = scratch->tail_text + (size_t)(ESP_TAILS + i) * scratch->tail_bytes;
         memcpy(own, text->data, length);
-        ESP_TRY(add_text(index, scratch, plan, own, (uint32_t)length, 0, err));
+        ESP_TRY(add_text(index, scratch, plan, own, (uint32_t)length, chance, err));
     }
     return ESP_OK;
 }

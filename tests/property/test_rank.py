@@ -61,7 +61,7 @@ class _Facts:
         previous = [text.encode() for text in self.asked.previous]
         most = self.users[self.popular[0]] if self.popular else 1
         session = index.session(previous, self.asked.prefix, ages)
-        return rank.Asked(session, self.hi - self.lo, max(1, most), self.first_users)
+        return rank.Asked(session, self.hi - self.lo, max(1, most), self.first_users, previous)
 
     def of(self, text: bytes) -> rank.Facts:
         """Return what is known of one candidate."""

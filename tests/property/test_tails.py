@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from espalier.native import (
     FEATURES,
     KEEP_VARIANTS,
+    NO_LABEL,
     Caps,
     NativeOverlay,
     RawRule,
@@ -76,6 +78,26 @@ def test_generated_texts_have_the_probability_of_the_definition(
             before = [*session.typed, *words[:place]]
             assert word in session.choices(before, first=place == 0)
         assert _is_close(_log_chance(session, words), chance)
+
+
+@given(spoken(), st.data())
+def test_without_a_forest_the_likelier_comes_first(index: Spoken, data: st.DataObject) -> None:
+    """What is no label is ordered by the generator; repeats stand with its best."""
+    typed = data.draw(sessions(index))
+    chances = _generated(index, typed)
+    previous, ages, prefix = typed
+
+    found = index.pair.native.scratch(Caps()).complete(
+        prefix, previous, 100, sources=TAIL, flags=KEEP_VARIANTS, age=ages or None
+    )
+
+    order = [
+        chances[one.text]
+        for one in found
+        if one.label == NO_LABEL and one.text.encode() not in previous
+    ]
+    assert all(better >= other - 1e-4 for better, other in itertools.pairwise(order))
+    assert chances.keys() == {one.text for one in found}
 
 
 @given(spoken(most_words=2), st.data())

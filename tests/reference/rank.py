@@ -51,12 +51,14 @@ class Asked:
         labels: Labels that begin with the prefix.
         most: Users of the most popular of them, at least 1.
         first_users: Users of the previous query, at least 1.
+        previous: All previous queries, newest first; the session looks at eight.
     """
 
     session: Session
     labels: int
     most: int = 1
     first_users: int = 1
+    previous: Sequence[bytes] = ()
 
 
 def trigrams(text: bytes) -> set[int]:
@@ -121,7 +123,7 @@ def _context(asked: Asked, text: bytes, facts: Facts, words: list[bytes]) -> Fea
     strange = [word for word in words if word not in session.own]
     related = [session.words[word] for word in strange if word in session.words]
     typed = session.used(session.typed) & of_first
-    again = [1 / place for place, query in enumerate(session.previous, 1) if query == text]
+    again = [1 / place for place, query in enumerate(asked.previous, 1) if query == text]
     prefix = session.prefix
     return {
         "shared_words": shared,
@@ -138,6 +140,7 @@ def _context(asked: Asked, text: bytes, facts: Facts, words: list[bytes]) -> Fea
         "similarity": alike(text, first),
         "similarity_older": max((alike(text, query) for query in session.previous[1:]), default=0),
         "repeats": again[0] if again else 0,
+        "repeated": len(again),
         "typed_shared": len(typed) / len(session.typed) if session.typed else 0,
         "typed_follows": common(prefix, first) / len(prefix) if prefix else 0,
         "n_previous": len(session.previous),
