@@ -269,7 +269,8 @@ typedef enum esp_query_flag {
                                     word order or spacing from a better one */
 } esp_query_flag;
 
-/* One question.  Zero in k, beam, pool, sources or matcher means the default. */
+/* One question.  Zero in k, beam, pool, sources or matcher means the default: of
+ * sources all, but TAIL only where the index has learned to rank what it generates. */
 typedef struct esp_query {
     uint32_t struct_size; /* sizeof(esp_query) */
     uint32_t n_previous;

@@ -57,6 +57,13 @@ static esp_status check_query(
     return check_text(&query->prefix, "prefix", 0, err);
 }
 
+/* Generated queries stand beside labels only where a forest has learned what each is
+ * worth; without one they have to be asked for. */
+static uint32_t default_sources(const esp_index *index) {
+    return esp_forest_usable(index) ? (uint32_t)ESP_ALL_SOURCES
+                                    : (uint32_t)ESP_ALL_SOURCES & ~(uint32_t)ESP_SOURCE_TAIL;
+}
+
 static esp_plan make_plan(
     const esp_index *index, const esp_scratch *scratch, const esp_query *query) {
     const esp_params *params = index->params;
@@ -70,7 +77,7 @@ static esp_plan make_plan(
         .k = k,
         .beam = esp_max_u32(1, esp_min_u32(beam, caps->max_beam)),
         .pool = esp_max_u32(k, esp_min_u32(pool, caps->max_pool)),
-        .sources = query->sources != 0 ? query->sources : (uint32_t)ESP_ALL_SOURCES,
+        .sources = query->sources != 0 ? query->sources : default_sources(index),
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
         .prefix_bytes = (uint32_t)query->prefix.length,
         .first_users = 1,

@@ -270,8 +270,8 @@ class Index:
             k: Suggestions wanted, 1 to 100.
             beam: Nodes kept per level, 1 to 100; 0 for the index's own.
             pool: Labels the model hands to the blend, 1 to 2048; 0 for the index's own.
-            sources: Where suggestions may come from; None for everywhere. MODEL or POPULAR
-                alone order by themselves.
+            sources: Where suggestions may come from; None for everywhere, but TAIL only if
+                the index has learned to rank it. MODEL or POPULAR alone order by themselves.
             matcher: How the beam meets the prefix; None for the index's own.
             overlay: Blocks, pins and boosts that hold for this answer. Where it has
                 patterns, resolve it for this index first: otherwise they filter the
