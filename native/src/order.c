@@ -14,6 +14,15 @@ enum { RANKED_LABELS = 48, PINS = 32 };
 
 /* ---- scores ------------------------------------------------------------- */
 
+/* Popularity of a label, with what people typed after the previous query: as if users
+ * were spread as Zipf says, so that the best of n labels has one in 1 + ln(n). */
+static float popularity_here(const esp_plan *plan, const esp_candidate *c) {
+    if (c->followed == 0)
+        return c->popularity;
+    return c->popularity +
+           (float)c->followed / plan->first_users * (1 + logf((float)(plan->hi - plan->lo)));
+}
+
 /* Without a forest: a fixed blend of the two log scores of a label; either alone
  * orders by itself.  What is no label stands where a label of a third of a user
  * would, moved by what the generator thinks of it. */
@@ -33,10 +42,11 @@ static void blend(const esp_index *index, esp_scratch *scratch, const esp_plan *
     }
     for (uint32_t i = 0; i < scratch->candidates.n; i++) {
         esp_candidate *c = &scratch->candidates.item[i];
-        c->score = c->label != ESP_NO_LABEL
-                       ? model_weight * c->model + popular_weight * logf(c->popularity + 1e-9f)
-                       : model_weight * least + popular_weight * (logf(0.3f) - plan->log_most) +
-                             (c->tail - best_tail);
+        c->score =
+            c->label != ESP_NO_LABEL
+                ? model_weight * c->model + popular_weight * logf(popularity_here(plan, c) + 1e-9f)
+                : model_weight * least + popular_weight * (logf(0.3f) - plan->log_most) +
+                      (c->tail - best_tail);
     }
 }
 
