@@ -21,7 +21,7 @@ from espalier.querylog import QueryLog, only_people, prefix_lengths
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 
-RUN: Final = 64
+RUN: Final = 8
 """Users are left out in runs of so many, in the order in which they appear in the log:
 ids given out one after the other often belong to one person, on both sides of a
 finer split."""
