@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from espalier.native import FEATURES, Caps, NativeIndex, Scratch
+from espalier.native import FEATURES, Caps, NativeIndex, Scratch, Source
 from espalier.querylog import QueryLog, only_people, prefix_lengths
 
 F32 = NDArray[np.float32]
@@ -33,6 +33,9 @@ EMPTY_SHARE: Final = 0.03
 """Share of the questions about the next query as a whole, with nothing typed."""
 CUT_SHARE: Final = 0.5
 """Share of the questions whose session is cut short at a random place."""
+SOURCES: Final = int(Source.MODEL | Source.POPULAR | Source.TAIL | Source.CORRECTED)
+"""Named one by one: by default an index without a scorer, as the one asked here is,
+suggests nothing generated."""
 MAX_PREVIOUS: Final = 32
 """Previous queries a completion looks at, at most."""
 
@@ -148,7 +151,7 @@ def _answer_part(
             gaps = log.event_time[event] - log.event_time[first:event][::-1]
             age = np.clip(gaps, 0, 2**32 - 1).tolist()
         prefix = wanted[: int(questions.typed[number])].encode()
-        scratch.ask(prefix, previous, 10, flags=FEATURES, age=age)
+        scratch.ask(prefix, previous, 10, sources=SOURCES, flags=FEATURES, age=age)
         row = scratch.ranked_row(wanted.encode())
         if row is not None:
             features.append(scratch.ranked_features())
