@@ -152,6 +152,9 @@ class TrainSettings:
     context_decay: float = setting(
         0.7, Between(0, 1, above_low=True), "weight of a previous query against the one after it"
     )
+    context_cut: float = setting(
+        0.2, Between(0, 1), "share of the training rows whose session is cut at a random place"
+    )
     include_first: bool = True
     blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
     blend_popularity: float = setting(1.6, Between(0, 1e3), "weight of the log popularity")
@@ -180,7 +183,7 @@ class TrainSettings:
         0.2, Between(0, 0.95), "share of words related to the session's in a generated step"
     )
     context_half_life_minutes: float = setting(
-        0, Between(0, 1e6, "minutes"), "after which a previous query counts half; 0: never"
+        30, Between(0, 1e6, "minutes"), "after which a previous query counts half; 0: never"
     )
     tail_decay: float = setting(
         0.6, Between(0, 1, above_low=True), "weight of a previous query in it against the one after"

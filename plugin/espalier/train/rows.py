@@ -164,7 +164,7 @@ def make_rows(log: QueryLog, labels: Labels, table: TextTable, settings: TrainSe
     prefix_bytes = _prefix_bytes(table, text, uniform)
 
     user = log.event_user[event]
-    context = context[event]
+    context = _cut(context[event], settings, counter, len(log.event_query))
     kept = _first_of_equal([text, prefix_bytes, user, *context.T])
     context = context[kept]
     present = context >= 0
@@ -179,6 +179,24 @@ def make_rows(log: QueryLog, labels: Labels, table: TextTable, settings: TrainSe
         entry_row=np.arange(len(kept), dtype=np.uint32),
         entry_label=labels.of_query[text[kept]].astype(np.uint32),
     )
+
+
+def _cut(context: I64, settings: TrainSettings, counter: I64, n_events: int) -> I64:
+    """Forget the older queries of some rows, so that short sessions are learned as well.
+
+    Every row of a share ``context_cut`` keeps 0 to all but one of its previous queries.
+    """
+    if settings.context_cut == 0 or context.shape[1] == 0:
+        return context
+    # Numbers of their own: the prefixes stay what they are without a cut.
+    draws = n_events * settings.prefixes_per_pair
+    chosen, kept = _uniform(settings.seed, 3 * draws)[draws:].reshape(2, draws)[:, counter]
+    left = np.where(
+        chosen < settings.context_cut,
+        (kept * (context >= 0).sum(axis=1)).astype(np.int64),
+        context.shape[1],
+    )
+    return np.where(np.arange(context.shape[1]) < left[:, np.newaxis], context, -1)
 
 
 def _previous_queries(log: QueryLog, count: int) -> I64:
