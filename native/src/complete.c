@@ -80,6 +80,7 @@ static esp_plan make_plan(
         .sources = query->sources != 0 ? query->sources : default_sources(index),
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
         .prefix_bytes = (uint32_t)query->prefix.length,
+        .n_previous = params->max_context == 0 ? 0 : query->n_previous,
         .first_users = 1,
     };
 }

@@ -96,7 +96,7 @@ static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *
         esp_rank_start(&asked, index, &scratch->steps, &scratch->typed, plan->query->prefix.data,
             plan->prefix_bytes);
         asked.previous = plan->query->previous;
-        asked.n_previous = plan->query->n_previous;
+        asked.n_previous = plan->n_previous;
         asked.range_labels = plan->hi - plan->lo;
         asked.first_users = plan->first_users;
         asked.one_user = expf(-plan->log_most);

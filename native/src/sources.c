@@ -164,7 +164,7 @@ static esp_status find_repeats(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
     const esp_query *query = plan->query;
     const float chance = scratch->tails.n == 0 ? 0 : (float)log(scratch->tails.chance[0]);
-    for (uint32_t i = 1; i < query->n_previous; i++) {
+    for (uint32_t i = 1; i < plan->n_previous; i++) {
         const esp_text *text = &query->previous[i];
         const size_t length = (size_t)text->length;
         if (length < plan->prefix_bytes || length == 0 || length > scratch->tail_bytes ||
@@ -189,7 +189,7 @@ static esp_status find_followers(
     const esp_index *index, esp_scratch *scratch, esp_plan *plan, esp_error *err) {
     const esp_query *query = plan->query;
     uint32_t first = ESP_NO_LABEL;
-    if (query->n_previous == 0 || index->relations.head == NULL || plan->lo == plan->hi)
+    if (plan->n_previous == 0 || index->relations.head == NULL || plan->lo == plan->hi)
         return ESP_OK;
     ESP_TRY(esp_find_label(
         index, query->previous[0].data, (uint32_t)query->previous[0].length, &first, err));
@@ -260,7 +260,7 @@ esp_status esp_find_candidates(
     const esp_index *index, esp_scratch *scratch, esp_plan *plan, esp_error *err) {
     const esp_query *query = plan->query;
     /* Nothing typed and nothing known: what most people search for. */
-    plan->by_popularity = query->prefix.length == 0 && query->n_previous == 0 &&
+    plan->by_popularity = query->prefix.length == 0 && plan->n_previous == 0 &&
                           (plan->sources & ESP_SOURCE_POPULAR) != 0;
     if (plan->by_popularity)
         plan->sources = ESP_SOURCE_POPULAR;
@@ -276,7 +276,8 @@ esp_status esp_find_candidates(
         plan->log_most = logf((float)esp_max_u32(1, esp_label_users(index, first->top)));
     }
     esp_context_fill(&scratch->context, &index->words, query->previous, query->previous_age,
-        query->n_previous, index->ngrams.head != NULL ? index->ngrams.head->decay : 1,
+        esp_min_u32(plan->n_previous, index->params->max_context),
+        index->ngrams.head != NULL ? index->ngrams.head->decay : 1,
         index->ngrams.head != NULL ? index->ngrams.head->half_life : 0);
     esp_typed_fill(
         &scratch->typed, &index->words, &scratch->context, query->prefix.data, plan->prefix_bytes);

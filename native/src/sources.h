@@ -19,12 +19,13 @@ typedef struct esp_plan {
     uint32_t lo; /* labels that begin with the prefix */
     uint32_t hi;
     uint32_t prefix_bytes;
-    bool features;      /* candidates get their features, forest or not */
-    bool by_popularity; /* nothing but popularity counts */
-    bool has_model;     /* the tree is asked */
-    float most;         /* popularity of the prefix's most popular label, in the file's unit */
-    float log_most;     /* logarithm of its users; 0 without any */
-    float first_users;  /* users of the previous query, at least 1 */
+    uint32_t n_previous; /* 0 where the index was trained to do without a session */
+    bool features;       /* candidates get their features, forest or not */
+    bool by_popularity;  /* nothing but popularity counts */
+    bool has_model;      /* the tree is asked */
+    float most;          /* popularity of the prefix's most popular label, in the file's unit */
+    float log_most;      /* logarithm of its users; 0 without any */
+    float first_users;   /* users of the previous query, at least 1 */
 } esp_plan;
 
 /* Fills scratch->candidates, each with its popularity and, where the tree is
