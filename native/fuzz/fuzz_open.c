@@ -5,7 +5,7 @@
  * index is opened, checked and used, whatever the checks say. */
 #include "fuzz.h"
 
-#include "../tests/small_index.h"
+#include "../tests/small_model.h"
 
 static void mend(uint8_t *bytes, size_t length) {
     esp_file_header head;
@@ -23,35 +23,69 @@ static void mend(uint8_t *bytes, size_t length) {
     memcpy(bytes, &head, sizeof head);
 }
 
+/* Texts that are handed out can be read; a sum of a byte of each is for the sanitizer. */
+static float read_texts(const esp_suggestion *out, size_t count) {
+    float sum = 0;
+    for (size_t i = 0; i < count; i++)
+        if (out[i].text.length > 0 && out[i].display.length > 0)
+            sum += (float)(out[i].text.data[out[i].text.length - 1] + out[i].display.data[0]);
+    return sum;
+}
+
+static void use_words(const esp_index *index) {
+    static const char *const words[] = {"aab", "de", "aac", "zz", "a"};
+    esp_text before[3];
+    esp_word likely[64];
+    size_t count = 0;
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t b = 0; b < 3; b++)
+            before[b] = (esp_text){(const uint8_t *)words[(i + b) % 5], strlen(words[(i + b) % 5])};
+        float chance = 0;
+        if (esp_word_chance(index, before, i % 4, before[0].data, (size_t)before[0].length, &chance,
+                NULL) == ESP_OK &&
+            !(chance > 0 && chance <= 1))
+            abort(); /* no probability */
+        if (esp_word_likely(index, before, i % 4, (const uint8_t *)"a", i % 2, likely,
+                (uint32_t)(i * 16), &count, NULL) != ESP_OK)
+            continue;
+        for (size_t k = 0; k < count; k++)
+            if (!(likely[k].chance > 0 && likely[k].chance <= 1) ||
+                (likely[k].text.length > 0 && likely[k].text.data[0] == 0xFF))
+                abort(); /* no probability, or no text */
+    }
+}
+
 static void use(const esp_index *index) {
-    static const char *const prefixes[] = {"", "a", "aab", "ab ", "aab de", "abb d", "\xC3\xA9"};
-    static const uint32_t sources[] = {0, ESP_SOURCE_MODEL, ESP_SOURCE_POPULAR};
+    static const char *const prefixes[] = {
+        NULL, "a", "aab", "ab ", "aab de", "abb d", "\xC3\xA9", "de a", "zzs aab "};
+    static const uint32_t sources[] = {
+        0, ESP_SOURCE_MODEL, ESP_SOURCE_POPULAR, ESP_SOURCE_TAIL, ESP_SOURCE_CORRECTED};
     esp_scratch *scratch = NULL;
     if (esp_scratch_new(index, NULL, &scratch, NULL) != ESP_OK)
         return;
-    const esp_text previous[2] = {{(const uint8_t *)"aab de", 6}, {(const uint8_t *)"aac", 3}};
+    const esp_text previous[4] = {{(const uint8_t *)"aab de", 6}, {(const uint8_t *)"aac", 3},
+        {NULL, 0}, {(const uint8_t *)"\xC3\xA9 aabaac aab", 13}};
+    const uint32_t age[4] = {0, 60, 600, UINT32_MAX};
     esp_suggestion out[20];
     esp_fuzzy_match near[20];
     uint32_t labels[20];
-    float scores[20];
+    float scores[20] = {0};
     size_t count = 0;
     esp_text text;
     for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
-        const esp_text prefix = {(const uint8_t *)prefixes[p], strlen(prefixes[p])};
-        for (uint32_t matcher = 0; matcher < 3; matcher++) {
+        const esp_text prefix = {
+            (const uint8_t *)prefixes[p], prefixes[p] == NULL ? 0 : strlen(prefixes[p])};
+        for (uint32_t kind = 0; kind < 5; kind++) {
             const esp_query query = {.struct_size = sizeof query,
                 .prefix = prefix,
                 .previous = previous,
-                .n_previous = 2,
+                .previous_age = kind % 2 == 0 ? age : NULL,
+                .n_previous = 4 - kind % 3,
                 .k = 20,
-                .sources = sources[matcher],
-                .matcher = matcher};
-            if (esp_complete(index, scratch, &query, out, 20, &count, NULL) != ESP_OK)
-                continue;
-            for (size_t i = 0; i < count; i++)
-                if (out[i].text.length > 0 && out[i].display.length > 0)
-                    /* Reads a byte of each, for the sanitizer to judge. */
-                    scores[0] = (float)(out[i].text.data[0] + out[i].display.data[0]);
+                .sources = sources[kind],
+                .matcher = kind % 3};
+            if (esp_complete(index, scratch, &query, out, 20, &count, NULL) == ESP_OK)
+                scores[0] += read_texts(out, count);
         }
         (void)esp_popular(index, scratch, prefix.data, prefix.length, labels, 20, &count, NULL);
         uint32_t visited = 0;
@@ -62,6 +96,7 @@ static void use(const esp_index *index) {
                     esp_label_text(index, near[i].hi - 1, &text, &text, NULL) == ESP_E_ARGUMENT)
                     abort(); /* a range of labels that do not exist */
     }
+    use_words(index);
     esp_index_info info;
     esp_index_get_info(index, &info);
     const uint64_t row_ptr[2] = {0, 2};
@@ -99,6 +134,11 @@ void fuzz_seeds(void) {
     static const uint32_t posts[] = {ESP_POST_NOOP, ESP_POST_SIGMOID, ESP_POST_L3_HINGE};
     for (uint32_t i = 0; i < 3; i++) {
         small_index made = small_make(4 + 60 * i, posts[i], i % 2 == 0 ? 16 : 32);
+        fuzz_seed(made.bytes, made.length);
+        small_free(&made);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        small_index made = small_make_spoken(4 + 20 * i, 3 + 30 * i, i);
         fuzz_seed(made.bytes, made.length);
         small_free(&made);
     }

@@ -36,7 +36,7 @@ static void add_label(const esp_index *index, esp_scratch *scratch, const esp_pl
     uint32_t label, uint32_t source, float model) {
     const uint8_t *text = NULL;
     uint32_t length = 0;
-    if (!esp_index_label(index, label, &text, &length))
+    if (!esp_index_label(index, label, &text, &length) || length == 0)
         return; /* damaged: the others are as good */
     esp_candidate *c = esp_candidates_add(&scratch->candidates, text, length, label, source);
     if (c == NULL || c->source != source)
@@ -168,7 +168,8 @@ static esp_status find_repeats(
         const esp_text *text = &query->previous[i];
         const size_t length = (size_t)text->length;
         if (length < plan->prefix_bytes || length == 0 || length > scratch->tail_bytes ||
-            memcmp(text->data, query->prefix.data, plan->prefix_bytes) != 0 ||
+            (plan->prefix_bytes > 0 &&
+                memcmp(text->data, query->prefix.data, plan->prefix_bytes) != 0) ||
             !esp_eligible(plan, text->data, (uint32_t)length))
             continue;
         const esp_candidate *there =

@@ -18,7 +18,7 @@
 
 #include "../src/format.h"
 
-enum { SMALL_NODES = 6, SMALL_PAIRS = 200, SMALL_SECTIONS = 16 };
+enum { SMALL_NODES = 6, SMALL_PAIRS = 200, SMALL_SECTIONS = 16, SMALL_MOST = 24 };
 
 typedef struct small_index {
     uint8_t *bytes; /* aligned to 64 */
@@ -46,7 +46,7 @@ static inline small_index small_assemble(const small_part *parts, uint32_t n) {
     small_index made = {.length = length};
     made.bytes = aligned_alloc(ESP_ALIGNMENT, (length + 63) / 64 * 64);
     memset(made.bytes, 0, (length + 63) / 64 * 64);
-    esp_file_section table[SMALL_SECTIONS] = {{0}};
+    esp_file_section table[SMALL_MOST] = {{0}};
     size_t at = sizeof(esp_file_header);
     for (uint32_t i = 0; i < n; i++) {
         at = (at + 63) / 64 * 64;

@@ -1,7 +1,7 @@
 /* test_index.c: opening and checking files, whole and damaged. */
 #include "test.h"
 
-#include "small_index.h"
+#include "small_model.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,6 +84,82 @@ static void damage_behind_the_checksums_is_survived(void) {
     small_free(&made);
 }
 
+/* Where a section of the file lies. */
+static esp_section_info section_of(const small_index *made, uint32_t id) {
+    esp_section_info section = {0};
+    for (uint32_t i = 0; esp_index_get_section(made->index, i, &section, NULL) == ESP_OK; i++)
+        if (section.id == id)
+            return section;
+    return (esp_section_info){0};
+}
+
+static void damage_to_words_is_survived(void) {
+    static const uint32_t sections[] = {ESP_SEC_VOCA, ESP_SEC_NGRM, ESP_SEC_RELA};
+    small_index made = small_make_spoken(6, 7, 1);
+    CHECK(esp_index_validate(made.index, NULL) == ESP_OK);
+    const uint8_t values[] = {0x00, 0x01, 0x7F, 0xFF};
+    for (size_t s = 0; s < 3; s++) {
+        const esp_section_info section = section_of(&made, sections[s]);
+        CHECK(section.length > 0);
+        for (size_t i = section.offset; i < section.offset + section.length; i++)
+            for (size_t v = 0; v < sizeof values; v++) {
+                const uint8_t kept = made.bytes[i];
+                made.bytes[i] = values[v];
+                (void)survives(made.bytes, made.length);
+                made.bytes[i] = kept;
+            }
+    }
+    small_free(&made);
+}
+
+/* Renames a section, so that the index has none of that name. */
+static small_index without(uint32_t id) {
+    small_index made = small_make_spoken(6, 7, 1);
+    esp_file_header *head = (void *)made.bytes;
+    esp_file_section *table = (void *)(made.bytes + head->table_offset);
+    esp_index_close(made.index);
+    made.index = NULL;
+    for (uint32_t i = 0; i < head->n_sections; i++)
+        if (table[i].id == id)
+            table[i].id = ESP_ID('N', 'O', 'N', 'E');
+    head->table_crc = esp_crc32c(0, (const uint8_t *)table, head->n_sections * sizeof *table);
+    head->header_crc = esp_crc32c(0, made.bytes, 60);
+    return made;
+}
+
+static void sections_of_words_need_one_another(void) {
+    static const uint32_t needed[] = {ESP_SEC_VOCA, ESP_SEC_NGRM};
+    for (size_t i = 0; i < 2; i++) {
+        small_index made = without(needed[i]);
+        esp_error err = {0};
+        CHECK(esp_index_open_memory(made.bytes, made.length, &made.index, &err) == ESP_E_CORRUPT);
+        CHECK(strcmp(err.check, "S1") == 0 && err.section == needed[i]);
+        small_free(&made);
+    }
+    small_index made = without(ESP_SEC_RELA);
+    CHECK(esp_index_open_memory(made.bytes, made.length, &made.index, NULL) == ESP_OK);
+    CHECK(esp_index_validate(made.index, NULL) == ESP_OK);
+    CHECK(survives(made.bytes, made.length) == false);
+    small_free(&made);
+}
+
+/* As C programs give them; the sanitizers know what memcmp() may be given. */
+static void an_empty_text_may_be_at_no_address(void) {
+    small_index made = small_make_spoken(20, 21, 1);
+    esp_scratch *scratch = NULL;
+    CHECK(esp_scratch_new(made.index, NULL, &scratch, NULL) == ESP_OK);
+    const esp_text previous[] = {{NULL, 0}, {(const uint8_t *)"aab de", 6}, {NULL, 0}};
+    for (uint32_t n = 0; n <= 3; n++) {
+        size_t count = 0;
+        const esp_query query = {
+            .struct_size = sizeof query, .previous = previous, .n_previous = n};
+        CHECK(esp_complete(made.index, scratch, &query, out, 100, &count, NULL) == ESP_OK);
+        CHECK(count == 10);
+    }
+    esp_scratch_free(scratch);
+    small_free(&made);
+}
+
 static void every_truncation_is_refused(void) {
     small_index made = small_make(6, ESP_POST_L3_HINGE, 16);
     for (size_t length = 0; length < made.length; length++) {
@@ -137,6 +213,9 @@ int main(int argc, char **argv) {
     TEST(a_whole_index_passes_every_check);
     TEST(every_changed_byte_is_found_and_survived);
     TEST(damage_behind_the_checksums_is_survived);
+    TEST(damage_to_words_is_survived);
+    TEST(sections_of_words_need_one_another);
+    TEST(an_empty_text_may_be_at_no_address);
     TEST(every_truncation_is_refused);
     TEST(unaligned_memory_is_refused);
     TEST(what_is_no_regular_file_is_refused);
