@@ -37,7 +37,7 @@ uint32_t esp_rank_features_id(void) {
 /* ---- texts -------------------------------------------------------------- */
 
 static void sign(const uint8_t *text, size_t length, esp_signature *signature) {
-    *signature = (esp_signature){{0}};
+    *signature = (esp_signature){.n = 0};
     uint32_t window = ' ';
     for (size_t i = 0; i < length; i++) {
         window = (window << 8 | text[i]) & 0xFFFFFF;
@@ -46,15 +46,15 @@ static void sign(const uint8_t *text, size_t length, esp_signature *signature) {
         const uint32_t hash = (window * 0x9E3779B1u) >> 24;
         signature->bits[hash / 64] |= (uint64_t)1 << (hash % 64);
     }
+    for (int i = 0; i < ESP_SIGNATURE; i++)
+        signature->n += esp_count_bits(signature->bits[i]);
 }
 
 static float alike(const esp_signature *a, const esp_signature *b) {
     uint32_t both = 0;
-    uint32_t either = 0;
-    for (int i = 0; i < ESP_SIGNATURE; i++) {
+    for (int i = 0; i < ESP_SIGNATURE; i++)
         both += esp_count_bits(a->bits[i] & b->bits[i]);
-        either += esp_count_bits(a->bits[i] | b->bits[i]);
-    }
+    const uint32_t either = a->n + b->n - both;
     return either == 0 ? 0 : (float)both / (float)either;
 }
 
@@ -68,6 +68,14 @@ static uint32_t common_bytes(const uint8_t *a, size_t a_length, const uint8_t *b
 
 /* ---- the query ---------------------------------------------------------- */
 
+static esp_word_of find_word(const esp_rank_query *query, const uint8_t *text, uint32_t length) {
+    const uint32_t hash = esp_word_hash(text, length);
+    return (esp_word_of){.word = esp_word_find(&query->index->words, text, length, hash),
+        .session = query->context->n_words == 0
+                       ? ESP_NOT_THERE
+                       : esp_context_find(query->context, text, length, hash)};
+}
+
 void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *steps,
     const esp_typed *typed, const uint8_t *prefix, uint32_t length) {
     const esp_context *context = steps->context;
@@ -79,6 +87,13 @@ void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *st
         .prefix_length = length,
         .n_typed = typed->n_words,
         .first_users = 1};
+    const size_t complete = length - typed->partial_length;
+    size_t at = 0;
+    const uint8_t *text = NULL;
+    uint32_t bytes = 0;
+    for (uint32_t n = 0;
+        n < ESP_CANDIDATE_WORDS && esp_next_word(prefix, complete, &at, &text, &bytes); n++)
+        query->typed_word[n] = find_word(query, text, bytes);
     for (uint32_t q = 0; q < context->n_queries; q++)
         sign(context->query[q].data, (size_t)context->query[q].length, &query->signature[q]);
     if (context->n_queries == 0)
@@ -95,24 +110,19 @@ void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *st
 
 /* ---- one candidate ------------------------------------------------------ */
 
-typedef struct esp_word_of {
-    uint32_t word;
-    uint32_t session;
-} esp_word_of;
-
 /* The words of a candidate, at most ESP_CANDIDATE_WORDS. */
 static uint32_t cut(const esp_rank_query *query, const esp_candidate *c, esp_word_of *out) {
     size_t at = 0;
     const uint8_t *text = NULL;
     uint32_t length = 0;
     uint32_t n = 0;
-    while (n < ESP_CANDIDATE_WORDS && esp_next_word(c->text, c->length, &at, &text, &length)) {
-        const uint32_t hash = esp_word_hash(text, length);
-        out[n++] = (esp_word_of){.word = esp_word_find(&query->index->words, text, length, hash),
-            .session = query->context->n_words == 0
-                           ? ESP_NOT_THERE
-                           : esp_context_find(query->context, text, length, hash)};
+    if (c->edits == 0) { /* begins as typed: so far its words are known */
+        n = esp_min_u32(query->n_typed, ESP_CANDIDATE_WORDS);
+        memcpy(out, query->typed_word, n * sizeof *out);
+        at = query->prefix_length - query->typed->partial_length;
     }
+    while (n < ESP_CANDIDATE_WORDS && esp_next_word(c->text, c->length, &at, &text, &length))
+        out[n++] = find_word(query, text, length);
     return n;
 }
 

@@ -77,7 +77,14 @@ enum { ESP_SIGNATURE = 4, ESP_CANDIDATE_WORDS = 32 };
 /* Character trigrams of a text, hashed into bits. */
 typedef struct esp_signature {
     uint64_t bits[ESP_SIGNATURE];
+    uint32_t n; /* that are set */
 } esp_signature;
+
+/* A word of a text: its numbers in the vocabulary and in the session. */
+typedef struct esp_word_of {
+    uint32_t word;    /* or ESP_NO_WORD */
+    uint32_t session; /* or ESP_NOT_THERE */
+} esp_word_of;
 
 /* What is the same for every candidate of a query. */
 typedef struct esp_rank_query {
@@ -95,7 +102,8 @@ typedef struct esp_rank_query {
     uint32_t n_typed;  /* complete words of the prefix */
     float typed_shared;
     float typed_follows;
-    uint64_t words_of_first; /* bit i: q0 has word i of the session */
+    uint64_t words_of_first;                     /* bit i: q0 has word i of the session */
+    esp_word_of typed_word[ESP_CANDIDATE_WORDS]; /* those that are complete */
     esp_signature signature[ESP_CONTEXT_QUERIES];
 } esp_rank_query;
 

@@ -65,12 +65,17 @@ typedef struct esp_origin {
     uint32_t bytes; /* generated so far */
 } esp_origin;
 
+/* Whether a hypothesis of this chance would be kept. */
+static bool counts(const esp_generation *g, double chance) {
+    return chance > least(g) &&
+           (g->n_next < ESP_TAIL_BEAM || chance > g->next[ESP_TAIL_BEAM - 1].chance);
+}
+
 static void offer(esp_generation *g, const esp_origin *from, uint32_t word, uint32_t session,
     uint32_t length, float step) {
     const double chance = from->chance * (double)step;
     const uint32_t bytes = from->bytes + length + 1;
-    if (chance <= least(g) || bytes > ESP_TAIL_BYTES ||
-        (g->n_next == ESP_TAIL_BEAM && chance <= g->next[ESP_TAIL_BEAM - 1].chance))
+    if (bytes > ESP_TAIL_BYTES || !counts(g, chance))
         return;
     const esp_tail_node node = {.chance = chance,
         .word = word,
@@ -119,14 +124,15 @@ static void expand(esp_generation *g, const esp_origin *from, bool first) {
         esp_ngram_likely(ngrams, &step->state, lo, hi, first, ESP_TAIL_LIKELY, found);
     uint64_t tried = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t length = 0;
-        if (esp_word_text(g->words, found[i].word, &length) == NULL)
-            continue; /* the end, or damaged */
         const uint32_t session = esp_context_find_word(context, found[i].word);
         if (session != ESP_NOT_THERE)
             tried |= (uint64_t)1 << session;
-        offer(g, from, found[i].word, session, length,
-            esp_step_chance(step, context, found[i].chance, session, false));
+        const float chance = esp_step_chance(step, context, found[i].chance, session, false);
+        uint32_t length = 0;
+        /* No text: the end, or damaged.  Few get as far as being looked up. */
+        if (counts(g, from->chance * (double)chance) &&
+            esp_word_text(g->words, found[i].word, &length) != NULL)
+            offer(g, from, found[i].word, session, length, chance);
     }
     for (uint32_t w = 0; w < context->n_words; w++) {
         const esp_context_word *word = &context->word[w];
@@ -181,8 +187,8 @@ void esp_tails_generate(
             return;
         for (uint32_t i = begin; i < tails->n_nodes; i++) {
             const esp_tail_node *node = &tails->node[i];
-            if (node->chance <= least(&g))
-                break; /* best first: the others cannot do better */
+            if (!counts(&g, node->chance))
+                break; /* best first: what the others lead to is less likely still */
             const esp_origin from = {
                 .moment = moment_of(node), .chance = node->chance, .node = i, .bytes = node->bytes};
             expand(&g, &from, false);
