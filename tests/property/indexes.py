@@ -153,7 +153,7 @@ def index_sections(
         params=build.Params(
             post_processor=draw(st.sampled_from(POST_PROCESSORS)),
             prefix_features=draw(st.sampled_from([0, 1, 2])),
-            max_context=draw(st.integers(0, 3)),
+            max_context=draw(st.sampled_from([0, 1, 2, 3, 10])),
             context_decay=draw(st.sampled_from([0.0, 0.5, 1.0])),
             blend_model=draw(st.sampled_from([0.5, 1.0])),
             blend_popularity=draw(st.sampled_from([0.0, 1.0, 2.5])),

@@ -61,8 +61,13 @@ class Spoken:
     words: list[bytes]
 
     def session(self, previous: Sequence[bytes], prefix: bytes, age: Sequence[int] = ()) -> Session:
-        """Return what the session makes likely, by definition."""
-        return Session(self.ngrams, self.relations, previous, prefix, age)
+        """Return what the session makes likely, as much of it as the index looks at."""
+        return Session(self.ngrams, self.relations, previous[: self.max_context], prefix, age)
+
+    @property
+    def max_context(self) -> int:
+        """Previous queries that count."""
+        return int(self.pair.twin.params["max_context"])
 
 
 def _entries(rng: np.random.Generator, n: int, most: int) -> List:

@@ -28,7 +28,7 @@ class _Facts:
         self.now = query.popularity_now(twin)
         self.lo, self.hi = query.prefix_range(self.labels, asked.prefix)
         self.popular = query.by_popularity(self.now, self.lo, self.hi)
-        self.has_model = asked.wants(query.MODEL)
+        self.has_model = asked.wants(twin, query.MODEL)
         vector = query.vectorise(twin, asked.previous, asked.prefix.decode())
         ranker = query.Ranker(twin, vector)
         self.model = ranker.label_scores(ranker.start(self.lo, self.hi) if self.popular else 0)
@@ -49,7 +49,7 @@ class _Facts:
 
     def _followers(self, index: Spoken) -> tuple[dict[int, int], int]:
         first = self.asked.previous[0].encode() if self.asked.previous else None
-        if first not in self.labels or self.lo == self.hi:
+        if first not in self.labels or self.lo == self.hi or not index.max_context:
             return {}, 1
         number = self.labels.index(first)
         after = index.relations.followers.get(number, [])
@@ -61,7 +61,8 @@ class _Facts:
         previous = [text.encode() for text in self.asked.previous]
         most = self.users[self.popular[0]] if self.popular else 1
         session = index.session(previous, self.asked.prefix, ages)
-        return rank.Asked(session, self.hi - self.lo, max(1, most), self.first_users, previous)
+        known = previous if index.max_context else []
+        return rank.Asked(session, self.hi - self.lo, max(1, most), self.first_users, known)
 
     def of(self, text: bytes) -> rank.Facts:
         """Return what is known of one candidate."""

@@ -74,7 +74,8 @@ def test_generated_texts_have_the_probability_of_the_definition(
         assert encoded.startswith(prefix)
         words = encoded[len(stem) :].split(b" ")
         assert 1 <= len(words) <= GENERATED_WORDS
-        for place, word in enumerate(words):
+        # A query of long ago may come again though its words count no more.
+        for place, word in enumerate(words if encoded not in previous else []):
             before = [*session.typed, *words[:place]]
             assert word in session.choices(before, first=place == 0)
         assert _is_close(_log_chance(session, words), chance)
@@ -153,7 +154,7 @@ def test_generated_text_has_a_limit(index: Spoken, data: st.DataObject) -> None:
     found = _generated(index, (previous, [], prefix))
 
     assert all(len(text.encode()) - stem < GENERATED_BYTES for text in found)
-    if prefix == b"one l":
+    if prefix == b"one l" and index.max_context:
         # Four bytes of it are there, and a space will follow.
         assert any(text.startswith(f"one {long.decode()}") for text in found) == (
             len(long) < GENERATED_BYTES

@@ -373,9 +373,13 @@ class Asked:
     keep_variants: bool = False
     blocked: frozenset[bytes] = frozenset()
 
-    def wants(self, source: int) -> bool:
-        """Return whether a source may contribute. Nothing typed and nothing known asks one."""
-        if not self.prefix and not self.previous and self.sources & POPULAR:
+    def wants(self, index: Index, source: int) -> bool:
+        """Return whether a source may contribute. Nothing typed and nothing known asks one.
+
+        Nothing is known to an index that was trained to do without sessions.
+        """
+        known = self.previous and index.params["max_context"]
+        if not self.prefix and not known and self.sources & POPULAR:
             return source == POPULAR
         return bool(self.sources & source)
 
@@ -391,22 +395,25 @@ class _Completion:
     def __init__(self, index: Index, asked: Asked) -> None:
         self.asked = asked
         self.params = index.params
+        self.wants_popular = asked.wants(index, POPULAR)
         self.labels, self.users = index.labels(), popularity_now(index)
         lo, hi = prefix_range(self.labels, asked.prefix)
         self.popular = by_popularity(self.users, lo, hi)
         self.most = max(1, self.users[self.popular[0]]) if self.popular else 1
-        self.has_model = asked.wants(MODEL) and index.tree is not None and index.keys is not None
+        self.has_model = (
+            asked.wants(index, MODEL) and index.tree is not None and index.keys is not None
+        )
         self.gap = math.inf
         self.source: dict[int, int] = {}
         self.edits: dict[int, int] = {}
         self.model: dict[int, float] = {}
         if self.has_model and self.popular:
             self._search(Ranker(index, vectorise(index, asked.previous, asked.prefix.decode())))
-        if asked.wants(POPULAR):
+        if asked.wants(index, POPULAR):
             offered = [label for label in self.popular if self.eligible(label)]
             for label in offered[: max(2 * asked.k, 32)]:
                 self.source.setdefault(label, POPULAR)
-        if asked.wants(CORRECTED) and sum(map(self.eligible, self.source)) < asked.k:
+        if asked.wants(index, CORRECTED) and sum(map(self.eligible, self.source)) < asked.k:
             for label, distance in corrected(self.labels, self.users, asked):
                 self.source[label], self.edits[label] = CORRECTED, distance
                 self.model[label] = 0.0
@@ -432,7 +439,7 @@ class _Completion:
         model, popularity = self.model.get(label, 0.0), math.log(share + 1e-9)
         if not self.has_model:
             score = popularity
-        elif not self.asked.wants(POPULAR):
+        elif not self.wants_popular:
             score = model
         else:
             score = float(self.params["blend_model"]) * model
@@ -458,7 +465,7 @@ class _Completion:
 
         for one in ranked:
             take(one)
-        if asked.wants(POPULAR):
+        if self.wants_popular:
             # Whatever else there is, in the order of popularity and below all that was ranked.
             least = answer[-1].score if answer else 0.0
             done = {one.label for one in ranked}
