@@ -10,7 +10,7 @@
 #include "overlay.h"
 #include "variants.h"
 
-enum { RANKED_LABELS = 48, PINS = 32 };
+enum { RANKED_LABELS = 48, PINS = 32, STRANGE_TAILS = 4 };
 
 /* ---- scores ------------------------------------------------------------- */
 
@@ -254,10 +254,13 @@ esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_pla
     sort(scratch, scratch->order, scratch->n_ranked);
     esp_answer answer = {.index = index, .plan = plan, .out = out, .variant = scratch->variants};
     uint32_t i = 0;
+    uint32_t tails = 0;
     for (; i < scratch->n_ranked && answer.n < plan->k; i++) {
         const uint32_t at = scratch->order[i];
         if (scratch->ranked[at]->edits > 0)
             break; /* corrections come after every label that begins as typed */
+        if (plan->strange && scratch->ranked[at]->label == ESP_NO_LABEL && ++tails > STRANGE_TAILS)
+            continue; /* what goes on from an error leaves room for its correction */
         ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
     }
     if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0)

@@ -214,16 +214,17 @@ static esp_status find_followers(
     return ESP_OK;
 }
 
-/* Labels that begin almost as typed, where those that begin as typed are few. */
-static void find_corrected(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
+/* Labels that begin almost as typed.  Whether there are any. */
+static bool find_corrected(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
     const esp_text *prefix = &plan->query->prefix;
     const uint32_t most = esp_fuzzy_distance(prefix->data, (size_t)prefix->length);
     if (most == 0)
-        return;
+        return false;
     esp_fuzzy_match match[ESP_CORRECTED_RANGES];
     const uint32_t n = esp_fuzzy_find(index, &scratch->fuzzy, prefix->data, (size_t)prefix->length,
         most, ESP_FUZZY_NODES, match, ESP_CORRECTED_RANGES, &scratch->work.corrected_nodes);
-    uint32_t left = esp_min_u32(plan->k * 2, ESP_CORRECTED);
+    const uint32_t most_wanted = esp_min_u32(plan->k * 2, ESP_CORRECTED);
+    uint32_t left = most_wanted;
     for (uint32_t m = 0; m < n && left > 0; m++) {
         uint32_t label = 0;
         esp_ranking_start(&scratch->ranking, esp_popularity_now(index), match[m].lo, match[m].hi);
@@ -240,21 +241,42 @@ static void find_corrected(const esp_index *index, esp_scratch *scratch, const e
             add_label(index, scratch, plan, label, ESP_SOURCE_CORRECTED, 0);
             esp_candidate *c = esp_candidates_find(&scratch->candidates, text, length);
             if (c == NULL)
-                return; /* full */
+                return true; /* full */
             c->edits = match[m].distance;
             c->matched = match[m].length;
             left--;
         }
     }
+    return left < most_wanted;
 }
 
-/* Exact candidates that can be suggested. */
-static uint32_t count_eligible(const esp_scratch *scratch, const esp_plan *plan) {
+/* Exact candidates that can be suggested; only labels, or all. */
+static uint32_t count_eligible(const esp_scratch *scratch, const esp_plan *plan, bool labels) {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < scratch->candidates.n && n < plan->k; i++)
-        n += esp_eligible(
-            plan, scratch->candidates.item[i].text, scratch->candidates.item[i].length);
+    for (uint32_t i = 0; i < scratch->candidates.n && n < plan->k; i++) {
+        const esp_candidate *c = &scratch->candidates.item[i];
+        n += (!labels || c->label != ESP_NO_LABEL) && esp_eligible(plan, c->text, c->length);
+    }
     return n;
+}
+
+/* Whether a word stands there, or is begun, that neither log nor session knows.  The
+ * generator goes on from anything, so that it found something proves nothing. */
+static bool is_strange(const esp_index *index, const esp_scratch *scratch) {
+    const esp_typed *typed = &scratch->typed;
+    if (index->words.n_words == 0 || typed->strange || typed->partial_length == 0)
+        return index->words.n_words > 0 && typed->strange;
+    uint32_t lo = 0;
+    uint32_t hi = 0;
+    esp_words_range(&index->words, typed->partial, typed->partial_length, &lo, &hi);
+    if (lo < hi)
+        return false;
+    const esp_context *context = &scratch->context;
+    for (uint32_t w = 0; w < context->n_words; w++)
+        if (context->word[w].length >= typed->partial_length &&
+            memcmp(context->word[w].text, typed->partial, typed->partial_length) == 0)
+            return false;
+    return true;
 }
 
 esp_status esp_find_candidates(
@@ -304,7 +326,10 @@ esp_status esp_find_candidates(
         ESP_TRY(find_tails(index, scratch, plan, err));
         ESP_TRY(find_repeats(index, scratch, plan, err));
     }
-    if ((sources & ESP_SOURCE_CORRECTED) != 0 && count_eligible(scratch, plan) < plan->k)
-        find_corrected(index, scratch, plan);
+    if ((sources & ESP_SOURCE_CORRECTED) != 0) {
+        const bool strange = tails && is_strange(index, scratch);
+        if (count_eligible(scratch, plan, strange) < plan->k)
+            plan->strange = find_corrected(index, scratch, plan) && strange;
+    }
     return ESP_OK;
 }

@@ -26,6 +26,7 @@ void esp_typed_fill(esp_typed *typed, const esp_words *words, const esp_context 
         const uint32_t hash = esp_word_hash(text, bytes);
         typed->before[0] = esp_word_find(words, text, bytes, hash);
         typed->last = esp_context_find(context, text, bytes, hash);
+        typed->strange |= typed->before[0] == ESP_NO_WORD && typed->last == ESP_NOT_THERE;
         typed->used |= esp_context_bits(context, typed->last);
         typed->n_words++;
     }

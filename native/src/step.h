@@ -17,6 +17,7 @@ typedef struct esp_typed {
     uint32_t before[2]; /* the two words before it: last, last but one */
     uint32_t last;      /* of the session: number of the last one, or ESP_NOT_THERE */
     uint32_t n_words;   /* complete words */
+    bool strange;       /* one of them is a word that neither log nor session knows */
     uint64_t used;      /* bit i: word i of the session has been typed */
 } esp_typed;
 
