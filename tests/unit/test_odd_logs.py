@@ -267,19 +267,25 @@ def test_garbage_is_counted_and_changes_nothing(train: Train, out: Path, tmp_pat
     assert meta["data"] == json.loads(before.section("META"))["data"]
 
 
+# Half of the users teach the scorer: a small log has just enough questions then.
+LEARNS = ("blend_share=0.5", "blend_trees=20")
+
+
+@pytest.mark.parametrize("blender", ["trees", "fixed"])
 @pytest.mark.parametrize("language", ["german", "japanese", "arabic"])
 def test_a_log_of_any_language_is_completed(
-    train: Train, out: Path, tmp_path: Path, language: str
+    train: Train, out: Path, tmp_path: Path, language: str, blender: str
 ) -> None:
     """However it is typed: case, width and sharp s are one; what is shown is what was typed."""
-    rows = rows_in(language)
+    rows = rows_in(language, users=60)
     log = write_log(tmp_path / "log.tsv", rows, ["user", "session", "time", "query"])
-    report = train(log, min_users=2).report()
+    report = train(log, *LEARNS, f"blender={blender}", min_users=2).report()
 
     labels = labels_of(rows)
     assert len(labels) == report["counts"]["labels"]
     assert report["counts"]["context_features"] > 0
     assert [] == report["warnings"]
+    assert (blender != "fixed") == ("FRST" in report["section_bytes"])
     typed = {normalise(row[3]): row[3] for row in rows}
     with espalier.open(out) as index:
         index.validate(deep=True)

@@ -14,7 +14,7 @@ from espalier.settings import TrainSettings
 from espalier.train import train_on, train_split
 
 MakeLog = Callable[..., QueryLog]
-SETTINGS = TrainSettings(min_users=1, threads=1, max_leaf=4, holdout=0.1)
+SETTINGS = TrainSettings(min_users=1, threads=1, max_leaf=4, holdout=0.1, blender="fixed")
 USERS = 600
 
 

@@ -25,7 +25,7 @@ from tests.unit.train.conftest import make_log
 
 MakeLog = Callable[..., QueryLog]
 DAY = 86_400
-SETTINGS = TrainSettings(min_users=1, threads=1, max_leaf=4)
+SETTINGS = TrainSettings(min_users=1, threads=1, max_leaf=4, blender="fixed")
 
 
 def twin_of(log: QueryLog, half_life_days: float) -> dict[str, float]:
