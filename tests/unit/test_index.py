@@ -294,3 +294,17 @@ def test_an_explanation_adds_up_to_the_score(demo_index: Path) -> None:
             total = one.average + sum(part.contribution for part in one.features.values())
             assert total == pytest.approx(one.suggestion.score, abs=1e-3)
             assert {part.group for part in one.features.values()} == set(FEATURE_GROUPS)
+
+
+def test_a_slip_is_corrected_though_queries_can_be_generated_from_it(demo_index: Path) -> None:
+    """An unknown word leaves room for labels that begin almost so, behind what begins so."""
+    with espalier.open(demo_index) as index:
+        wanted = next(label for label in index.popular("", 50) if " " in label and len(label) > 8)
+        first, rest = wanted.split(" ", 1)
+        slip = f"{first[:-1]}xq{first[-1]} {rest[:2]}"
+        found = index.complete(slip)
+
+    assert wanted in [one.text for one in found if one.source == "CORRECTED"]
+    sources = [one.source == "CORRECTED" for one in found]
+    assert sorted(sources) == sources
+    assert sum(one.source == "TAIL" for one in found) <= 4
