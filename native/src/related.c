@@ -31,6 +31,7 @@ static const float PART = 0.2f;
 typedef struct esp_relative {
     const uint8_t *text;
     uint32_t length;
+    uint32_t word; /* in the vocabulary; ESP_NO_WORD: not looked up */
     uint32_t like; /* the word it is a form of, or ESP_NOT_THERE */
     float weight;
 } esp_relative;
@@ -39,6 +40,8 @@ typedef struct esp_relatives {
     esp_context *context;
     const esp_index *index;
     const esp_typed *typed;
+    uint32_t lo; /* words of the vocabulary that begin as typed */
+    uint32_t hi;
     esp_relative fitting[FITTING]; /* best first */
     esp_relative later[LATER];
     uint32_t n_fitting;
@@ -86,7 +89,8 @@ static void add_forms(esp_relatives *r, uint32_t number) {
         if (length == 0 || (r->typed->partial_length > 0 && !fits(r, made, length)))
             continue;
         context->n_made += length;
-        add(r, &(esp_relative){made, length, number, word->weight * relations->rule[i].chance});
+        add(r, &(esp_relative){
+                   made, length, ESP_NO_WORD, number, word->weight * relations->rule[i].chance});
     }
 }
 
@@ -111,18 +115,13 @@ static void add_corrections(esp_relatives *r, uint32_t number) {
     const esp_context_word *word = &r->context->word[number];
     if (word->length < NEAR_BYTES || q == NULL)
         return;
-    uint32_t lo = 0;
-    uint32_t hi = 0;
-    const uint8_t *begin = word->text;
-    uint32_t shared = NEAR_SHARED;
-    if (r->typed->partial_length > shared) {
-        /* What has been typed says more about where the two differ. */
-        begin = r->typed->partial;
-        shared = r->typed->partial_length;
-        if (memcmp(begin, word->text, NEAR_SHARED) != 0)
-            return;
-    }
-    esp_words_range(words, begin, shared, &lo, &hi);
+    uint32_t lo = r->lo;
+    uint32_t hi = r->hi;
+    if (r->typed->partial_length <= NEAR_SHARED)
+        esp_words_range(words, word->text, NEAR_SHARED, &lo, &hi);
+    /* What has been typed says more about where the two differ. */
+    else if (memcmp(r->typed->partial, word->text, NEAR_SHARED) != 0)
+        return;
     const uint32_t least = word->word == ESP_NO_WORD ? 256 : q[word->word];
     for (uint32_t i = lo; i < hi && i - lo < NEAR_LOOKED; i++) {
         uint32_t length = 0;
@@ -130,7 +129,7 @@ static void add_corrections(esp_relatives *r, uint32_t number) {
             continue;
         const uint8_t *text = esp_word_text(words, i, &length);
         if (text != NULL && is_near(text, length, word->text, word->length))
-            add(r, &(esp_relative){text, length, number,
+            add(r, &(esp_relative){text, length, i, number,
                        word->weight * CORRECTION * (1 + (float)(least - q[i]) / 64)});
     }
 }
@@ -149,7 +148,7 @@ static void add_joined(esp_relatives *r, uint32_t first, uint32_t second) {
     if (r->typed->partial_length > 0 && !fits(r, made, length))
         return;
     context->n_made += length;
-    add(r, &(esp_relative){made, length, first, a->weight * JOINED});
+    add(r, &(esp_relative){made, length, ESP_NO_WORD, first, a->weight * JOINED});
 }
 
 /* "myspacelayouts" -> "myspace", "layouts": where the rarer part is most common. */
@@ -161,6 +160,7 @@ static void add_parts(esp_relatives *r, uint32_t number) {
         return;
     uint32_t least = word->word == ESP_NO_WORD ? 256 : q[word->word];
     uint32_t best = 0;
+    uint32_t part[2] = {0};
     for (uint32_t at = PART_BYTES; at + PART_BYTES <= word->length; at++) {
         const uint32_t a = esp_word_find(words, word->text, at, esp_word_hash(word->text, at));
         if (a == ESP_NO_WORD || q[a] >= least)
@@ -172,11 +172,26 @@ static void add_parts(esp_relatives *r, uint32_t number) {
             continue;
         least = esp_max_u32(q[a], q[b]);
         best = at;
+        part[0] = a;
+        part[1] = b;
     }
     if (best == 0)
         return;
-    add(r, &(esp_relative){word->text, best, number, word->weight * PART});
-    add(r, &(esp_relative){word->text + best, word->length - best, number, word->weight * PART});
+    const float weight = word->weight * PART;
+    add(r, &(esp_relative){word->text, best, part[0], number, weight});
+    add(r, &(esp_relative){word->text + best, word->length - best, part[1], number, weight});
+}
+
+/* Whether a word that does not begin as typed would change nothing: there is no room
+ * for it, and it is not there to become heavier.  All that are there have a number. */
+static bool is_too_late(const esp_relatives *r, uint32_t word, float weight) {
+    if (r->typed->partial_length == 0 || (word >= r->lo && word < r->hi) || r->n_later < LATER ||
+        weight > r->later[LATER - 1].weight)
+        return false;
+    for (uint32_t i = 0; i < LATER; i++)
+        if (r->later[i].word == word)
+            return false;
+    return true;
 }
 
 static void add_topics(esp_relatives *r, uint32_t number) {
@@ -184,12 +199,14 @@ static void add_topics(esp_relatives *r, uint32_t number) {
     const uint32_t *entries = NULL;
     const uint32_t n = esp_related_words(&r->index->relations, word->word, &entries);
     for (uint32_t i = 0; i < n && i < TOPICS; i++) {
+        const uint32_t other = entries[i] & (ESP_WORD_LIMIT - 1);
+        const float weight = word->weight * r->index->ngrams.chance[entries[i] >> 24];
+        if (is_too_late(r, other, weight))
+            continue;
         uint32_t length = 0;
-        const uint8_t *text =
-            esp_word_text(&r->index->words, entries[i] & (ESP_WORD_LIMIT - 1), &length);
+        const uint8_t *text = esp_word_text(&r->index->words, other, &length);
         if (text != NULL)
-            add(r, &(esp_relative){text, length, ESP_NOT_THERE,
-                       word->weight * r->index->ngrams.chance[entries[i] >> 24]});
+            add(r, &(esp_relative){text, length, other, ESP_NOT_THERE, weight});
     }
 }
 
@@ -209,6 +226,8 @@ void esp_related_fill(esp_context *context, const esp_index *index, const esp_ty
     const uint32_t n_queries = esp_min_u32(context->n_queries, QUERIES);
     if (index->ngrams.head == NULL || n_queries == 0)
         return;
+    if (typed->partial_length > 0)
+        esp_words_range(&index->words, typed->partial, typed->partial_length, &r.lo, &r.hi);
     uint64_t done = 0;
     for (uint32_t t = 0; t < context->begin[n_queries]; t++) {
         const uint32_t number = context->token[t];
