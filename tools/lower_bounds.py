@@ -5,6 +5,7 @@ Of the extras, those count that are for users; what ``dev`` pins is for the gate
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def pins(pyproject: Path) -> list[str]:
     wanted = project["dependencies"] + [
         dependency for extra in sorted(extras) if extra != "dev" for dependency in extras[extra]
     ]
-    return [dependency.replace(">=", "==") for dependency in wanted]
+    return [re.sub("[>~]=", "==", dependency) for dependency in wanted]
 
 
 if __name__ == "__main__":

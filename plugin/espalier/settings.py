@@ -221,8 +221,23 @@ class ServeSettings:
         "address of the gRPC service",
     )
     unix: Path | None = None
-    workers: int = setting(1, Between(1, 256, "processes"), "that answer calls")
-    threads: int = setting(8, Between(1, 256, "threads"), "of each worker")
+    workers: int = setting(
+        0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"
+    )
+    threads: int = setting(
+        1,
+        Between(1, 256, "threads"),
+        "of each worker; more only where sessions are kept by another process",
+    )
+    max_waiting: int = setting(
+        256, Between(1, 100_000, "calls"), "waiting in a worker; further ones are turned away"
+    )
+    max_open: int = setting(
+        4_096, Between(1, 1_000_000, "calls"), "of every kind in a worker; further ones are unread"
+    )
+    connection_age_seconds: int = setting(
+        1_800, Between(1, 604_800, "seconds"), "until a client has to connect anew"
+    )
     state_dir: Path | None = None
     sessions: str = setting(
         "auto",

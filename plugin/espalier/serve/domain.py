@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from espalier.errors import InvalidTextError, LimitError
 from espalier.index import MAX_K, MAX_PREFIX_BYTES, MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
+from espalier.serve.counters import Counting
 from espalier.serve.errors import (
     EmptyQueryError,
     NoSessionError,
@@ -101,6 +102,7 @@ class Completer:
         sessions: What remembers; may fail without failing `complete`.
         context_queries: Queries of a session that count as context.
         log: Told when the session store begins to fail and when it is back.
+        counters: Told of answers that are less than they could be.
     """
 
     def __init__(
@@ -110,11 +112,13 @@ class Completer:
         *,
         context_queries: int,
         log: EventLog,
+        counters: Counting,
     ) -> None:
         self.indexes = indexes
         self._sessions = sessions
         self._context_queries = context_queries
         self._log = log
+        self._counters = counters
         self._store_failing = False
 
     def complete(self, question: Question, time_left: float = math.inf) -> Answer:
@@ -148,6 +152,8 @@ class Completer:
         except LimitError as error:
             # Normalisation may lengthen text, and only the index sees the result.
             raise _too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
+        for degradation in degradations:
+            self._counters.add("degraded", degradation.value)
         return Answer(served, suggestions, state, degradations)
 
     def record(self, session_id: str, query: str, accepted: Accepted | None = None) -> SessionState:

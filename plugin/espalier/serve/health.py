@@ -15,33 +15,39 @@ Components are what readiness is made of, such as ``indexes`` or ``drain``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import HealthServicer
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from espalier.serve.rpc import Outcome, Stream, Subscription, Unary, plain_status
+
+SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 LIVE = "live"
 READY = "ready"
 OVERALL = ""
 
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_SERVING = HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
+_NOT_SERVING = HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING).SerializeToString()
+_UNKNOWN = HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN).SerializeToString()
+
+_NO_REQUEST = plain_status(grpc.StatusCode.INVALID_ARGUMENT, "not a HealthCheckRequest")
+_NO_SERVICE = plain_status(grpc.StatusCode.NOT_FOUND, "no component of that name")
 
 
 class Health:
-    """Derives what the world is told from what the components say.
-
-    Attributes:
-        servicer: What a server registers.
-    """
+    """Derives what the world is told from what the components say."""
 
     def __init__(self, services: Iterable[str], components: Iterable[str]) -> None:
         """Begin with every one of ``components`` unwell, so nothing is ready."""
-        self.servicer = HealthServicer()
-        self._names = (OVERALL, READY, *services)
         self._well = dict.fromkeys(components, False)
+        # Held while watchers are told, so that each hears of changes in their order.
         self._lock = threading.Lock()
-        self.servicer.set(LIVE, _SERVING)
+        self._watchers: dict[Stream, None] = {}
+        self._replies = {LIVE: _SERVING}
+        self._derived = (OVERALL, READY, *services)
         self._publish()
 
     @property
@@ -56,11 +62,54 @@ class Health:
             KeyError: There is no such component.
         """
         with self._lock:
-            if self._well[component] != well:
-                self._well[component] = well
+            if self._well[component] == well:
+                return
+            before = self.ready
+            self._well[component] = well
+            if self.ready != before:
                 self._publish()
 
+    def methods(self) -> Mapping[str, Unary | Subscription]:
+        """Return ``grpc.health.v1.Health`` as a server takes it."""
+        return {
+            f"/{SERVICE_NAME}/Check": Unary(self._check, at_once=True),
+            f"/{SERVICE_NAME}/Watch": Subscription(self._watch),
+        }
+
     def _publish(self) -> None:
-        status = _SERVING if self.ready else _NOT_SERVING
-        for name in self._names:
-            self.servicer.set(name, status)
+        reply = _SERVING if self.ready else _NOT_SERVING
+        self._replies.update(dict.fromkeys(self._derived, reply))
+        for stream in self._watchers:
+            stream.send(reply)
+
+    def _check(self, data: bytes, _time_left: float) -> Outcome:
+        name = _name_of(data)
+        return _NO_REQUEST if name is None else self._replies.get(name, _NO_SERVICE)
+
+    def _watch(self, data: bytes, stream: Stream) -> Callable[[], None]:
+        name = _name_of(data)
+        if name is None:
+            stream.finish(_NO_REQUEST)
+            return _nothing
+        with self._lock:
+            # Of names nobody knows, and of being alive, there is never any news.
+            stream.send(self._replies.get(name, _UNKNOWN))
+            if name in self._derived:
+                self._watchers[stream] = None
+
+        def leave() -> None:
+            with self._lock:
+                self._watchers.pop(stream, None)
+
+        return leave
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _name_of(data: bytes) -> str | None:
+    try:
+        return str(HealthCheckRequest.FromString(data).service)
+    except DecodeError:
+        return None

@@ -6,6 +6,7 @@ session ids or messages of foreign exceptions (which may quote their input).
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -41,10 +42,18 @@ class JsonLog:
     """An `EventLog` on a text stream."""
 
     def __init__(
-        self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.time
+        self,
+        stream: TextIO | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        **always: Field,
     ) -> None:
-        """Write to ``stream``, stderr by default, with the time of ``clock`` (Unix seconds)."""
+        """Write to ``stream``, stderr by default, with the time of ``clock`` (Unix seconds).
+
+        The fields ``always`` stand in every line.
+        """
         self._stream = sys.stderr if stream is None else stream
+        self._always = always
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -64,7 +73,9 @@ class JsonLog:
         now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = json.dumps(
-            {"time": stamp, "level": level, "event": event, "pid": os.getpid()} | fields
+            {"time": stamp, "level": level, "event": event, "pid": os.getpid()}
+            | self._always
+            | fields
         )
         try:
             with self._lock:
@@ -92,6 +103,18 @@ class LibraryLogs(logging.Handler):
             exception=type(raised).__name__ if raised else None,
             raised_at=place_of(raised) if raised else None,
         )
+
+
+@contextlib.contextmanager
+def library_logs(log: EventLog) -> Iterator[None]:
+    """Send what libraries log through ``log``, and nowhere else."""
+    root = logging.getLogger()
+    handler = LibraryLogs(log)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def place_of(error: BaseException) -> str:

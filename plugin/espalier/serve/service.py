@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import itertools
+import math
 import os
 import time
-from collections.abc import Callable, Sequence
-
-import grpc
+from collections.abc import Callable, Mapping, Sequence
 
 from espalier.native import Source
 from espalier.serve import domain
@@ -16,7 +15,8 @@ from espalier.serve.domain import Accepted, Completer, Question
 from espalier.serve.errors import RequestError
 from espalier.serve.indexes import ServedIndex
 from espalier.serve.log import EventLog
-from espalier.serve.wire import Method, handlers_of
+from espalier.serve.rpc import Unary
+from espalier.serve.wire import Typed, methods_of
 from espalier.v1 import completion_service_pb2 as messages
 from espalier.v1.completion_service_pb2 import (
     CompleteRequest,
@@ -81,20 +81,20 @@ class CompletionService:
         self._clock = clock
         self._new_set_id = new_set_id or new_set_ids()
 
-    def handlers(self, log: EventLog) -> grpc.GenericRpcHandler:
-        """Return what grpcio needs to serve this."""
-        return handlers_of(
+    def methods(self, log: EventLog) -> Mapping[str, Unary]:
+        """Return the methods by full name, as a server takes them."""
+        return methods_of(
             SERVICE_NAME,
             [
-                Method("Complete", CompleteRequest, self.complete),
-                Method("RecordQuery", RecordQueryRequest, self.record_query),
-                Method("DeleteSession", DeleteSessionRequest, self.delete_session),
+                Typed("Complete", CompleteRequest, self.complete),
+                Typed("RecordQuery", RecordQueryRequest, self.record_query),
+                Typed("DeleteSession", DeleteSessionRequest, self.delete_session),
             ],
             log,
         )
 
-    def complete(self, request: CompleteRequest) -> CompleteResponse:
-        """Complete a prefix."""
+    def complete(self, request: CompleteRequest, time_left: float = math.inf) -> CompleteResponse:
+        """Complete a prefix within ``time_left`` seconds."""
         answer = self._completer.complete(
             Question(
                 prefix=request.prefix,
@@ -103,7 +103,8 @@ class CompletionService:
                 limit=request.max_suggestions,
                 index=request.index,
                 sources=_sources(request.allowed_sources),
-            )
+            ),
+            time_left,
         )
         return CompleteResponse(
             header=self._header(answer.served),
@@ -125,7 +126,9 @@ class CompletionService:
             degradations=[_DEGRADATION_TO_WIRE[one] for one in answer.degradations],
         )
 
-    def record_query(self, request: RecordQueryRequest) -> RecordQueryResponse:
+    def record_query(
+        self, request: RecordQueryRequest, _time_left: float = math.inf
+    ) -> RecordQueryResponse:
         """Remember a submitted query."""
         accepted = None
         if request.HasField("accepted"):
@@ -136,7 +139,9 @@ class CompletionService:
             session_state=_STATE_TO_WIRE[state],
         )
 
-    def delete_session(self, request: DeleteSessionRequest) -> DeleteSessionResponse:
+    def delete_session(
+        self, request: DeleteSessionRequest, _time_left: float = math.inf
+    ) -> DeleteSessionResponse:
         """Forget a session."""
         self._completer.delete(request.session_id)
         return DeleteSessionResponse(header=self._header(self._completer.indexes.default))

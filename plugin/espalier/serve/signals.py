@@ -1,4 +1,4 @@
-"""Waiting for signals without losing one.
+"""Waiting for signals, and for words of other threads, without losing one.
 
 A Python handler runs when the main thread next executes bytecode. A main thread
 that waits for a lock is not woken if the signal came just before it went to
@@ -17,11 +17,14 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
+FIRST_WORD = 128
+"""Words that other threads put among the signals begin above all of them."""
+
 
 class SignalQueue:
     """While open, collects signals instead of letting them end the process.
 
-    Only in the main thread.
+    Other threads may `put` words among them. Only in the main thread.
     """
 
     def __init__(self, numbers: Sequence[signal.Signals]) -> None:
@@ -52,8 +55,19 @@ class SignalQueue:
         self._read.close()
         self._write.close()
 
-    def wait(self, seconds: float | None = None) -> signal.Signals | None:
-        """Return the next signal, ``None`` if none came in time; ``None`` waits for ever."""
+    def put(self, word: int) -> None:
+        """Let `wait` return ``word``, from `FIRST_WORD` to 255, in its turn; from any thread."""
+        try:
+            self._write.send(bytes((word,)))
+        except OSError:
+            # Full, so that waiting will end anyway; or closed, so that nobody waits.
+            return
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Return the next signal or word, ``None`` if none came in time.
+
+        Without ``seconds`` waits for ever. A signal is a `signal.Signals`.
+        """
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -64,6 +78,8 @@ class SignalQueue:
             number = self._read.recv(1)[0]
             if number in self._numbers:
                 return signal.Signals(number)
+            if number >= FIRST_WORD:
+                return number
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:

@@ -1,22 +1,19 @@
 """Between bytes and messages: parsing, calling, and turning errors into statuses.
 
-Methods are registered with grpcio as functions of raw bytes. Were it to parse,
-malformed requests would end as INTERNAL without details; here they become
-INVALID_ARGUMENT, and the log keeps quiet about what clients send.
+Were grpcio to parse, malformed requests would end as INTERNAL without details; here
+they become INVALID_ARGUMENT, and the log keeps quiet about what clients send.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
-import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
-from grpc_status import rpc_status
 
 from espalier.errors import EspalierError, ResourceError
 from espalier.serve.errors import (
@@ -27,54 +24,49 @@ from espalier.serve.errors import (
     status_of,
 )
 from espalier.serve.log import EventLog, place_of
+from espalier.serve.rpc import Outcome, Unary
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
-class Method(Generic[Request, Response]):
-    """A unary method: its name, its request type and the function that answers."""
+class Typed(Generic[Request, Response]):
+    """A unary method: its name, its request type and the function that answers.
+
+    Attributes:
+        answer: Given the request and the seconds until the caller stops waiting.
+    """
 
     name: str
     request: type[Request]
-    answer: Callable[[Request], Response]
+    answer: Callable[[Request, float], Response]
 
 
-def handlers_of(
-    service: str, methods: Sequence[Method[Any, Any]], log: EventLog
-) -> grpc.GenericRpcHandler:
-    """Return what grpcio needs to serve ``methods`` under the full name ``service``."""
-    return grpc.method_handlers_generic_handler(
-        service,
-        {
-            method.name: grpc.unary_unary_rpc_method_handler(
-                _behaviour(method, f"{service}/{method.name}", log)
-            )
-            for method in methods
-        },
-    )
+def methods_of(
+    service: str, methods: Sequence[Typed[Any, Any]], log: EventLog
+) -> Mapping[str, Unary]:
+    """Return ``methods`` as functions of bytes, by full name under that of ``service``."""
+    return {
+        f"/{service}/{method.name}": Unary(_behaviour(method, f"{service}/{method.name}", log))
+        for method in methods
+    }
 
 
 def _behaviour(
-    method: Method[Request, Response], full_name: str, log: EventLog
-) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-    def behave(data: bytes, context: grpc.ServicerContext) -> bytes:
+    method: Typed[Request, Response], full_name: str, log: EventLog
+) -> Callable[[bytes, float], Outcome]:
+    def behave(data: bytes, time_left: float) -> Outcome:
         try:
-            return method.answer(parse(method.request, data)).SerializeToString()
+            return method.answer(parse(method.request, data), time_left).SerializeToString()
         except EspalierError as error:
-            status = _status(error, full_name, log)
+            return _status(error, full_name, log)
         except MemoryError:
-            status = status_of(ResourceError("out of memory; retry with back-off"))
+            return status_of(ResourceError("out of memory; retry with back-off"))
         except Exception as error:  # noqa: BLE001 - whatever it is, no traceback may leave
-            status = _fault(error, full_name, log)
-        _abort(context, status)
+            return _fault(error, full_name, log)
 
     return behave
-
-
-def _abort(context: grpc.ServicerContext, status: Status) -> NoReturn:
-    context.abort_with_status(rpc_status.to_status(status))
 
 
 def _status(error: EspalierError, method: str, log: EventLog) -> Status:

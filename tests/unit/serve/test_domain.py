@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from espalier.errors import EspalierError, InvalidTextError, LimitError
 from espalier.native import Source
+from espalier.serve.counters import Counters
 from espalier.serve.domain import (
     SHORT_SECONDS,
     Accepted,
@@ -38,11 +39,13 @@ class Bench:
         self.other = FakeIndex(("nice",))
         self.store = BreakableStore(MemorySessionStore())
         self.log = ListLog()
+        self.counters = Counters()
         self.completer = Completer(
             indexes_of(main=self.index, other=self.other),
             self.store,
             context_queries=5,
             log=self.log,
+            counters=self.counters,
         )
 
     def texts(self, question: Question) -> list[str]:
@@ -108,6 +111,7 @@ def test_a_short_deadline_gets_popular_completions(bench: Bench, sources: Source
         assert answer.degradations == (Degradation.POPULAR_ONLY,)
         assert answer.session is SessionState.NONE
     assert bench.log.events == []
+    assert bench.counters.snapshot() == {"degraded": {"popular_only": 2}}
 
 
 def test_a_deadline_that_is_not_short_changes_nothing(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import grpc
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 import espalier.client
-import espalier.serve.runner
+import espalier.serve.worker
 from espalier.errors import EspalierError, IndexCorruptError, LimitError
 from espalier.serve.errors import (
     OFFLINE_REASONS,

@@ -7,22 +7,67 @@ from pathlib import Path
 
 import pytest
 
-from espalier.serve.listen import ListenError, claim_tcp, claim_unix
+from espalier.serve.listen import ListenError, claim_unix, reserve_tcp
 
 
-def test_a_free_port_is_free_afterwards() -> None:
-    """Trying leaves nothing behind."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    claim_tcp(f"127.0.0.1:{port}")
-    claim_tcp(f"127.0.0.1:{port}")
+def share(port: int) -> socket.socket:
+    """Return a socket that listens as a worker does."""
+    worker = socket.socket()
+    worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    worker.bind(("127.0.0.1", port))
+    worker.listen()
+    return worker
+
+
+def test_a_reserved_port_is_ours_until_it_is_given_back() -> None:
+    """Workers share it, nobody else of us gets it, and afterwards it is free."""
+    reserved = reserve_tcp("127.0.0.1:0")
+    port = int(reserved.address.rpartition(":")[2])
+    with share(port), share(port):
+        pass
+    # No worker listens now, as while they start: the port is still taken.
+    with pytest.raises(ListenError, match="the port is in use"):
+        reserve_tcp(reserved.address)
+    with socket.socket() as foreign, pytest.raises(OSError, match="in use"):
+        foreign.bind(("127.0.0.1", port))
+    reserved.close()
+    reserve_tcp(reserved.address).close()
+
+
+def test_a_holder_that_does_not_listen_gets_no_connection() -> None:
+    """Every connection goes to a worker."""
+    reserved = reserve_tcp("127.0.0.1:0")
+    port = int(reserved.address.rpartition(":")[2])
+    with share(port) as worker:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)):
+                worker.settimeout(30.0)
+                worker.accept()[0].close()
+    reserved.close()
+
+
+def test_a_port_with_connections_still_closing_can_be_had() -> None:
+    """A service that restarts does not wait a minute for its own connections."""
+    first = reserve_tcp("127.0.0.1:0")
+    port = int(first.address.rpartition(":")[2])
+    with share(port) as worker, socket.create_connection(("127.0.0.1", port)) as client:
+        served, _ = worker.accept()
+        # Who closes first keeps the port in TIME_WAIT.
+        served.close()
+        assert client.recv(1) == b""
+    first.close()
+
+    reserve_tcp(first.address).close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", "0.0.0.0:0"])
 def test_port_zero_is_always_free(address: str) -> None:
-    """The system chooses."""
-    claim_tcp(address)
+    """The system chooses, one port for every address of a name."""
+    reserved = reserve_tcp(address)
+    assert reserved.address.rpartition(":")[0] == address.rpartition(":")[0]
+    assert int(reserved.address.rpartition(":")[2]) > 0
+    reserved.close()
 
 
 @pytest.mark.parametrize("reuse", [False, True], ids=["alone", "reuse_port"])
@@ -34,7 +79,7 @@ def test_a_port_somebody_listens_on_is_refused(*, reuse: bool) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(ListenError, match="the port is in use"):
-            claim_tcp(f"127.0.0.1:{other.getsockname()[1]}")
+            reserve_tcp(f"127.0.0.1:{other.getsockname()[1]}")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +94,7 @@ def test_a_port_somebody_listens_on_is_refused(*, reuse: bool) -> None:
 def test_other_faults_say_what_is_wrong(address: str, why: str) -> None:
     """The message names the address and the reason."""
     with pytest.raises(ListenError, match=why):
-        claim_tcp(address)
+        reserve_tcp(address)
 
 
 def test_a_unix_socket_in_use_is_refused_and_a_left_over_removed(tmp_path: Path) -> None:

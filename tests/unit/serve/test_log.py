@@ -30,6 +30,15 @@ def test_an_event_is_one_json_line() -> None:
     assert [one["level"] for one in rest] == ["warning", "error"]
 
 
+def test_fields_of_the_process_stand_in_every_line() -> None:
+    """Lines of several workers come together in one stream."""
+    stream = io.StringIO()
+    JsonLog(stream, worker=3).info("event", index="main")
+
+    line = json.loads(stream.getvalue())
+    assert (line["worker"], line["index"]) == (3, "main")
+
+
 def test_a_closed_stream_stops_nobody() -> None:
     """Losing stderr does not cost an answer."""
     stream = io.StringIO()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from espalier.errors import ConfigError, IndexMissingError
+from espalier.errors import ConfigError
+from espalier.serve.listen import ListenError, reserve_tcp
 from espalier.serve.runner import run
 from espalier.settings import ServeSettings
 from tests.unit.serve.fakes import ListLog
@@ -15,23 +16,27 @@ from tests.unit.serve.fakes import ListLog
 SETTINGS = ServeSettings(index={"main": Path("missing.esp")}, listen="127.0.0.1:0")
 
 
-def test_more_workers_than_it_has_are_refused() -> None:
-    """A setting that would be ignored is an error."""
-    with pytest.raises(ConfigError, match=r"serve\.workers is 2"):
-        run(dataclasses.replace(SETTINGS, workers=2), log=ListLog())
-
-
-def test_a_missing_index_is_an_error_that_names_it(tmp_path: Path) -> None:
-    """Nothing listens by then."""
-    path = tmp_path / "missing.esp"
-    log = ListLog()
-    with pytest.raises(IndexMissingError, match=r"missing\.esp"):
-        run(dataclasses.replace(SETTINGS, index={"main": path}), log=log)
-
-    assert log.events == []
-
-
 def test_serving_nothing_is_an_error() -> None:
     """There is no index to fall back on."""
     with pytest.raises(ConfigError, match="name at least one"):
         run(dataclasses.replace(SETTINGS, index={}), log=ListLog())
+
+
+def test_a_port_of_another_service_is_refused() -> None:
+    """No worker has been started by then."""
+    other = reserve_tcp("127.0.0.1:0")
+    log = ListLog()
+    with pytest.raises(ListenError, match="in use"):
+        run(dataclasses.replace(SETTINGS, listen=other.address), log=log)
+    other.close()
+
+    assert log.events == []
+
+
+def test_a_unix_path_that_is_no_socket_is_refused(tmp_path: Path) -> None:
+    """One for each worker, checked before the first starts."""
+    (tmp_path / "s.1").write_text("precious")
+    with pytest.raises(ListenError, match=r"s\.1"):
+        run(dataclasses.replace(SETTINGS, unix=tmp_path / "s", workers=2), log=ListLog())
+
+    assert (tmp_path / "s.1").read_text() == "precious"

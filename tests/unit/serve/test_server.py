@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from espalier.client import CallError, Client
+from espalier.serve.counters import Counters
 from espalier.serve.domain import Completer
 from espalier.serve.health import Health
 from espalier.serve.listen import ListenError
-from espalier.serve.server import MAX_REQUEST_BYTES, CountingPool, Server
+from espalier.serve.server import MAX_REQUEST_BYTES, Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.sessions.fake import BreakableStore
 from espalier.sessions.memory import MemorySessionStore
@@ -35,29 +37,47 @@ class Running:
     store: BreakableStore = field(default_factory=lambda: BreakableStore(MemorySessionStore()))
     log: ListLog = field(default_factory=ListLog)
     health: Health = field(default_factory=lambda: Health([SERVICE_NAME], ["drain"]))
+    counters: Counters = field(default_factory=Counters)
+    crashes: list[Exception] = field(default_factory=list)
+    threads: int = 1
 
     def __post_init__(self) -> None:
         """Start it on any port."""
-        completer = Completer(
-            indexes_of(main=self.index), self.store, context_queries=5, log=self.log
-        )
-        handlers = CompletionService(completer).handlers(self.log)
-        self.server = Server(handlers, self.health, threads=4)
+        self.server = self.other()
         self.address = self.server.listen("127.0.0.1:0")
         self.server.start()
         self.health.set("drain", well=True)
+
+    def other(self) -> Server:
+        """Return another server of the same, not started."""
+        completer = Completer(
+            indexes_of(main=self.index),
+            self.store,
+            context_queries=5,
+            log=self.log,
+            counters=self.counters,
+        )
+        return Server(
+            CompletionService(completer).methods(self.log),
+            self.health,
+            counters=self.counters,
+            crashed=self.crashes.append,
+            threads=self.threads,
+        )
 
     def client(self) -> Client:
         """Return a client that waits for a slow machine."""
         return Client(self.address, timeout=PATIENT)
 
 
-@pytest.fixture
-def running() -> Iterator[Running]:
+@pytest.fixture(params=[1, 4], ids=["in_the_loop", "four_threads"])
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
     """Return a running server; it is stopped afterwards."""
-    running = Running()
+    running = Running(threads=request.param)
     yield running
     running.server.drain(0, lambda _: False)
+
+    assert running.crashes == []
 
 
 def failed(call: Callable[[], object]) -> CallError:
@@ -193,31 +213,45 @@ def test_health_is_answered_beside_the_service(running: Running) -> None:
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
-def test_a_port_in_use_is_refused(running: Running) -> None:
-    """Also by another server of this very program."""
-    completer = Completer(
-        indexes_of(main=FakeIndex()), MemorySessionStore(), context_queries=5, log=ListLog()
-    )
-    handlers = CompletionService(completer).handlers(ListLog())
-    second = Server(handlers, Health([], ["drain"]), threads=1)
-    with pytest.raises(ListenError, match="in use"):
-        second.listen(running.address)
+def test_a_port_nobody_shares_is_refused(running: Running) -> None:
+    """Workers share a port; who listens alone cannot be joined."""
+    with socket.socket() as alone:
+        alone.bind(("127.0.0.1", 0))
+        alone.listen()
+        with pytest.raises(ListenError, match="taken just now"):
+            running.other().listen(f"127.0.0.1:{alone.getsockname()[1]}")
+
+
+def test_workers_share_a_port(running: Running) -> None:
+    """Connections reach one or the other."""
+    second = running.other()
+    assert second.listen(running.address) == running.address
+    second.start()
+    ids = set()
+    for _ in range(60):
+        # Without a pool of its own, a channel to a known address reuses its connection.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channel = grpc.insecure_channel(running.address, options)
+        with Client(channel=channel, timeout=PATIENT) as client:
+            ids.add(client.complete("n").suggestion_set_id[:16])
     second.drain(0, lambda _: False)
 
+    assert len(ids) == 2
 
-def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
+
+def test_a_unix_socket_serves_as_well(running: Running, tmp_path: Path) -> None:
     """The same service behind a path."""
-    completer = Completer(
-        indexes_of(main=FakeIndex()), MemorySessionStore(), context_queries=5, log=ListLog()
-    )
-    server = Server(
-        CompletionService(completer).handlers(ListLog()), Health([], ["drain"]), threads=1
-    )
+    server = running.other()
     address = server.listen_unix(tmp_path / "s")
     server.start()
     with Client(address, timeout=PATIENT) as client:
         assert client.complete("new").suggestions[0].text == "new york"
-    server.drain(0, lambda _: False)
+    assert server.drain(PATIENT, lambda _: False) == 0
+
+
+def test_a_server_that_never_started_can_end(running: Running) -> None:
+    """As after an address that could not be had."""
+    assert running.other().drain(PATIENT, lambda _: False) == 0
 
 
 class SlowIndex(FakeIndex):
@@ -253,13 +287,14 @@ def slow_call(running: Running) -> tuple[threading.Thread, list[object]]:
     return thread, outcome
 
 
-def test_draining_finishes_calls_and_takes_no_new_ones() -> None:
+@pytest.mark.parametrize("threads", [1, 4])
+def test_draining_finishes_calls_and_takes_no_new_ones(threads: int) -> None:
     """Who was let in gets an answer; who comes later is turned away.
 
     A connection made in the moment the port closes ends as CANCELLED, not UNAVAILABLE.
     """
     index = SlowIndex()
-    running = Running(index)
+    running = Running(index, threads=threads)
     thread, outcome = slow_call(running)
     late: list[CallError] = []
 
@@ -316,20 +351,3 @@ def test_a_call_that_takes_too_long_is_cut_off(by: str) -> None:
 
     assert len(outcome) == 1
     assert outcome != ["new york"]
-
-
-def test_the_pool_counts_what_it_has_not_finished() -> None:
-    """Queued calls count as much as running ones."""
-    pool = CountingPool(1)
-    gate = threading.Event()
-    futures = [pool.submit(gate.wait, PATIENT) for _ in range(3)]
-
-    assert pool.unfinished == 3
-    gate.set()
-    for future in futures:
-        future.result(PATIENT)
-    pool.shutdown()
-    assert pool.unfinished == 0
-    with pytest.raises(RuntimeError):
-        pool.submit(print)
-    assert pool.unfinished == 0

@@ -6,7 +6,8 @@ import pytest
 
 from espalier.native import Source
 from espalier.serve import domain
-from espalier.serve.domain import Completer
+from espalier.serve.counters import Counters
+from espalier.serve.domain import SHORT_SECONDS, Completer
 from espalier.serve.errors import RequestError
 from espalier.serve.service import CompletionService, new_set_ids
 from espalier.sessions.memory import MemorySessionStore
@@ -33,7 +34,11 @@ def index() -> FakeIndex:
 def service(index: FakeIndex) -> CompletionService:
     """Return a service whose clock stands still."""
     completer = Completer(
-        indexes_of(main=index), MemorySessionStore(), context_queries=5, log=ListLog()
+        indexes_of(main=index),
+        MemorySessionStore(),
+        context_queries=5,
+        log=ListLog(),
+        counters=Counters(),
     )
     return CompletionService(completer, clock=lambda: NOW, new_set_id=lambda: "set-1")
 
@@ -82,6 +87,14 @@ def test_sessions_are_recorded_found_and_deleted(service: CompletionService) -> 
     assert found.suggestions[0].text == "nike socks"
     assert gone.session_state == SessionState.SESSION_STATE_NEW
     assert deleted.header.index == "main"
+
+
+def test_a_short_deadline_shows_in_the_reply(service: CompletionService) -> None:
+    """The client can tell popular completions from real ones."""
+    request = CompleteRequest(prefix="n", previous_queries=["camera"])
+
+    assert service.complete(request, SHORT_SECONDS).degradations == []
+    assert service.complete(request, 0.0).degradations == [Degradation.DEGRADATION_POPULAR_ONLY]
 
 
 def test_allowed_sources_become_flags(service: CompletionService, index: FakeIndex) -> None:

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 
-from espalier.serve.signals import SignalQueue
+from espalier.serve.signals import FIRST_WORD, SignalQueue
 
 PATIENT = 30.0
 
@@ -35,6 +35,18 @@ def test_a_waiting_thread_is_woken_by_a_signal_to_another() -> None:
         thread.start()
         assert signals.wait(PATIENT) == signal.SIGTERM
         thread.join(PATIENT)
+
+
+def test_words_of_other_threads_stand_among_the_signals() -> None:
+    """One wait hears of both; a word put after the end is lost, not an error."""
+    with SignalQueue([signal.SIGTERM]) as signals:
+        thread = threading.Thread(target=signals.put, args=(FIRST_WORD + 1,))
+        thread.start()
+        assert signals.wait(PATIENT) == FIRST_WORD + 1
+        thread.join(PATIENT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.wait(PATIENT) == signal.SIGTERM
+    signals.put(FIRST_WORD)
 
 
 def test_other_signals_are_not_ours() -> None:

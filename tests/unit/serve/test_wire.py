@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 
+import grpc
 import pytest
+from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
 from espalier.serve.errors import MalformedRequestError, RequestTextError
-from espalier.serve.wire import bad_text, parse
-from espalier.v1.completion_service_pb2 import CompleteRequest, RecordQueryRequest
+from espalier.serve.wire import Typed, bad_text, methods_of, parse
+from espalier.v1.completion_service_pb2 import (
+    CompleteRequest,
+    CompleteResponse,
+    RecordQueryRequest,
+)
+from tests.unit.serve.fakes import ListLog
 
 
 def text_field(number: int, value: bytes) -> bytes:
@@ -112,3 +119,29 @@ def test_the_second_reader_agrees_with_the_parser(
             parse(CompleteRequest, data)
     else:
         parse(CompleteRequest, data)
+
+
+def test_methods_are_named_in_full_and_end_as_bytes_or_status() -> None:
+    """What is raised becomes a status; what nobody foresaw, an incident in the log."""
+    log = ListLog()
+
+    def answer(request: CompleteRequest, time_left: float) -> CompleteResponse:
+        if request.prefix == "fault":
+            raise ValueError("canary")
+        return CompleteResponse(prefix=request.prefix, sequence=int(time_left))
+
+    method = methods_of("site.v1.S", [Typed("Complete", CompleteRequest, answer)], log)[
+        "/site.v1.S/Complete"
+    ]
+    good = method.answer(CompleteRequest(prefix="a").SerializeToString(), 7.0)
+    malformed = method.answer(b"\x0a\x05ab", 7.0)
+    fault = method.answer(CompleteRequest(prefix="fault").SerializeToString(), 7.0)
+
+    assert isinstance(good, bytes)
+    assert CompleteResponse.FromString(good) == CompleteResponse(prefix="a", sequence=7)
+    assert isinstance(malformed, Status)
+    assert malformed.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert isinstance(fault, Status)
+    assert fault.code == grpc.StatusCode.INTERNAL.value[0]
+    assert log.names() == ["call_failed"]
+    assert "canary" not in f"{fault}{log.events}"

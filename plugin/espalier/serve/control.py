@@ -1,0 +1,225 @@
+"""The wire between the supervisor and a worker: requests and replies, both ways.
+
+One socket pair a worker. A message is four bytes of length, big-endian, and that
+much JSON:
+
+    {"id": 7, "method": "counters", "params": {...}}      a request
+    {"id": 7, "result": {...}}                            its reply
+    {"id": 7, "error": {"reason": "...", "message": "..."}}   or this
+
+Either side numbers its own requests. A reply means that the request has taken
+effect on the other side, so a request to every worker and its replies are how
+something comes to hold in all of them. The end of the stream means that the other
+side is gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from espalier.errors import EspalierError
+
+Params = Mapping[str, Any]
+Handler = Callable[[Params], Mapping[str, Any] | None]
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+_LENGTH = struct.Struct(">I")
+
+
+class ControlError(EspalierError):
+    """A request over the control channel that was not fulfilled.
+
+    Attributes:
+        reason: That of the error on the other side; ``INTERNAL`` if there is no other side.
+    """
+
+    def __init__(self, message: str, *, reason: str = "INTERNAL") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Channel:
+    """One end of the wire. Requests may be made from many threads.
+
+    Args:
+        handlers: What answers requests of the other side, by method. They run one at a
+            time, in the order of the requests; an `EspalierError` becomes the reply.
+        closed: Called once when the other side is gone.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        handlers: Mapping[str, Handler],
+        closed: Callable[[], object],
+    ) -> None:
+        self._socket = sock
+        self._handlers = handlers
+        self._closed = closed
+        self._numbers = itertools.count(1)
+        self._reader = threading.Thread(target=self._read, name="control", daemon=True)
+        # Two locks: who waits for room to send must not keep replies from being read.
+        self._sending = threading.Lock()
+        self._lock = threading.Lock()
+        # Guarded by the second; ``None`` when the other side is gone.
+        self._replies: dict[int, Future[Mapping[str, Any]]] | None = {}
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._reader.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait until everything the other side sent has been read, and it is gone."""
+        self._reader.join(seconds)
+
+    def request(
+        self, method: str, params: Params | None = None, *, timeout: float
+    ) -> Mapping[str, Any]:
+        """Make a request; return its result. Not from within a handler.
+
+        ``timeout`` are the seconds to wait for the reply; the request may still be fulfilled
+        later.
+
+        Raises:
+            ControlError: It failed there, there was no reply in time, or nobody to reply.
+        """
+        number = next(self._numbers)
+        future: Future[Mapping[str, Any]] = Future()
+        with self._lock:
+            if self._replies is None:
+                raise ControlError(f"{method}: the other side is gone")
+            self._replies[number] = future
+        try:
+            self._send({"id": number, "method": method, "params": params or {}})
+            return future.result(timeout)
+        except FutureTimeoutError:
+            raise ControlError(f"{method}: no reply within {timeout:g} s") from None
+        except OSError as error:
+            raise ControlError(f"{method}: the other side is gone ({error.strerror})") from error
+        finally:
+            with self._lock:
+                if self._replies is not None:
+                    self._replies.pop(number, None)
+
+    def tell(self, method: str, params: Params | None = None) -> None:
+        """Make a request and do not wait for the reply.
+
+        Raises:
+            ControlError: There is nobody to hear it.
+        """
+        try:
+            self._send({"id": next(self._numbers), "method": method, "params": params or {}})
+        except OSError as error:
+            raise ControlError(f"{method}: the other side is gone ({error.strerror})") from error
+
+    def close(self) -> None:
+        """Close this end; the other sees the end of the stream."""
+        # Closing alone would not wake the thread that reads.
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        data = json.dumps(message).encode()
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise ControlError(
+                f"a message of {len(data)} bytes; at most {MAX_MESSAGE_BYTES}, so pass a file"
+            )
+        with self._sending:
+            self._socket.sendall(_LENGTH.pack(len(data)) + data)
+
+    def _read(self) -> None:
+        try:
+            while (message := receive(self._socket)) is not None:
+                if "method" in message:
+                    self._serve(message)
+                else:
+                    self._settle(message)
+        except (OSError, ValueError, KeyError):
+            # The other side broke off in the middle, or is not who it should be.
+            pass
+        finally:
+            with self._lock:
+                waiting, self._replies = self._replies or {}, None
+            for future in waiting.values():
+                future.set_exception(ControlError("the other side went away before it replied"))
+            self._socket.close()
+            self._closed()
+
+    def _serve(self, message: Mapping[str, Any]) -> None:
+        method = message["method"]
+        handler = self._handlers.get(method, _refuse)
+        reply: dict[str, Any] = {"id": message["id"]}
+        try:
+            reply["result"] = handler(message["params"]) or {}
+        except EspalierError as error:
+            reply["error"] = {"reason": error.reason, "message": str(error)}
+        except Exception as error:  # noqa: BLE001 - its message might quote a query
+            reply["error"] = {"reason": "INTERNAL", "message": f"{method}: {type(error).__name__}"}
+        self._send(reply)
+
+    def _settle(self, message: Mapping[str, Any]) -> None:
+        with self._lock:
+            future = (self._replies or {}).pop(message["id"], None)
+        # Nobody waits for a reply that is late.
+        if future is None:
+            return
+        if "error" in message:
+            error = message["error"]
+            future.set_exception(ControlError(error["message"], reason=error["reason"]))
+        else:
+            future.set_result(message["result"])
+
+
+def _refuse(_params: Params) -> None:
+    raise ControlError("no such method")
+
+
+def send(sock: socket.socket, message: Mapping[str, Any]) -> None:
+    """Send one message over a socket that no `Channel` holds yet.
+
+    Raises:
+        OSError: The other side is gone.
+    """
+    data = json.dumps(message).encode()
+    sock.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def receive(sock: socket.socket) -> dict[str, Any] | None:
+    """Return the next message, ``None`` at the end of the stream.
+
+    Raises:
+        OSError: The stream broke.
+        ValueError: It is no message, or too long.
+    """
+    head = _exactly(sock, _LENGTH.size)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > MAX_MESSAGE_BYTES:
+        raise ValueError(f"a message of {length} bytes")
+    data = _exactly(sock, length)
+    message = json.loads(data) if data is not None else None
+    if message is not None and not isinstance(message, dict):
+        raise ValueError("a message that is no object")
+    return message
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < size:
+        part = sock.recv(size - len(parts))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)

@@ -1,0 +1,338 @@
+"""Starts workers, replaces those that die, and ends them.
+
+A worker is a process of its own, started anew and never forked (a fork of a process
+that has used grpcio may hang). It hears from the supervisor over a `control.Channel`
+and ends by itself when that breaks, so no worker outlives its supervisor.
+
+A worker that ended without being told to is replaced: at once the first time, then
+after a pause that doubles with every death up to half a minute, until one has been
+ready for ten seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from espalier.errors import EspalierError
+from espalier.serve.control import Channel, ControlError, Params, send
+from espalier.serve.log import EventLog
+from espalier.serve.signals import FIRST_WORD, SignalQueue
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_CHANGED = FIRST_WORD
+_SIGNALLED = 128
+# What a worker may need beyond the grace: replies on their way, closing files.
+_SLACK_SECONDS = 5.0
+# For the last words of a worker that ends.
+_REST_SECONDS = 1.0
+
+
+class WorkerError(EspalierError):
+    """A worker that could not start.
+
+    Attributes:
+        exit_code: What the worker ended with, and so does the command.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """How long a dead worker stays away, in seconds."""
+
+    first: float = 0.05
+    longest: float = 30.0
+    stable: float = 10.0
+
+    def pause(self, deaths: int) -> float:
+        """Return the pause after so many deaths in a row."""
+        if deaths <= 1:
+            return 0.0
+        return min(self.longest, self.first * 2.0 ** min(deaths - 2, 60))
+
+
+class _State(enum.Enum):
+    STARTING = enum.auto()
+    READY = enum.auto()
+    ENDED = enum.auto()
+
+
+class Worker:
+    """A worker process as the supervisor sees it."""
+
+    def __init__(
+        self,
+        number: int,
+        command: Sequence[str],
+        orders: Mapping[str, Any],
+        changed: Callable[[], object],
+        clock: Callable[[], float],
+    ) -> None:
+        """Start the process and tell it its ``orders``."""
+        self.number = number
+        self.state = _State.STARTING
+        self.failure: WorkerError | None = None
+        self.calls_cut_off = 0
+        self.ready_at = 0.0
+        self._changed = changed
+        self._clock = clock
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [*command, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # What grpcio itself would say is no JSON. A group of its own: Ctrl-C in a
+                # terminal is for the supervisor, which then asks all of them.
+                env={"GRPC_VERBOSITY": "NONE", **os.environ},
+                process_group=0,
+            )
+        self.channel = Channel(
+            ours,
+            {"ready": self._ready, "failed": self._failed, "stopped": self._stopped},
+            changed,
+        )
+        with contextlib.suppress(OSError):
+            send(ours, orders)
+        self.channel.start()
+
+    def ended(self) -> int | None:
+        """Return the exit code, minus the signal that ended it; ``None`` while it runs."""
+        return self.process.poll()
+
+    def close(self) -> None:
+        """Let go of a process that ended."""
+        self.state = _State.ENDED
+        self.channel.close()
+
+    def _ready(self, _params: Params) -> None:
+        self.ready_at = self._clock()
+        self.state = _State.READY
+        self._changed()
+
+    def _failed(self, params: Params) -> None:
+        self.failure = WorkerError(str(params["message"]), int(params["exit_code"]))
+
+    def _stopped(self, params: Params) -> None:
+        self.calls_cut_off = int(params["calls_cut_off"])
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a worker belongs: the same number, one worker after the other."""
+
+    worker: Worker | None
+    deaths: int = 0
+    due: float = 0.0
+
+
+class Supervisor:
+    """Keeps a number of workers running.
+
+    Args:
+        command: Starts a worker, with the number of its file descriptor appended.
+        orders: The first message to each worker.
+        grace: Seconds that workers may take to finish their calls.
+        log: Where events go.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        orders: Sequence[Mapping[str, Any]],
+        *,
+        grace: float,
+        log: EventLog,
+        back_off: BackOff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._command = command
+        self._orders = orders
+        self._grace = grace
+        self._log = log
+        self._back_off = BackOff() if back_off is None else back_off
+        self._clock = clock
+        self._places = [_Place(None) for _ in orders]
+
+    def run(self, started: Callable[[], object]) -> int:
+        """Serve until told to end by a signal; return the exit code.
+
+        Only in the main thread.
+
+        Args:
+            started: Called once when every worker answers.
+
+        Raises:
+            WorkerError: A worker could not start; those that did have ended again.
+        """
+        with SignalQueue((*_SIGNALS, signal.SIGCHLD)) as signals:
+            try:
+                told = self._start(signals)
+                if told is None:
+                    started()
+                    told = self._watch(signals)
+                return self._drain(signals, told)
+            finally:
+                self._kill()
+
+    def request_all(
+        self, method: str, params: Params | None = None, *, timeout: float
+    ) -> dict[int, Mapping[str, Any]]:
+        """Make a request to every worker; return the results by worker, once all are there.
+
+        A worker that dies meanwhile is left out: its successor begins with what holds then.
+        From any thread.
+
+        Raises:
+            ControlError: A worker that lives refused, or did not reply in time.
+        """
+        results = {}
+        for worker in self.workers():
+            try:
+                results[worker.number] = worker.channel.request(method, params, timeout=timeout)
+            except ControlError:
+                if worker.ended() is None:
+                    raise
+        return results
+
+    def workers(self) -> list[Worker]:
+        """Return the workers that answer calls."""
+        found = [place.worker for place in self._places]
+        return [one for one in found if one is not None and one.state is _State.READY]
+
+    # ---- starting ------------------------------------------------------------------
+
+    def _start(self, signals: SignalQueue) -> signal.Signals | None:
+        """Start every worker; return the signal that ended this early, if one did."""
+        for number in range(len(self._places)):
+            self._spawn(number, signals)
+        while len(self.workers()) < len(self._places):
+            told = signals.wait()
+            if told in _SIGNALS:
+                return signal.Signals(told)
+            for place in self._places:
+                worker = place.worker
+                if worker is not None and (code := worker.ended()) is not None:
+                    worker.channel.join(_REST_SECONDS)
+                    raise worker.failure or WorkerError(
+                        f"worker {worker.number} ended with {_cause(code)} while starting", 1
+                    )
+        return None
+
+    def _spawn(self, number: int, signals: SignalQueue) -> None:
+        self._places[number].worker = Worker(
+            number,
+            self._command,
+            self._orders[number],
+            lambda: signals.put(_CHANGED),
+            self._clock,
+        )
+
+    # ---- watching ------------------------------------------------------------------
+
+    def _watch(self, signals: SignalQueue) -> signal.Signals:
+        """Replace workers that die; return the signal that ends it."""
+        while True:
+            told = signals.wait(self._next_due())
+            if told in _SIGNALS:
+                return signal.Signals(told)
+            self._bury()
+            now = self._clock()
+            for number, place in enumerate(self._places):
+                if place.worker is None and place.due <= now:
+                    self._spawn(number, signals)
+
+    def _next_due(self) -> float | None:
+        waits = [place.due - self._clock() for place in self._places if place.worker is None]
+        return max(0.0, min(waits)) if waits else None
+
+    def _bury(self) -> None:
+        """Note which workers died, and when each is to be replaced."""
+        for place in self._places:
+            worker = place.worker
+            if worker is None or (code := worker.ended()) is None:
+                continue
+            worker.channel.join(_REST_SECONDS)
+            now = self._clock()
+            served = now - worker.ready_at if worker.state is _State.READY else 0.0
+            worker.close()
+            place.deaths = 1 if served >= self._back_off.stable else place.deaths + 1
+            pause = self._back_off.pause(place.deaths)
+            place.worker, place.due = None, now + pause
+            self._log.error(
+                "worker_died",
+                worker=worker.number,
+                cause=_cause(code),
+                error=str(worker.failure) if worker.failure else None,
+                served_seconds=round(served, 3),
+                replaced_after=pause,
+            )
+
+    # ---- ending --------------------------------------------------------------------
+
+    def _drain(self, signals: SignalQueue, told: signal.Signals) -> int:
+        self._log.info("draining", because=told.name, grace=self._grace)
+        running = [place.worker for place in self._places if place.worker is not None]
+        for worker in running:
+            if worker.state is _State.READY:
+                with contextlib.suppress(ControlError):
+                    worker.channel.tell("drain", {"grace": self._grace})
+            else:
+                # Nobody calls it yet.
+                worker.process.kill()
+        again = self._wait(signals, running, self._grace + _SLACK_SECONDS)
+        if again is not None:
+            # They say what they cut off, and go.
+            for worker in running:
+                worker.process.terminate()
+            self._wait(signals, running, _REST_SECONDS)
+        hung = [worker for worker in running if worker.ended() is None]
+        self._kill()
+        cut_off = sum(worker.calls_cut_off for worker in running)
+        self._log.info("stopped", calls_cut_off=cut_off, workers_killed=len(hung))
+        return _SIGNALLED + again if again is not None else int(bool(hung))
+
+    def _wait(
+        self, signals: SignalQueue, running: Sequence[Worker], seconds: float
+    ) -> signal.Signals | None:
+        """Wait until all have ended, at most so long; return the signal that came meanwhile."""
+        deadline = self._clock() + seconds
+        while any(worker.ended() is None for worker in running) and self._clock() < deadline:
+            told = signals.wait(deadline - self._clock())
+            if told in _SIGNALS:
+                return signal.Signals(told)
+        for worker in running:
+            worker.channel.join(_REST_SECONDS)
+        return None
+
+    def _kill(self) -> None:
+        """End what still runs, now."""
+        for place in self._places:
+            worker = place.worker
+            if worker is not None and worker.state is not _State.ENDED:
+                worker.process.kill()
+                worker.process.wait()
+                worker.close()
+
+
+def _cause(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def command() -> list[str]:
+    """Return what starts a worker of this very program."""
+    return [sys.executable, "-m", "espalier.serve.worker"]

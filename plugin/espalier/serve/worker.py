@@ -1,0 +1,200 @@
+"""One worker process: ``python -m espalier.serve.worker FD``, started by `supervisor`.
+
+The supervisor's end of the wire is file descriptor FD. The first message says what to
+serve; when calls are answered the worker says ``ready``, and ``failed`` if it comes to
+nothing. It drains when the supervisor asks for it or is gone, and on SIGTERM or
+SIGINT; a second signal ends it at once, with 128 and the number of the signal.
+
+Requests a worker answers, beside the replies it gets:
+
+============  ==================================================================
+``ping``      nothing; its reply says that the process is alive
+``counters``  what it has done, as in `counters`, and how many calls wait now
+``drain``     begin to end, with ``grace`` seconds; replies before it has ended
+============  ==================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from espalier.errors import EspalierError
+from espalier.serve.calls import Limits
+from espalier.serve.control import Channel, ControlError, Handler, receive, send
+from espalier.serve.counters import Counters
+from espalier.serve.domain import Completer
+from espalier.serve.health import Health
+from espalier.serve.indexes import load_indexes
+from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
+from espalier.serve.orders import Orders
+from espalier.serve.server import Server
+from espalier.serve.service import SERVICE_NAME, CompletionService
+from espalier.serve.signals import FIRST_WORD, SignalQueue
+from espalier.sessions.memory import MemorySessionStore
+
+SIGNALLED = 128
+"""What a shell says of a process that a signal ended, plus its number."""
+CRASHED = 70
+"""Exit code of a worker that could not go on; EX_SOFTWARE."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_DRAIN, _ORPHANED = FIRST_WORD, FIRST_WORD + 1
+_COMPONENTS = ("indexes", "sessions", "drain")
+# Connections of one worker end at different times, and those of different workers even
+# if all of them began together.
+_AGE_JITTER = 0.1
+_REPLY_SECONDS = 5.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to end; return the exit code."""
+    (descriptor,) = sys.argv[1:] if arguments is None else arguments
+    wire = socket.socket(fileno=int(descriptor))
+    message = receive(wire)
+    if message is None:
+        return 0
+    orders = Orders.of(message)
+    log = JsonLog(worker=orders.number)
+    with library_logs(log), SignalQueue(_SIGNALS) as signals:
+        try:
+            worker = _Worker(orders, wire, signals, log)
+        except EspalierError as error:
+            return _failed(wire, str(error), error.exit_code)
+        except MemoryError:
+            return _failed(wire, "out of memory", 1)
+        except Exception as error:  # noqa: BLE001 - its message might quote a query
+            what = f"unexpected {type(error).__name__} at {place_of(error)} while starting"
+            return _failed(wire, what, CRASHED)
+        return worker.run()
+
+
+def _failed(wire: socket.socket, message: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        params = {"message": message, "exit_code": code}
+        send(wire, {"id": 1, "method": "failed", "params": params})
+    return code
+
+
+class _Worker:
+    """A worker put together, ready to run."""
+
+    def __init__(
+        self, orders: Orders, wire: socket.socket, signals: SignalQueue, log: EventLog
+    ) -> None:
+        _allow_open_files()
+        self._signals = signals
+        self._log = log
+        self._grace = orders.settings.grace_seconds
+        settings = orders.settings
+        self._indexes = load_indexes(settings.index, verify=orders.verify, log=log)
+        self._sessions = MemorySessionStore(
+            ttl_seconds=settings.session_ttl_seconds,
+            max_queries=settings.session_queries,
+            max_sessions=settings.max_sessions,
+        )
+        self._counters = Counters()
+        completer = Completer(
+            self._indexes,
+            self._sessions,
+            context_queries=settings.session_queries,
+            log=log,
+            counters=self._counters,
+        )
+        self._health = Health([SERVICE_NAME], _COMPONENTS)
+        age = settings.connection_age_seconds
+        self._server = Server(
+            CompletionService(completer).methods(log),
+            self._health,
+            counters=self._counters,
+            crashed=self._crashed,
+            limits=Limits(waiting=settings.max_waiting, open=settings.max_open),
+            threads=settings.threads,
+            connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
+        )
+        self._addresses = [self._server.listen(orders.address)]
+        if orders.unix is not None:
+            self._addresses.append(self._server.listen_unix(orders.unix))
+        handlers: dict[str, Handler] = {
+            "ping": lambda _params: None,
+            "counters": lambda _params: self._report(),
+            "drain": self._begin_drain,
+        }
+        self._channel = Channel(wire, handlers, lambda: signals.put(_ORPHANED))
+
+    def run(self) -> int:
+        """Answer calls until told to end; return the exit code."""
+        self._server.start()
+        self._sessions.ping()
+        for component in _COMPONENTS:
+            self._health.set(component, well=True)
+        self._channel.start()
+        self._tell("ready", addresses=self._addresses)
+        received = self._signals.wait()
+        return self._drain(received)
+
+    def _drain(self, received: int | None) -> int:
+        self._health.set("drain", well=False)
+        self._log.info("draining", because=_name_of(received), grace=self._grace)
+        second: list[int] = []
+
+        def hurry(seconds: float) -> bool:
+            again = self._signals.wait(seconds)
+            if isinstance(again, signal.Signals):
+                second.append(again)
+            return bool(second)
+
+        # Asked to end by the supervisor and by a signal is being asked once: who stops all
+        # processes of a service sends both.
+        cut_off = self._server.drain(self._grace, hurry)
+        self._log.info("stopped", calls_cut_off=cut_off)
+        if received != _ORPHANED:
+            self._tell("stopped", calls_cut_off=cut_off)
+        code = SIGNALLED + second[0] if second else 0
+        if cut_off:
+            # Threads may still be inside the index: closing it, or waiting for them, would
+            # be worse than ending here.
+            os._exit(code)
+        self._sessions.close()
+        self._indexes.close()
+        return code
+
+    def _begin_drain(self, params: Mapping[str, Any]) -> None:
+        self._grace = float(params["grace"])
+        self._signals.put(_DRAIN)
+
+    def _report(self) -> dict[str, Any]:
+        return {**self._counters.snapshot(), "waiting": self._server.waiting}
+
+    def _tell(self, method: str, **params: Any) -> None:
+        # Whether the supervisor still listens shows elsewhere.
+        with contextlib.suppress(ControlError):
+            self._channel.request(method, params, timeout=_REPLY_SECONDS)
+
+    def _crashed(self, error: Exception) -> None:
+        self._log.error("worker_crashed", exception=type(error).__name__, raised_at=place_of(error))
+        os._exit(CRASHED)
+
+
+def _name_of(received: int | None) -> str:
+    if isinstance(received, signal.Signals):
+        return received.name
+    return "supervisor_gone" if received == _ORPHANED else "supervisor"
+
+
+def _allow_open_files() -> None:
+    """Take what the system allows: every connection is an open file."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

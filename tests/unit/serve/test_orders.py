@@ -1,0 +1,32 @@
+"""What a worker is told survives the wire."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from espalier.serve.orders import Orders
+from espalier.settings import ServeSettings
+
+
+@pytest.mark.parametrize("unix", [None, Path("/run/espalier.0")])
+def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
+    """Paths, numbers and the names of indexes included."""
+    settings = ServeSettings(
+        index={"de": Path("german.esp"), "en": Path("english.esp")},
+        unix=Path("/run/espalier"),
+        workers=3,
+        grace_seconds=2.5,
+    )
+    orders = Orders(2, settings, "127.0.0.1:50051", unix, verify=False)
+
+    assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders
+
+
+def test_the_default_settings_travel_too() -> None:
+    """No setting is of a kind that JSON does not know."""
+    orders = Orders(0, ServeSettings(), "[::1]:1", None, verify=True)
+
+    assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders
