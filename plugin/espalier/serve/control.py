@@ -47,6 +47,10 @@ class ControlError(EspalierError):
         self.reason = reason
 
 
+class GoneError(ControlError):
+    """A request that was not fulfilled, or nobody can tell, because the other side ended."""
+
+
 class Channel:
     """One end of the wire. Requests may be made from many threads.
 
@@ -90,13 +94,14 @@ class Channel:
         later.
 
         Raises:
-            ControlError: It failed there, there was no reply in time, or nobody to reply.
+            GoneError: There is nobody to reply.
+            ControlError: It failed there, or there was no reply in time.
         """
         number = next(self._numbers)
         future: Future[Mapping[str, Any]] = Future()
         with self._lock:
             if self._replies is None:
-                raise ControlError(f"{method}: the other side is gone")
+                raise GoneError(f"{method}: the other side is gone")
             self._replies[number] = future
         try:
             self._send({"id": number, "method": method, "params": params or {}})
@@ -104,7 +109,7 @@ class Channel:
         except FutureTimeoutError:
             raise ControlError(f"{method}: no reply within {timeout:g} s") from None
         except OSError as error:
-            raise ControlError(f"{method}: the other side is gone ({error.strerror})") from error
+            raise GoneError(f"{method}: the other side is gone ({error.strerror})") from error
         finally:
             with self._lock:
                 if self._replies is not None:
@@ -114,12 +119,12 @@ class Channel:
         """Make a request and do not wait for the reply.
 
         Raises:
-            ControlError: There is nobody to hear it.
+            GoneError: There is nobody to hear it.
         """
         try:
             self._send({"id": next(self._numbers), "method": method, "params": params or {}})
         except OSError as error:
-            raise ControlError(f"{method}: the other side is gone ({error.strerror})") from error
+            raise GoneError(f"{method}: the other side is gone ({error.strerror})") from error
 
     def close(self) -> None:
         """Close this end; the other sees the end of the stream."""
@@ -152,7 +157,7 @@ class Channel:
             with self._lock:
                 waiting, self._replies = self._replies or {}, None
             for future in waiting.values():
-                future.set_exception(ControlError("the other side went away before it replied"))
+                future.set_exception(GoneError("the other side went away before it replied"))
             self._socket.close()
             self._closed()
 

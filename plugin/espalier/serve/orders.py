@@ -20,6 +20,8 @@ class Orders:
         settings: Of the whole service.
         address: HOST:PORT that the supervisor holds.
         unix: The socket of this worker alone, ``None`` for none.
+        sessions: The table of sessions that the supervisor holds, ``None`` where sessions
+            are kept elsewhere.
         verify: Whether to compare the checksums of the indexes first.
     """
 
@@ -27,6 +29,7 @@ class Orders:
     settings: ServeSettings
     address: str
     unix: Path | None
+    sessions: Path | None
     verify: bool
 
     def as_message(self) -> dict[str, Any]:
@@ -40,6 +43,7 @@ class Orders:
             "settings": {name: _plain(value) for name, value in settings.items()},
             "address": self.address,
             "unix": _plain(self.unix),
+            "sessions": _plain(self.sessions),
             "verify": self.verify,
         }
 
@@ -48,16 +52,20 @@ class Orders:
         """Return the orders in a message."""
         settings = dict(message["settings"])
         settings["index"] = {name: Path(path) for name, path in settings["index"].items()}
-        for name in ("unix", "state_dir"):
-            if settings.get(name) is not None:
-                settings[name] = Path(settings[name])
+        for name in ("unix", "state_dir", "session_key_file"):
+            settings[name] = _path(settings[name])
         return cls(
             number=message["number"],
             settings=ServeSettings(**settings),
             address=message["address"],
-            unix=None if message["unix"] is None else Path(message["unix"]),
+            unix=_path(message["unix"]),
+            sessions=_path(message["sessions"]),
             verify=message["verify"],
         )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,8 @@ from espalier.serve.listen import claim_unix, reserve_tcp
 from espalier.serve.log import EventLog, JsonLog
 from espalier.serve.orders import Orders
 from espalier.serve.supervisor import Supervisor
+from espalier.sessions.opening import FILE_NAME
+from espalier.sessions.shared import SharedSessionStore
 from espalier.settings import ServeSettings
 
 
@@ -48,6 +50,22 @@ def run(
     log = JsonLog() if log is None else log
     if not settings.index:
         raise ConfigError("nothing to serve: name at least one index")
+    table = _table_of(settings, log)
+    try:
+        return _supervise(settings, table, verify=verify, out=out, log=log)
+    finally:
+        if table is not None:
+            table.close()
+
+
+def _supervise(
+    settings: ServeSettings,
+    table: SharedSessionStore | None,
+    *,
+    verify: bool,
+    out: TextIO,
+    log: EventLog,
+) -> int:
     count = settings.workers or processors.available()
     sockets = [_socket_of(settings.unix, number) for number in range(count)]
     for path in sockets:
@@ -56,7 +74,14 @@ def run(
     reserved = reserve_tcp(settings.listen)
     try:
         orders = [
-            Orders(number, settings, reserved.address, path, verify=verify)
+            Orders(
+                number,
+                settings,
+                reserved.address,
+                unix=path,
+                sessions=None if table is None else table.shared_path,
+                verify=verify,
+            )
             for number, path in enumerate(sockets)
         ]
         addresses = [reserved.address, *(f"unix:{path}" for path in sockets if path is not None)]
@@ -74,6 +99,28 @@ def run(
         ).run(started)
     finally:
         reserved.close()
+
+
+def _table_of(settings: ServeSettings, log: EventLog) -> SharedSessionStore | None:
+    """Open the table of sessions that all workers share; ``None`` if Redis has them.
+
+    Whatever its kind, it outlives workers here; in memory it ends with this process.
+    """
+    if "://" in settings.sessions:
+        return None
+    in_file = settings.sessions == "shared" or (
+        settings.sessions == "auto" and settings.state_dir is not None
+    )
+    path = settings.state_dir / FILE_NAME if in_file and settings.state_dir is not None else None
+    table = SharedSessionStore(
+        path,
+        ttl_seconds=settings.session_ttl_seconds,
+        max_queries=settings.session_queries,
+        max_sessions=settings.max_sessions,
+    )
+    for notice in table.notices:
+        log.warning(notice.event, **{name: str(value) for name, value in notice.fields.items()})
+    return table
 
 
 def _socket_of(base: Path | None, number: int) -> Path | None:

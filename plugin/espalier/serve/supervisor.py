@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from espalier.errors import EspalierError
-from espalier.serve.control import Channel, ControlError, Params, send
+from espalier.serve.control import Channel, GoneError, Params, send
 from espalier.serve.log import EventLog
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 
@@ -204,9 +204,8 @@ class Supervisor:
         for worker in self.workers():
             try:
                 results[worker.number] = worker.channel.request(method, params, timeout=timeout)
-            except ControlError:
-                if worker.ended() is None:
-                    raise
+            except GoneError:
+                continue
         return results
 
     def workers(self) -> list[Worker]:
@@ -289,7 +288,7 @@ class Supervisor:
         running = [place.worker for place in self._places if place.worker is not None]
         for worker in running:
             if worker.state is _State.READY:
-                with contextlib.suppress(ControlError):
+                with contextlib.suppress(GoneError):
                     worker.channel.tell("drain", {"grace": self._grace})
             else:
                 # Nobody calls it yet.

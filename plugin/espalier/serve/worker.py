@@ -38,7 +38,9 @@ from espalier.serve.orders import Orders
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.serve.signals import FIRST_WORD, SignalQueue
-from espalier.sessions.memory import MemorySessionStore
+from espalier.sessions.base import SessionStore
+from espalier.sessions.opening import open_sessions
+from espalier.sessions.shared import SharedSessionStore
 
 SIGNALLED = 128
 """What a shell says of a process that a signal ended, plus its number."""
@@ -95,11 +97,7 @@ class _Worker:
         self._grace = orders.settings.grace_seconds
         settings = orders.settings
         self._indexes = load_indexes(settings.index, verify=orders.verify, log=log)
-        self._sessions = MemorySessionStore(
-            ttl_seconds=settings.session_ttl_seconds,
-            max_queries=settings.session_queries,
-            max_sessions=settings.max_sessions,
-        )
+        self._sessions = _sessions_of(orders)
         self._counters = Counters()
         completer = Completer(
             self._indexes,
@@ -181,6 +179,21 @@ class _Worker:
     def _crashed(self, error: Exception) -> None:
         self._log.error("worker_crashed", exception=type(error).__name__, raised_at=place_of(error))
         os._exit(CRASHED)
+
+
+def _sessions_of(orders: Orders) -> SessionStore:
+    """Open the table of the supervisor, or the store that the settings name."""
+    settings = orders.settings
+    if orders.sessions is None:
+        return open_sessions(settings).store
+    return SharedSessionStore(
+        orders.sessions,
+        ttl_seconds=settings.session_ttl_seconds,
+        max_queries=settings.session_queries,
+        max_sessions=settings.max_sessions,
+        # The supervisor sweeps; once is enough.
+        sweep_seconds=None,
+    )
 
 
 def _name_of(received: int | None) -> str:

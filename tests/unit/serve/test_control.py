@@ -18,6 +18,7 @@ from espalier.serve.control import (
     MAX_MESSAGE_BYTES,
     Channel,
     ControlError,
+    GoneError,
     Handler,
     Params,
     receive,
@@ -143,12 +144,12 @@ def test_the_end_of_the_other_side_ends_every_request() -> None:
         gate.wait(PATIENT)
 
     with pair(slow=slow) as wire:
-        caught: list[ControlError] = []
+        caught: list[GoneError] = []
 
         def ask() -> None:
             try:
                 wire.here.request("slow", timeout=PATIENT)
-            except ControlError as error:
+            except GoneError as error:
                 caught.append(error)
 
         thread = threading.Thread(target=ask)
@@ -158,9 +159,9 @@ def test_the_end_of_the_other_side_ends_every_request() -> None:
         thread.join(PATIENT)
         gate.set()
         assert wire.ended[0].wait(PATIENT)
-        with pytest.raises(ControlError, match="gone"):
+        with pytest.raises(GoneError, match="gone"):
             wire.here.request("slow", timeout=PATIENT)
-        with pytest.raises(ControlError, match="gone"):
+        with pytest.raises(GoneError, match="gone"):
             wire.here.tell("slow")
 
     assert len(caught) == 1

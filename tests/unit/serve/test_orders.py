@@ -20,13 +20,14 @@ def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
         workers=3,
         grace_seconds=2.5,
     )
-    orders = Orders(2, settings, "127.0.0.1:50051", unix, verify=False)
+    table = Path("/proc/7/fd/9")
+    orders = Orders(2, settings, "127.0.0.1:50051", unix, table, verify=False)
 
     assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders
 
 
 def test_the_default_settings_travel_too() -> None:
     """No setting is of a kind that JSON does not know."""
-    orders = Orders(0, ServeSettings(), "[::1]:1", None, verify=True)
+    orders = Orders(0, ServeSettings(), "[::1]:1", None, None, verify=True)
 
     assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders
