@@ -4,6 +4,9 @@ Files are only added: one that exists is left as it is, whatever the code says b
 now. A new name belongs into ``CASES``, then:
 
     python -m tests.golden.make
+
+Replies too are left as they are. Where an answer was changed on purpose, or a question
+was added, remove the ``.json`` and make it again; the commit says why.
 """
 
 from __future__ import annotations
@@ -18,9 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import espalier
-from espalier.native import Csr, NativeIndex, Source
+from espalier.native import Csr, NativeIndex, Source, feature_names, features_id
+from espalier.querylog import QueryLog
+from espalier.settings import TrainSettings
+from espalier.train.forest_model import Forest, ForestTree
+from espalier.train.rows import choose_labels
+from espalier.train.words import word_sections
 from tests.corrupt.make import sections as plain
 from tests.reference import build, query
+from tests.unit.train.conftest import make_log
 
 FOLDER: Final = Path(__file__).resolve().parent / "v1"
 F32 = NDArray[np.float32]
@@ -145,13 +154,99 @@ def model() -> build.Sections:
     return {name: made[name] for name in ("PARM", "TREE", "LPOS", "POSL", "WGHT")}
 
 
+def _sessions() -> QueryLog:
+    """Return what twenty people typed: a thing, a brand of it, and now and then more."""
+    brands = ["nike", "nikon", "adidas", "grösse"]
+    things = ["shoes", "bag", "lamp", "赤い靴"]
+    extras = ["red", "running", "2024"]
+    sessions, users = [], []
+    for user in range(20):
+        for visit in range(3):
+            brand = brands[(user + visit) % 4]
+            thing = things[(user // 2 + visit) % 4]
+            session = [thing, f"{brand} {thing}", f"{brand} {thing} {extras[user % 3]}"]
+            if visit == 2:
+                session.append(f"{extras[user % 2]} {thing} of {user}")
+            sessions.append(session)
+            users.append(user)
+    return make_log(sessions, users=users)
+
+
+def words() -> build.Sections:
+    """Return an index that puts queries together from words, and ranks with fixed weights."""
+    settings = TrainSettings(min_users=2)
+    log = _sessions()
+    chosen = choose_labels(log, settings)
+    labels = [
+        build.Label(text.encode(), int(users), shown.encode() if shown != text else None)
+        for text, shown, users in zip(chosen.texts, chosen.display, chosen.users, strict=True)
+    ]
+    n = list(range(len(labels)))
+    space = _space(chosen.texts)
+    made = build.sections(
+        labels,
+        params=build.Params(max_context=3, default_beam=4, default_pool=16, blend_popularity=1.5),
+        space=space,
+        tree=build.flatten([n[0::3], [n[1::3], n[2::3]]]),
+        weigh=_weights(len(space.keys)),
+        weight_bits=16,
+        meta=b'{"golden": "words"}',
+    )
+    return made | word_sections(log, chosen, settings)
+
+
+def session() -> build.Sections:
+    """Return the same with labels that age, and a scorer of weights and two trees."""
+    made = words()
+    users = np.frombuffer(made["USER"], "<u4")
+    faded = [build.Label(b"%02d" % i, recent=int(u) * 1000 >> i % 4) for i, u in enumerate(users)]
+    recency = build.label_sections(faded)
+    names = feature_names()
+    weight, fill = np.zeros((2, len(names)), np.float32)
+    for name, factor, unknown in (
+        ("log_users", 0.5, 0.0),
+        ("is_label", 0.25, 0.0),
+        ("model", 0.25, -4.0),
+        ("session_chance", 0.5, -12.0),
+        ("shared_words", 0.5, 0.0),
+        ("followed_share", 2.0, 0.0),
+        ("edits", -1.0, 0.0),
+    ):
+        weight[names.index(name)], fill[names.index(name)] = factor, unknown
+    stump = ForestTree(
+        feature=np.array([names.index("bytes_left")]),
+        threshold=np.array([6.0], np.float32),
+        missing=np.array([np.inf], np.float32),
+        first=np.array([0]),
+        leaf=np.array([0.25, -0.5], np.float32),
+        expected=np.array([0.0], np.float32),
+    )
+    tree = ForestTree(
+        feature=np.array([names.index("n_previous"), names.index("repeats")]),
+        threshold=np.array([0.5, 0.0], np.float32),
+        missing=np.array([-np.inf, 0.0], np.float32),
+        first=np.array([0, 1]),
+        leaf=np.array([0.125, -0.25, 1.5], np.float32),
+        expected=np.array([0.0, 0.5], np.float32),
+    )
+    forest = Forest(names, features_id(), -0.5, weight, fill, (stump, tree))
+    return made | {
+        "META": b'{"golden": "session"}',
+        "RCNT": recency["RCNT"],
+        "RMAX": recency["RMAX"],
+        "FRST": forest.section(),
+    }
+
+
 CASES: Final[dict[str, Callable[[], build.Sections]]] = {
     "model": model,
     "plain": plain,
     "popularity": popularity,
     "scripts": scripts,
+    "session": session,
     "shop": shop,
     "wide": wide,
+    "words": words,
 }
 
 Question = dict[str, Any]
@@ -160,6 +255,7 @@ QUESTIONS: Final[dict[str, list[Question]]] = {
     "popularity": [{"prefix": ""}, {"prefix": "ab"}, {"prefix": "b", "k": 1}],
     "scripts": [
         {"prefix": "", "k": 18},
+        {"prefix": "", "k": 18, "previous": ["ラーメン"]},
         {"prefix": "東京", "previous": ["ラーメン"]},
         {"prefix": "CAFE"},
         {"prefix": "é", "matcher": "constrained"},
@@ -170,11 +266,29 @@ QUESTIONS: Final[dict[str, list[Question]]] = {
         {"prefix": "n", "k": 5, "previous": ["running shoes"]},
         {"prefix": "ni", "previous": ["nikon lens", "camera bag"], "beam": 1},
         {"prefix": "", "k": 8, "beam": 10, "pool": 64},
+        {"prefix": "", "k": 8, "beam": 10, "pool": 64, "previous": ["canon bag"]},
         {"prefix": "Nike ", "sources": ["MODEL"]},
         {"prefix": "a", "sources": ["POPULAR"], "k": 4},
         {"prefix": "ap", "matcher": "unconstrained", "pool": 5},
     ],
+    "session": [
+        {"prefix": ""},
+        {"prefix": "", "previous": ["shoes"], "previous_age": [30]},
+        {"prefix": "n", "previous": ["nikon bag red", "red lamp"], "k": 20},
+        {"prefix": "nike sh", "previous": ["never typed", "nike shelf"], "keep_variants": True},
+        {"prefix": "red ", "previous": ["lamp", "赤い靴"], "sources": ["MODEL", "TAIL"]},
+        {"prefix": "addidas l"},
+        {"prefix": "GRÖSSE l", "previous": ["grösse bag"]},
+        {"prefix": "赤", "previous": ["adidas 赤い靴 2024"]},
+    ],
     "wide": [{"prefix": "q1", "k": 12, "previous": ["q100"]}, {"prefix": "q29", "pool": 100}],
+    "words": [
+        {"prefix": "shoes", "k": 20},
+        {"prefix": "", "previous": ["nike bag"]},
+        {"prefix": "nike ", "sources": ["TAIL"], "previous": ["red lamp"]},
+        {"prefix": "nikn", "previous": ["bag"]},
+        {"prefix": "b", "sources": ["MODEL", "POPULAR", "TAIL", "CORRECTED"], "k": 20},
+    ],
 }
 VECTORS: Final = [{0: 1.0}, {3: 0.5, 7: -1.0, 19: 2.0}, {}]
 
@@ -183,7 +297,7 @@ def ask(index: espalier.Index, question: Question) -> list[dict[str, Any]]:
     """Return the suggestions for a question as plain data."""
     arguments = dict(question)
     if "sources" in arguments:
-        arguments["sources"] = Source[arguments["sources"][0]]
+        arguments["sources"] = Source(sum(Source[name] for name in arguments["sources"]))
     return [
         {
             "text": one.text,
@@ -241,7 +355,9 @@ def expected(path: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     for name, case in CASES.items():
         target = FOLDER / f"{name}.esp"
+        replies = target.with_suffix(".json")
         if not target.exists():
             target.write_bytes(build.assemble(case(), fingerprint=0xE5A1))
+        if not replies.exists():
             text = json.dumps(expected(target), ensure_ascii=False, indent=1)
-            target.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+            replies.write_text(text + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import espalier
-from espalier.native import NativeIndex
+from espalier.native import NativeIndex, features_id, forest_head
 from tests.golden.make import CASES, FOLDER, ask, rank
 from tests.reference import format as reference
 from tests.reference import invariants, query
@@ -71,6 +71,19 @@ def test_it_answers_as_before(path: Path) -> None:
                 for name in NUMBERS:
                     assert _close(expected.pop(name), one.pop(name))
                 assert expected == one
+
+
+def test_every_source_and_a_scorer_are_among_the_replies() -> None:
+    """Labels, generated queries and corrections; and the scorer is one this library uses.
+
+    Where the list of features has changed, it is left aside: then a golden file with a
+    scorer of the new list is added, and the replies of this one are restated.
+    """
+    replies = [reply for path in FILES for reply in _expected(path)["replies"]]
+    found = {one["source"] for reply in replies for one in reply["suggestions"]}
+    assert {"MODEL", "POPULAR", "TAIL", "CORRECTED"} == found
+    with NativeIndex.open(FOLDER / "session.esp") as index:
+        assert features_id() == forest_head(index.section("FRST")).features_id
 
 
 def test_a_model_without_texts_ranks_as_before() -> None:
