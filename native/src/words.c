@@ -120,7 +120,7 @@ static esp_status validate_slots(const esp_words *words, esp_error *err) {
     for (uint32_t word = 0; word < words->n_words; word++) {
         uint32_t length = 0;
         const uint8_t *text = esp_word_text(words, word, &length);
-        if (esp_word_find(words, text, length, esp_word_hash(text, length)) != word)
+        if (text == NULL || esp_word_find(words, text, length, esp_word_hash(text, length)) != word)
             return damaged("V6", word, err);
     }
     return ESP_OK;
