@@ -301,7 +301,8 @@ typedef struct esp_suggestion {
     uint32_t source;  /* an esp_source: the first that found it */
     float score;      /* of the blend; higher is better */
     float model;      /* log score of the tree, 0 without a model */
-    float popularity; /* users, decayed where the index has that, over those of the prefix's top */
+    float popularity; /* users, decayed where the index has that, over those of the prefix's top;
+                         of what is corrected perhaps above 1 */
     uint32_t matched; /* bytes of `text` that the prefix accounts for */
     uint32_t pinned;  /* 1: stands here because the overlay says so */
     uint32_t reserved;
@@ -324,10 +325,14 @@ esp_status esp_scratch_new(const esp_index *index, const esp_scratch_options *op
 
 void esp_scratch_free(esp_scratch *scratch);
 
-/* Fills `out` with at most query->k suggestions, best first; ties by label id,
- * so the order is total.  Every suggestion starts with the prefix, and if k
- * labels do, k come back as long as POPULAR is among the sources: the model
- * alone may have spent its beam elsewhere.  `out` has room for `cap`.
+/* Fills `out` with at most query->k suggestions, best first.  Those that start with
+ * the prefix come before those with source CORRECTED, which start almost so; each
+ * kind by score, ties by label id, then by text, so the order is total.  The query
+ * submitted last (`previous[0]`), what the overlay blocks and, unless
+ * ESP_QUERY_KEEP_VARIANTS, variants of better suggestions are left out.  If k other
+ * labels start with the prefix, k suggestions come back as long as POPULAR is among
+ * the sources: the model alone may have spent its beam elsewhere.  Pins stand where
+ * the overlay puts them.  `out` has room for `cap`.
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (a cap of the scratch), ESP_E_UTF8,
  * ESP_E_UNSUPPORTED.  O(beam * depth * features).  Since 1.0. */
 esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_query *query,
@@ -376,8 +381,7 @@ uint32_t esp_features_id(void);
 /* What each feature adds to the score of row `i` of esp_scratch_get_ranked(): one
  * number per feature into `out`, and last the score of an average candidate.  Zeros
  * where no forest orders.  Fails with ESP_E_ARGUMENT (no such row). */
-esp_status esp_scratch_explain(
-    const esp_scratch *scratch, size_t i, float *out, esp_error *err);
+esp_status esp_scratch_explain(const esp_scratch *scratch, size_t i, float *out, esp_error *err);
 
 /* The k labels of the prefix with most users, best first, ties by label id:
  * "most frequent completion", the baseline, without any model. */

@@ -123,7 +123,8 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
     uint32_t label = ESP_NO_LABEL;
     esp_candidate *there = esp_candidates_find(&scratch->candidates, text, length);
     if (there == NULL) {
-        ESP_TRY(esp_find_label(index, text, length, &label, err));
+        if (plan->lo < plan->hi)
+            ESP_TRY(esp_find_label(index, text, length, &label, err));
         if (label == ESP_NO_LABEL) {
             there = esp_candidates_add(
                 &scratch->candidates, text, length, ESP_NO_LABEL, ESP_SOURCE_TAIL);
