@@ -30,9 +30,10 @@ from espalier.querylog import is_training_user, write_demo_log, write_pairs
 from espalier.settings import LogSettings, TrainSettings
 from espalier.train import train_index
 
-USERS = 700
-SETTINGS = TrainSettings(min_users=1, threads=1, holdout=0.2)
-WORDS = ("--set", "min_users=1", "--set", "threads=1", "--set", "holdout=0.2", "--quiet")
+USERS = 550
+SETTINGS = TrainSettings(min_users=1, threads=1, holdout=0.1, blender="fixed")
+_SET = ("min_users=1", "threads=1", "holdout=0.1", "blender=fixed")
+WORDS = (*(word for setting in _SET for word in ("--set", setting)), "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def names(folder: Path) -> list[str]:
 def test_a_new_index_is_measured_on_its_held_out_users(log: Path, tmp_path: Path) -> None:
     """The figures are those of `espalier pairs --split` and `espalier evaluate` by hand."""
     out, pairs = tmp_path / "site.esp", tmp_path / "pairs.tsv"
-    made = publish([log], out, SETTINGS)
+    made = publish([log], out, replace(SETTINGS, blender="trees", blend_trees=10))
     write_pairs([log], pairs, settings=LogSettings(), split=1 - SETTINGS.holdout, threads=1)
     by_hand = evaluate([out], pairs, latency_rows=10).indexes[0]
 
@@ -116,7 +117,7 @@ def test_the_report_shows_all_systems_and_no_query(
     assert 0 < systems["all_sources"]["mrr10"]["len_1_3"] < 1
     assert document["published"] is True
     assert document["must_beat"] is None
-    assert document["holdout"]["share"] == 0.2
+    assert document["holdout"]["share"] == 0.1
     assert ["report.html", "report.json"] == names(folder)
     assert document == json.loads((folder / "report.json").read_text("utf-8"))
 
