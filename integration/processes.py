@@ -52,8 +52,11 @@ class Sidecar:
         self,
         *arguments: str | Path,
         listen: str = "127.0.0.1:0",
+        addresses: int = 1,
         env: Mapping[str, str] | None = None,
     ) -> None:
+        """Prepare to start it; it is ready when it has said so many ``addresses``."""
+        self._expected = addresses
         self._arguments: Sequence[str] = ["serve", "--listen", listen, *map(str, arguments)]
         self._env = environment(**(env or {}))
         self._lines: list[str] = []
@@ -107,7 +110,16 @@ class Sidecar:
 
     def events(self) -> list[dict[str, Any]]:
         """Return its log; every line must be JSON."""
-        return [json.loads(line) for line in self._lines]
+        # Another thread adds lines, and the last may be on its way.
+        return [json.loads(line) for line in list(self._lines) if line.endswith("\n")]
+
+    def workers(self) -> dict[int, int]:
+        """Return the worker processes that have started, by number; the newest of each."""
+        return {
+            event["worker"]: event["pid"]
+            for event in self.events()
+            if event["event"] == "index_loaded" and "worker" in event
+        }
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -123,7 +135,8 @@ class Sidecar:
         for line in stream:
             if line.startswith(_LISTENING):
                 self.addresses.append(line.removeprefix(_LISTENING).strip())
-                self._ready.set()
+                if len(self.addresses) >= self._expected:
+                    self._ready.set()
         self._ready.set()
 
     def _read_err(self, stream: IO[str]) -> None:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -265,30 +264,6 @@ def test_several_indexes_are_served_by_name(demo_index: Path) -> None:
         assert client.complete("a", index="two").header.index == "two"
 
 
-def test_a_unix_socket_is_served_beside_the_port(demo_index: Path, tmp_path: Path) -> None:
-    """Its name carries the number of the process behind it."""
-    path = tmp_path / "espalier.sock"
-    with Sidecar("--index", demo_index, "--set", f"unix={path}") as sidecar:
-        deadline = time.monotonic() + PATIENCE
-        while len(sidecar.addresses) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert sidecar.addresses[1] == f"unix:{path}.0"
-        with Client(sidecar.addresses[1], timeout=PATIENCE) as client:
-            assert client.complete("a").header.index == "default"
-
-
-def test_a_port_in_use_is_refused(sidecar: Sidecar, demo_index: Path) -> None:
-    """With one line, and the first sidecar goes on."""
-    done = espalier("serve", "--index", demo_index, "--listen", sidecar.address)
-
-    assert done.returncode == 1
-    assert "the port is in use" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    with Client(sidecar.address, timeout=PATIENCE) as client:
-        assert client.complete("a").HasField("header")
-
-
 def flipped(data: bytes) -> bytes:
     """Return ``data`` with one bit changed in its middle."""
     middle = len(data) // 2
@@ -347,36 +322,6 @@ def test_a_signal_drains_and_ends_with_0(demo_index: Path, number: signal.Signal
     ]
 
 
-def test_calls_under_way_are_answered_before_the_end(demo_index: Path) -> None:
-    """Under load, SIGTERM costs no call that was let in more than being turned away."""
-    codes: list[grpc.StatusCode] = []
-    answered = threading.Event()
-
-    def ask(address: str) -> None:
-        with Client(address, timeout=PATIENCE) as client:
-            while True:
-                try:
-                    client.complete("a")
-                except CallError as error:
-                    codes.append(error.code)
-                    return
-                answered.set()
-
-    with Sidecar("--index", demo_index) as sidecar:
-        threads = [threading.Thread(target=ask, args=(sidecar.address,)) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        assert answered.wait(PATIENCE)
-        sidecar.send(signal.SIGTERM)
-        assert sidecar.wait() == 0
-        for thread in threads:
-            thread.join(PATIENCE)
-        assert sidecar.events()[-1]["event"] == "stopped"
-
-    assert len(codes) == 8
-    assert set(codes) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-
-
 def test_a_client_that_says_nothing_holds_nobody_up(demo_index: Path) -> None:
     """An open connection is no call."""
     with Sidecar("--index", demo_index) as sidecar:
@@ -387,38 +332,3 @@ def test_a_client_that_says_nothing_holds_nobody_up(demo_index: Path) -> None:
             assert sidecar.wait() == 0
 
     assert time.monotonic() - started < PATIENCE / 2
-
-
-def stuck_call(address: str, given_up: threading.Event) -> Iterator[object]:
-    """Open a call whose request never comes; yield once the server waits for it."""
-
-    def nothing() -> Iterator[bytes]:
-        given_up.wait(PATIENCE)
-        yield from ()
-
-    with grpc.insecure_channel(address) as channel:
-        method: Any = channel.stream_unary(f"/{SERVICE}/Complete")
-        call = method.future(nothing(), timeout=PATIENCE)
-        # A later call on the same connection is answered after the first arrived.
-        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
-        yield call
-        given_up.set()
-        call.cancel()
-
-
-@pytest.mark.parametrize(("by", "expected"), [("grace", 0), ("second_signal", 143)])
-def test_a_call_that_never_ends_is_cut_off(demo_index: Path, by: str, expected: int) -> None:
-    """After the grace, or by a second signal at once; the log counts it."""
-    grace = "0.5" if by == "grace" else "600"
-    with Sidecar("--index", demo_index, "--set", f"grace_seconds={grace}") as sidecar:
-        for _ in stuck_call(sidecar.address, threading.Event()):
-            sidecar.send(signal.SIGTERM)
-            if by == "second_signal":
-                time.sleep(0.5)
-                assert sidecar.process.poll() is None
-                sidecar.send(signal.SIGTERM)
-            code = sidecar.wait()
-        stopped = sidecar.events()[-1]
-
-    assert code == expected
-    assert (stopped["event"], stopped["calls_cut_off"]) == ("stopped", 1)

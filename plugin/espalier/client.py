@@ -8,11 +8,35 @@
         client.record("running shoes", session="s1")
         for suggestion in client.complete("ni", session="s1").suggestions:
             print(suggestion.display_text)
+
+What it asks of gRPC any client can ask, in any language: the two service configs beside
+this module are plain JSON, as grpc.io documents them.
+
+``service_config.json``
+    Retries: a worker of the sidecar that dies costs the calls it was answering,
+    UNAVAILABLE, and one that drains may refuse a call that was on its way to it,
+    CANCELLED (by the service: a call the client cancels is not retried). All calls are
+    safe to repeat. The deadline comes with each call; a ``timeout`` in the config would
+    be shortened by up to two seconds in clients on grpc's C core, this one among them.
+``service_config_hedging.json``
+    The same, but a completion that is not there after 30 ms is asked for once more
+    elsewhere, and the first answer counts. For services on several hosts behind one name,
+    ``dns:///completion.example``: the second try goes to the next address. Not for one
+    sidecar, where it would only add load, and not for clients on the C core, which do not
+    know hedging (Java and .NET do).
+
+One channel is one connection, and a connection lives on one worker: a client with a
+single channel never uses more than one processor of the sidecar. Give a busy front end
+a few channels (``channels=4``), which take turns; the kernel spreads connections over
+the workers. It spreads them by chance, so have twice as many as workers, or name the
+workers one by one: each has a Unix socket of its own, ``unix:PATH.0`` and so on.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from importlib import resources
 from types import TracebackType
 from typing import Self
 
@@ -33,7 +57,13 @@ from espalier.v1.completion_service_pb2 import (
 from espalier.v1.completion_service_pb2_grpc import CompletionServiceStub
 from espalier.v1.core_pb2 import Suggestion, SuggestionSource
 
-__all__ = ["CallError", "Client", "Suggestion", "SuggestionSource"]
+__all__ = ["CallError", "Client", "Suggestion", "SuggestionSource", "service_config"]
+
+
+def service_config(*, hedging: bool = False) -> str:
+    """Return one of the service configs as JSON; clients of this module use the plain one."""
+    name = "service_config_hedging.json" if hedging else "service_config.json"
+    return resources.files("espalier").joinpath(name).read_text(encoding="utf-8")
 
 
 class CallError(EspalierError):
@@ -58,9 +88,10 @@ class Client:
     """Calls one sidecar; safe to use from many threads.
 
     Args:
-        target: HOST:PORT, or ``unix:PATH``.
-        timeout: Seconds a call may take. Somebody is typing: keep it short.
-        channel: Use this channel (for TLS, pools) instead of opening one.
+        target: HOST:PORT, ``unix:PATH``, or ``dns:///NAME:PORT`` for several hosts.
+        timeout: Seconds a call may take, retries included. Somebody is typing: keep it short.
+        channels: Connections that calls take turns on; see the top of this module.
+        channel: Use this channel (for TLS, options of your own) instead of opening any.
     """
 
     def __init__(
@@ -68,11 +99,15 @@ class Client:
         target: str = "127.0.0.1:50051",
         *,
         timeout: float = 1.0,
+        channels: int = 1,
         channel: grpc.Channel | None = None,
     ) -> None:
-        self._channel = grpc.insecure_channel(target) if channel is None else channel
+        if channel is None:
+            self._channels = [grpc.insecure_channel(target, _options()) for _ in range(channels)]
+        else:
+            self._channels = [channel]
         self._timeout = timeout
-        self._stub = CompletionServiceStub(self._channel)
+        self._stubs = itertools.cycle([CompletionServiceStub(one) for one in self._channels])
 
     def complete(
         self,
@@ -110,7 +145,7 @@ class Client:
             allowed_sources=sources,
         )
         try:
-            return self._stub.Complete(request, timeout=self._timeout)
+            return next(self._stubs).Complete(request, timeout=self._timeout)
         except grpc.RpcError as error:
             raise CallError(error) from None
 
@@ -133,7 +168,7 @@ class Client:
             session_id=session, query=query, accepted=accepted if set_id else None
         )
         try:
-            return self._stub.RecordQuery(request, timeout=self._timeout)
+            return next(self._stubs).RecordQuery(request, timeout=self._timeout)
         except grpc.RpcError as error:
             raise CallError(error) from None
 
@@ -145,13 +180,14 @@ class Client:
         """
         request = DeleteSessionRequest(session_id=session)
         try:
-            return self._stub.DeleteSession(request, timeout=self._timeout)
+            return next(self._stubs).DeleteSession(request, timeout=self._timeout)
         except grpc.RpcError as error:
             raise CallError(error) from None
 
     def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
+        """Close the connections."""
+        for channel in self._channels:
+            channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +199,21 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _options() -> list[tuple[str, str | int]]:
+    """Return channel options for one connection of its own."""
+    return [
+        ("grpc.service_config", service_config()),
+        # Channels with equal options would share a connection.
+        ("grpc.use_local_subchannel_pool", 1),
+        # A worker is back in less than the second that grpcio would wait.
+        ("grpc.initial_reconnect_backoff_ms", 50),
+        ("grpc.min_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+    ]
 
 
 def _info_of(error: grpc.RpcError) -> ErrorInfo:
