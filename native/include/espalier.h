@@ -380,7 +380,7 @@ uint32_t esp_features_id(void);
 
 /* What each feature adds to the score of row `i` of esp_scratch_get_ranked(): one
  * number per feature into `out`, and last the score of an average candidate.  Zeros
- * where no forest orders.  Fails with ESP_E_ARGUMENT (no such row). */
+ * where no forest ordered, as for the most popular queries of an empty prefix.  Fails with ESP_E_ARGUMENT (no such row). */
 esp_status esp_scratch_explain(const esp_scratch *scratch, size_t i, float *out, esp_error *err);
 
 /* The k labels of the prefix with most users, best first, ties by label id:

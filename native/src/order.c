@@ -98,12 +98,14 @@ static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *
         asked.previous = plan->query->previous;
         asked.n_previous = plan->n_previous;
         asked.range_labels = plan->hi - plan->lo;
+        asked.has_model = plan->has_model;
         asked.first_users = plan->first_users;
         asked.one_user = expf(-plan->log_most);
         esp_rank_fill(&asked, scratch->ranked, n, scratch->x);
         esp_rank_forget(plan->query->groups_off, n, scratch->x);
     }
-    if (has_forest(index, plan))
+    scratch->by_forest = has_forest(index, plan);
+    if (scratch->by_forest)
         esp_forest_score(index, scratch->x, n, ESP_RANK_COUNT, scratch->ranked_score);
     if (plan->query->overlay != NULL)
         for (uint32_t i = 0; i < n; i++)
@@ -277,7 +279,7 @@ esp_status esp_scratch_explain(const esp_scratch *scratch, size_t i, float *out,
     if (i >= scratch->n_ranked)
         ESP_FAIL(err, ESP_E_ARGUMENT, "ranked", i, "candidate %zu of %u", i, scratch->n_ranked);
     memset(out, 0, (ESP_RANK_COUNT + 1) * sizeof *out);
-    if (esp_forest_usable(scratch->index))
+    if (scratch->by_forest)
         esp_forest_explain(scratch->index, scratch->x + i * ESP_RANK_COUNT, out);
     return ESP_OK;
 }

@@ -244,8 +244,8 @@ static void fill_one(const esp_rank_query *query, const esp_candidate *c, float 
     x[ESP_RANK_log_share] = logf(c->popularity + 0.5f * query->one_user);
     x[ESP_RANK_is_label] = is_label ? 1 : 0;
     x[ESP_RANK_log_range] = logf(1 + (float)query->range_labels);
-    /* The tree knows labels only, and was asked about those that begin as typed. */
-    x[ESP_RANK_model] = is_label && c->edits == 0 ? c->model : NAN;
+    /* The tree knows labels only, and if at all was asked about those that begin as typed. */
+    x[ESP_RANK_model] = query->has_model && is_label && c->edits == 0 ? c->model : NAN;
     x[ESP_RANK_followed] = logf(1 + (float)c->followed);
     x[ESP_RANK_followed_share] = (float)c->followed / query->first_users;
     x[ESP_RANK_by_model] = (c->sources & ESP_SOURCE_MODEL) != 0 ? 1.0f : 0.0f;
@@ -284,5 +284,5 @@ void esp_rank_forget(uint32_t off, uint32_t n, float *x) {
     for (uint32_t f = 0; f < ESP_RANK_COUNT; f++)
         if ((off >> GROUPS[f] & 1) != 0)
             for (uint32_t i = 0; i < n; i++)
-                x[(size_t)i * ESP_RANK_COUNT + f] = 0;
+                x[(size_t)i * ESP_RANK_COUNT + f] = NAN;
 }

@@ -97,6 +97,7 @@ typedef struct esp_rank_query {
     uint32_t n_previous;
     uint32_t prefix_length;
     uint32_t range_labels;
+    bool has_model;    /* the tree was asked */
     float first_users; /* of q0, at least 1 */
     float one_user;    /* popularity of a label of one user */
     uint32_t n_typed;  /* complete words of the prefix */
@@ -114,7 +115,7 @@ void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *st
 void esp_rank_fill(
     const esp_rank_query *query, const esp_candidate *const *candidates, uint32_t n, float *x);
 
-/* Sets the features of the groups in `off` to 0, as if nothing were known. */
+/* Sets the features of the groups in `off` to NaN: nothing is known of them. */
 void esp_rank_forget(uint32_t off, uint32_t n, float *x);
 
 /* Name and group of a feature, NULL beyond the last. */

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -281,7 +282,7 @@ class Index:
 
         Raises:
             InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
-            InputError: As many ages as previous queries were not given.
+            InputError: As many ages as previous queries were not given, or one is NaN.
             LimitError: ``prefix`` above 1,024 bytes of UTF-8, or a number out of range.
         """
         return self._complete(
@@ -553,6 +554,8 @@ def _encode_session(
         raise InputError(f"{len(previous)} previous queries with {len(age)} ages; give one each")
     queries, seconds = [], []
     for text, old in zip(previous, age, strict=True):
+        if math.isnan(old):
+            raise InputError("an age is not a number; give seconds, or no ages if one is unknown")
         for query in encode_previous([text]):
             queries.append(query)
             seconds.append(round(min(max(old, 0), MAX_AGE)))

@@ -87,7 +87,7 @@ class _Facts:
         return rank.Facts(
             self.users[label],
             popularity,
-            self.model[label] if self.has_model else 0.0,
+            self.model[label] if self.has_model else math.nan,
             self.followed.get(label, 0),
             len(self.asked.prefix),
             frozenset(sources),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -294,6 +295,43 @@ def test_an_explanation_adds_up_to_the_score(demo_index: Path) -> None:
             total = one.average + sum(part.contribution for part in one.features.values())
             assert total == pytest.approx(one.suggestion.score, abs=1e-3)
             assert {part.group for part in one.features.values()} == set(FEATURE_GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "previous", "sources"),
+    [("", [], None), ("c", ["tent"], Source.MODEL), ("c", ["tent"], Source.POPULAR)],
+    ids=["popular queries", "model alone", "popularity alone"],
+)
+def test_what_no_forest_ordered_has_no_parts(
+    demo_index: Path, prefix: str, previous: list[str], sources: Source | None
+) -> None:
+    """The scores of these lists are not the forest's, so it has nothing to explain."""
+    with espalier.open(demo_index) as index:
+        explained = index.explain(prefix, previous, k=5, sources=sources)
+
+        assert len(explained) == 5
+        for one in explained:
+            assert one.average == 0
+            assert not any(part.contribution for part in one.features.values())
+
+
+def test_without_the_tree_its_score_is_unknown(demo_index: Path) -> None:
+    """Not 0, which would be the logarithm of certainty."""
+    without = Source.POPULAR | Source.TAIL | Source.CORRECTED
+    with espalier.open(demo_index) as index:
+        explained = [one for one in index.explain("c", ["tent"], sources=without) if one.features]
+
+    assert any(one.suggestion.label is not None for one in explained)
+    assert all(math.isnan(one.features["model"].value) for one in explained)
+    assert all(math.isnan(one.features["model_gap"].value) for one in explained)
+
+
+def test_an_age_that_is_no_number_is_refused(shop: Index) -> None:
+    """Infinite and negative ones have a meaning: as old as can be, just now."""
+    with pytest.raises(InputError, match="not a number"):
+        shop.complete("n", ["nike"], previous_age=[math.nan])
+    for age in (math.inf, -1.0):
+        assert shop.complete("n", ["nike"], previous_age=[age])
 
 
 def test_a_slip_is_corrected_though_queries_can_be_generated_from_it(demo_index: Path) -> None:
