@@ -88,10 +88,13 @@ class LinearBlender:
         )
 
 
-FIXED: Final = "fixed"
-"""Name of the blender that learns nothing."""
+def no_blender(settings: TrainSettings) -> None:
+    """Learn nothing."""
+    del settings
 
-BLENDERS: Final[dict[str, Callable[[TrainSettings], Blender]]] = {
+
+BLENDERS: Final[dict[str, Callable[[TrainSettings], Blender | None]]] = {
     "trees": TreeBlender,
     "linear": LinearBlender,
+    "fixed": no_blender,
 }

@@ -7,9 +7,10 @@ is trained on the others, and it is asked what the ones left out went on to type
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,8 @@ ids given out one after the other often belong to one person, on both sides of a
 finer split."""
 FEWEST_USERS: Final = 20
 """Fewer users teach nothing about other users."""
+BATCH: Final = 256
+"""Questions a thread takes at a time: an interruption waits for no more."""
 FEWEST_ANSWERED: Final = 200
 """Questions with the wanted query among the candidates; fewer are noise."""
 EMPTY_SHARE: Final = 0.03
@@ -111,19 +114,32 @@ class Answers:
     asked: int
 
 
-def answer(path: Path, log: QueryLog, questions: Asked, threads: int) -> Answers:
-    """Ask the index at ``path``; the order of the answers is that of the questions."""
-    native = NativeIndex.open(path)
-    try:
-        parts = np.array_split(np.arange(len(questions.event)), max(1, threads))
+def answer(
+    index: NativeIndex,
+    log: QueryLog,
+    questions: Asked,
+    threads: int,
+    done: Callable[[int], None] = lambda _: None,
+) -> Answers:
+    """Ask ``index``; the order of the answers is that of the questions, on any number of threads.
 
-        def work(part: I64) -> tuple[list[F32], list[int]]:
-            return _answer_part(native.scratch(Caps()), log, questions, part)
+    ``done`` is called with a number of questions just asked, from any thread.
+    """
+    local = threading.local()
+    caps = _caps(log)
 
-        with ThreadPoolExecutor(len(parts)) as pool:
-            results = list(pool.map(work, parts))
-    finally:
-        native.close()
+    def work(batch: I64) -> tuple[list[F32], list[int]]:
+        scratch: Scratch | None = getattr(local, "scratch", None)
+        if scratch is None:
+            scratch = local.scratch = index.scratch(caps)
+        found = _answer_batch(scratch, log, questions, batch)
+        done(len(batch))
+        return found
+
+    n = len(questions.event)
+    with ThreadPoolExecutor(threads, "espalier-ask") as pool:
+        # An interruption ends the map, which drops the batches nobody has begun.
+        results = list(pool.map(work, np.array_split(np.arange(n), -(-n // BATCH) or 1)))
     features = [x for found, _ in results for x in found]
     rows = [row for _, found in results for row in found]
     group = np.array([len(x) for x in features], np.int64)
@@ -134,12 +150,23 @@ def answer(path: Path, log: QueryLog, questions: Asked, threads: int) -> Answers
     return Answers(x, group, relevant, len(questions.event))
 
 
-def _answer_part(
-    scratch: Scratch, log: QueryLog, questions: Asked, part: I64
+def _caps(log: QueryLog) -> Caps:
+    """Return room for every question the log can pose, also where its queries are long."""
+    longest = max((len(query.encode()) for query in log.queries), default=0)
+    usual = Caps()
+    return Caps(
+        previous=MAX_PREVIOUS,
+        prefix_bytes=max(usual.prefix_bytes, longest),
+        context_bytes=max(usual.context_bytes, MAX_PREVIOUS * longest),
+    )
+
+
+def _answer_batch(
+    scratch: Scratch, log: QueryLog, questions: Asked, batch: I64
 ) -> tuple[list[F32], list[int]]:
     features: list[F32] = []
     rows: list[int] = []
-    for number in part.tolist():
+    for number in batch.tolist():
         event = int(questions.event[number])
         first = event - int(questions.previous[number])
         wanted = log.queries[log.event_query[event]]

@@ -31,7 +31,7 @@ import numpy as np
 
 from espalier.errors import InputError
 from espalier.files import refuse_to_overwrite
-from espalier.native import version
+from espalier.native import NativeIndex, version
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog import QueryLog, Split, hold_out, read_log
 from espalier.settings import TrainSettings
@@ -231,12 +231,14 @@ def _learn_blend(log: QueryLog, settings: TrainSettings, run: _Run) -> tuple[byt
         # Without these users nothing is left to learn from: then nothing is left out.
         return b"", _BlendFacts(warnings=(few,))
     questions = pose(fold.asked, settings.blend_questions, MAX_PREVIOUS, settings.seed)
+    # The file goes as soon as it is open: interrupted or killed, nothing is left of it.
     with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
-        index = Path(folder) / "fold.esp"
-        write_index(index, learned.sections(settings, {}), 0)
-        del learned
-        with run.stage("ask"):
-            answers = answer(index, fold.asked, questions, settings.thread_count)
+        path = Path(folder) / "fold.esp"
+        write_index(path, learned.sections(settings, {}), 0)
+        index = NativeIndex.open(path)
+    del learned
+    with index, run.stage("ask", len(questions.event)) as done:
+        answers = answer(index, fold.asked, questions, settings.thread_count, done)
     counts = {"blend_questions": answers.asked, "blend_answered": len(answers.group)}
     if len(answers.group) < FEWEST_ANSWERED:
         return b"", _BlendFacts(counts, (few,))

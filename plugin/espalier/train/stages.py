@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from espalier.errors import ConfigError
 from espalier.settings import TrainSettings
-from espalier.train.blender import BLENDERS, FIXED, Blender
+from espalier.train.blender import BLENDERS, Blender
 from espalier.train.index import INDEXERS, Indexer
 from espalier.train.match import MATCHERS, Matcher
 from espalier.train.rank import RANKERS, Ranker
@@ -52,9 +52,7 @@ def make_ranker(settings: TrainSettings, find: FindEntryPoints = installed) -> R
 
 
 def make_blender(settings: TrainSettings, find: FindEntryPoints = installed) -> Blender | None:
-    """Return the blender named ``settings.blender``, None for the fixed blend."""
-    if settings.blender == FIXED:
-        return None
+    """Return the blender named ``settings.blender``, None for the one that learns nothing."""
     return _make("blender", settings.blender, BLENDERS, settings, find)
 
 

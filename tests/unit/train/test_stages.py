@@ -11,10 +11,11 @@ import pytest
 
 from espalier.errors import ConfigError
 from espalier.settings import TrainSettings
+from espalier.train.blender import BLENDERS, LinearBlender, TreeBlender
 from espalier.train.index import INDEXERS
 from espalier.train.match import MATCHERS
 from espalier.train.rank import RANKERS
-from espalier.train.stages import make_indexer, make_matcher, make_ranker
+from espalier.train.stages import make_blender, make_indexer, make_matcher, make_ranker
 
 SETTINGS = TrainSettings()
 
@@ -37,6 +38,10 @@ def test_what_ships_is_found_without_an_installed_package() -> None:
         assert type(make_ranker(replace(SETTINGS, ranker=name))) is ranker
     assert sorted(INDEXERS) == ["hybrid", "kmeans", "must-link", "trie"]
     assert sorted(MATCHERS) == ["man", "tfn", "tfn+man"]
+    assert sorted(BLENDERS) == ["fixed", "linear", "trees"]
+    assert isinstance(make_blender(replace(SETTINGS, blender="trees")), TreeBlender)
+    assert isinstance(make_blender(replace(SETTINGS, blender="linear")), LinearBlender)
+    assert make_blender(replace(SETTINGS, blender="fixed")) is None
 
 
 def test_an_entry_point_provides_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +80,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
         make_matcher(replace(SETTINGS, negatives="tfm"))
     with pytest.raises(ConfigError, match=r"no ranker is called"):
         make_ranker(replace(SETTINGS, ranker="boosted"))
+    with pytest.raises(ConfigError, match=r"no blender is called 'fixd'; did you mean 'fixed'"):
+        make_blender(replace(SETTINGS, blender="fixd"))
 
 
 def test_an_entry_point_that_cannot_be_loaded_is_named() -> None:
