@@ -20,26 +20,51 @@ OLD = b"the index of yesterday"
 def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a log whose training takes a while."""
     path = tmp_path_factory.mktemp("log") / "log.tsv"
-    write_demo_log(path, catalogue=None, users=3000, seed=3)
+    write_demo_log(path, catalogue=None, users=1500, seed=3)
     return path
 
 
-def train(log: Path, out: Path) -> list[str]:
+def train(log: Path, out: Path, *settings: str) -> list[str]:
     """Return the command that trains on ``log``."""
-    words = ["train", "--log", str(log), "--out", str(out), "--set", "min_users=1"]
+    words = ["train", "--log", str(log), "--out", str(out)]
+    for setting in ("min_users=1", *settings):
+        words += ["--set", setting]
     return [sys.executable, "-m", "espalier", *words]
 
 
+def site(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Return where yesterday's index lies, and an environment whose temporary files lie beside."""
+    out = folder / "site.esp"
+    out.write_bytes(OLD)
+    (folder / "tmp").mkdir()
+    return out, {**os.environ, "TMPDIR": str(folder / "tmp")}
+
+
+def nothing_else(out: Path) -> None:
+    """Check that yesterday's index is whole and alone, and no temporary file is left."""
+    assert out.read_bytes() == OLD
+    assert sorted(path.name for path in out.parent.rglob("*")) == ["site.esp", "tmp"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", ["reading", "read ", "vectorise", "index"])
+@pytest.mark.parametrize(
+    ("stage", "blender"),
+    [
+        ("reading", "trees"),
+        ("read ", "trees"),
+        ("fold: index", "trees"),
+        ("ask", "trees"),
+        ("vectorise", "fixed"),
+        ("index", "fixed"),
+    ],
+)
 def test_an_interrupted_training_leaves_the_old_index(
-    stage: str, number: signal.Signals, long_log: Path, tmp_path: Path
+    stage: str, blender: str, number: signal.Signals, long_log: Path, tmp_path: Path
 ) -> None:
     """Ctrl-C or SIGTERM, in whichever stage: one line, its code, no file touched or left."""
-    out = tmp_path / "site.esp"
-    out.write_bytes(OLD)
-
-    with subprocess.Popen(train(long_log, out), stderr=subprocess.PIPE, text=True) as process:
+    out, scratch = site(tmp_path)
+    command = train(long_log, out, f"blender={blender}")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=scratch) as process:
         assert process.stderr is not None
         # The line of a finished stage says that the next one has begun.
         for line in process.stderr:
@@ -51,23 +76,21 @@ def test_an_interrupted_training_leaves_the_old_index(
     assert process.returncode == 128 + number, errors
     assert errors.splitlines()[-1].startswith("espalier: error: ")
     assert "Traceback" not in errors
-    assert out.read_bytes() == OLD
-    assert [path.name for path in tmp_path.iterdir()] == ["site.esp"]
+    nothing_else(out)
 
 
-def test_a_full_disk_leaves_the_old_index(long_log: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("blender", ["trees", "fixed"])
+def test_a_full_disk_leaves_the_old_index(blender: str, long_log: Path, tmp_path: Path) -> None:
     """The disk takes 100 kB of an index that needs more: an error, the old file whole."""
-    out = tmp_path / "site.esp"
-    out.write_bytes(OLD)
+    out, scratch = site(tmp_path)
     # Blocks of 512 bytes or of 1,024, as the shell has it; too few either way.
-    script = f"ulimit -f 100; exec {shlex.join(train(long_log, out))}"
+    script = f"ulimit -f 100; exec {shlex.join(train(long_log, out, f'blender={blender}'))}"
 
     done = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=False, env=dict(os.environ)
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env=scratch
     )
 
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith("espalier: error: ")
     assert "Traceback" not in done.stderr
-    assert out.read_bytes() == OLD
-    assert [path.name for path in tmp_path.iterdir()] == ["site.esp"]
+    nothing_else(out)

@@ -82,7 +82,8 @@ _USE = """
 import espalier, pathlib
 assert pathlib.Path(espalier.__file__).is_relative_to({home!r}), espalier.__file__
 with espalier.open("tiny.esp") as index:
-    print([one.text for one in index.complete("red sh", previous=["blue shoes"])])
+    learned = "FRST" in {{section.name for section in index.info.sections}}
+    print(index.complete("red sh", previous=["blue shoes"])[0].text, learned)
 """
 
 
@@ -90,16 +91,25 @@ with espalier.open("tiny.esp") as index:
 def test_the_wheel_trains_and_completes_in_an_environment_of_its_own(
     wheel: Path, tmp_path: Path
 ) -> None:
-    """Installed away from the tree, it makes an index and answers from it."""
+    """Installed away from the tree, it makes an index, with a scorer, and answers from it."""
     home = tmp_path / "venv"
     run(sys.executable, "-m", "venv", home, cwd=tmp_path)
     python = home / "bin" / "python"
     run(python, "-m", "pip", "--quiet", "install", wheel, cwd=tmp_path)
     log = tmp_path / "log.tsv"
-    rows = [f"u{i}\t{query}" for i in range(4) for query in ("blue shoes", "red shoes", "red hat")]
+    typed = ("blue shoes", "red shoes", "red hat", "blue hat")
+    rows = [f"u{i}\t{query}" for i in range(200) for query in typed]
     log.write_text("user\tquery\n" + "\n".join(rows) + "\n", encoding="utf-8")
 
-    run(home / "bin" / "espalier", "train", "--log", log, "--out", "tiny.esp", cwd=tmp_path)
+    command: list[str | Path] = [
+        home / "bin" / "espalier",
+        "train",
+        "--log",
+        log,
+        "--out",
+        "tiny.esp",
+    ]
+    run(*command, "--set", "blend_share=0.5", "--set", "blend_trees=5", cwd=tmp_path)
     printed = run(python, "-c", _USE.format(home=str(home)), cwd=tmp_path)
 
-    assert printed == "['red shoes']\n"
+    assert printed == "red shoes True\n"
