@@ -1,6 +1,6 @@
 /* fuzz_complete.c: any bytes as a query on a good index.
  *
- *   k | beam | pool | sources, matcher | prefix 0x00 previous 0x00 previous ...
+ *   k | beam | pool | sources, matcher, flags | prefix 0x00 previous 0x00 previous ...
  *
  * Beyond memory: what comes back keeps the contract. */
 #include "fuzz.h"
@@ -17,6 +17,19 @@ static void demand(int condition) {
         abort();
 }
 
+/* Labels of the range that may come back: all but the query submitted last. */
+static uint32_t eligible(const esp_query *query, uint32_t lo, uint32_t hi) {
+    uint32_t n = hi - lo;
+    for (uint32_t label = lo; label < hi && query->n_previous > 0; label++) {
+        esp_text text;
+        esp_text display;
+        demand(esp_label_text(made.index, label, &text, &display, NULL) == ESP_OK);
+        n -= text.length == query->previous[0].length &&
+             memcmp(text.data, query->previous[0].data, text.length) == 0;
+    }
+    return n;
+}
+
 static void check(const esp_query *query, const esp_suggestion *out, size_t count) {
     uint32_t lo = 0;
     uint32_t hi = 0;
@@ -24,10 +37,15 @@ static void check(const esp_query *query, const esp_suggestion *out, size_t coun
            ESP_OK);
     const uint32_t k = query->k == 0 ? 10 : query->k;
     const uint32_t sources = query->sources == 0 ? ESP_SOURCE_POPULAR : query->sources;
-    if ((sources & ESP_SOURCE_POPULAR) != 0)
-        demand(count == esp_min_u32(k, hi - lo));
-    demand(count <= k);
-    for (size_t i = 0; i < count; i++) {
+    size_t exact = 0;
+    while (exact < count && out[exact].source != ESP_SOURCE_CORRECTED)
+        exact++;
+    demand(count <= k && exact <= eligible(query, lo, hi));
+    if ((sources & ESP_SOURCE_POPULAR) != 0 && (query->flags & ESP_QUERY_KEEP_VARIANTS) != 0)
+        demand(exact == esp_min_u32(k, eligible(query, lo, hi)));
+    for (size_t i = exact; i < count; i++)
+        demand(out[i].source == ESP_SOURCE_CORRECTED && (out[i].label < lo || out[i].label >= hi));
+    for (size_t i = 0; i < exact; i++) {
         const esp_suggestion *one = &out[i];
         demand(one->label >= lo && one->label < hi);
         demand(one->text.length >= query->prefix.length);
@@ -65,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
         .beam = data[1],
         .pool = (uint32_t)data[2] * 16,
         .sources = data[3] & 15u,
-        .matcher = data[3] >> 4 & 3u};
+        .matcher = data[3] >> 4 & 3u,
+        .flags = data[3] >> 6 & 3u};
     esp_suggestion out[K];
     size_t count = 0;
     if (esp_complete(made.index, scratch, &query, out, K, &count, NULL) == ESP_OK)
