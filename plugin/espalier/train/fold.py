@@ -31,7 +31,7 @@ FEWEST_USERS: Final = 20
 BATCH: Final = 256
 """Questions a thread takes at a time: an interruption waits for no more."""
 FEWEST_ANSWERED: Final = 200
-"""Questions with the wanted query among the candidates; fewer are noise."""
+"""Questions with the wanted query among other candidates; fewer are noise."""
 EMPTY_SHARE: Final = 0.03
 """Share of the questions about the next query as a whole, with nothing typed."""
 CUT_SHARE: Final = 0.5
@@ -99,7 +99,7 @@ def pose(log: QueryLog, limit: int, most_previous: int, seed: int) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Candidates of the questions that have the wanted query among them.
+    """Candidates of the questions that have the wanted query among others.
 
     Attributes:
         x: Features, ``(rows, features)``.
@@ -180,7 +180,8 @@ def _answer_batch(
         prefix = wanted[: int(questions.typed[number])].encode()
         scratch.ask(prefix, previous, 10, sources=SOURCES, flags=FEATURES, age=age)
         row = scratch.ranked_row(wanted.encode())
-        if row is not None:
-            features.append(scratch.ranked_features())
+        x = scratch.ranked_features()
+        if row is not None and len(x) > 1:
+            features.append(x)
             rows.append(row)
     return features, rows

@@ -37,7 +37,14 @@ from espalier.querylog import QueryLog, Split, hold_out, read_log
 from espalier.settings import TrainSettings
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import choose_blend
-from espalier.train.fold import FEWEST_ANSWERED, MAX_PREVIOUS, answer, choose_fold, pose
+from espalier.train.fold import (
+    FEWEST_ANSWERED,
+    FEWEST_USERS,
+    MAX_PREVIOUS,
+    answer,
+    choose_fold,
+    pose,
+)
 from espalier.train.index import IndexerInput
 from espalier.train.matrices import take_rows
 from espalier.train.rank import Entries, RankInput, rank_tree, tree_order
@@ -218,18 +225,19 @@ def _learn_blend(log: QueryLog, settings: TrainSettings, run: _Run) -> tuple[byt
     blender = make_blender(settings)
     if blender is None:
         return b"", _BlendFacts()
+    if settings.blend_share == 0:
+        return _unlearned("blend_share is 0, so nobody teaches the blender")
     fold = choose_fold(log, settings.blend_share, settings.seed)
-    few = (
-        "the log has too few users to learn how to blend; suggestions are ordered by fixed weights"
-    )
     if fold is None:
-        return b"", _BlendFacts(warnings=(few,))
+        return _unlearned(f"the log has fewer than {FEWEST_USERS} users")
     try:
         with run.within("fold"):
             learned = _learn(fold.training, settings, run)
     except InputError:
-        # Without these users nothing is left to learn from: then nothing is left out.
-        return b"", _BlendFacts(warnings=(few,))
+        # Nothing is left to learn from: then nobody is left out.
+        return _unlearned(
+            f"without the users who teach the blender, no query has {settings.min_users}"
+        )
     questions = pose(fold.asked, settings.blend_questions, MAX_PREVIOUS, settings.seed)
     # The file goes as soon as it is open: interrupted or killed, nothing is left of it.
     with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
@@ -241,10 +249,20 @@ def _learn_blend(log: QueryLog, settings: TrainSettings, run: _Run) -> tuple[byt
         answers = answer(index, fold.asked, questions, settings.thread_count, done)
     counts = {"blend_questions": answers.asked, "blend_answered": len(answers.group)}
     if len(answers.group) < FEWEST_ANSWERED:
-        return b"", _BlendFacts(counts, (few,))
+        few = (
+            f"{len(answers.group):,} of {answers.asked:,} questions can teach the blender, and it "
+            f"takes {FEWEST_ANSWERED}; give more log, or set a larger blend_share"
+        )
+        return _unlearned(few, counts)
     with run.stage("blend"):
         forest = blender.learn(answers, threads=settings.thread_count, progress=run.progress)
     return forest.section(), _BlendFacts({**counts, "blend_trees": len(forest.trees)})
+
+
+def _unlearned(reason: str, counts: dict[str, int] | None = None) -> tuple[bytes, _BlendFacts]:
+    """Return no scorer, and a warning that says why."""
+    warning = f"suggestions are ordered by fixed weights: {reason}"
+    return b"", _BlendFacts(counts or {}, (warning,))
 
 
 @dataclass(slots=True)

@@ -204,6 +204,17 @@ def test_one_candidate_of_each_answer_was_wanted(shop_log: QueryLog, tmp_path: P
     assert column.tolist() == [len(wanted.encode()) for wanted, _, _ in possible]
 
 
+def test_an_answer_without_a_choice_teaches_nothing(log_of: MakeLog, tmp_path: Path) -> None:
+    """Where a single query begins so, there is nothing to put in order."""
+    log = log_of([["alpha"], ["beta"], ["gamma"]] * 100)
+    path = tmp_path / "site.esp"
+    train_on(log, path, replace(SETTINGS, tails=False))
+
+    answers = ask(path, log, pose(log, 300, MAX_PREVIOUS, seed=1))
+
+    assert (300, 0) == (answers.asked, len(answers.group))
+
+
 def test_no_question_gives_no_answer(shop_log: QueryLog, tmp_path: Path) -> None:
     """Nothing is asked of an empty list."""
     path = tmp_path / "site.esp"

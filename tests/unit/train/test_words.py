@@ -1,0 +1,114 @@
+"""The sections made of words: which there are, and what decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import espalier
+from espalier.index import Source
+from espalier.querylog import QueryLog
+from espalier.settings import TrainSettings
+from espalier.train import train_on
+from espalier.train.rows import choose_labels
+from espalier.train.words import word_sections
+from tests.reference.words import parse_ngrams, parse_relations, parse_words
+
+MakeLog = Callable[..., QueryLog]
+SETTINGS = TrainSettings(min_users=2, threads=1, max_leaf=4, blender="fixed")
+
+
+def made(log: QueryLog, settings: TrainSettings = SETTINGS) -> dict[str, bytes]:
+    """Return the sections of a log."""
+    return word_sections(log, choose_labels(log, settings), settings)
+
+
+def test_words_ngrams_and_relations_belong_together(shop_log: QueryLog) -> None:
+    """All three are there, numbered alike, as the second reader reads them."""
+    sections = made(shop_log)
+
+    assert ["VOCA", "NGRM", "RELA"] == list(sections)
+    words = parse_words(sections["VOCA"])
+    labels = choose_labels(shop_log, SETTINGS)
+    of_labels = {word.encode() for text in labels.texts for word in text.split(" ")}
+    # A word of enough people need not stand in a query of enough people.
+    assert of_labels < set(words)
+    assert set(words) <= {word.encode() for text in shop_log.queries for word in text.split(" ")}
+    ngrams = parse_ngrams(sections["NGRM"], words)
+    assert len(words) == len(ngrams.words) == len(ngrams.pairs)
+    relations = parse_relations(sections["RELA"], len(words), len(labels))
+    assert relations.related.keys() <= set(range(len(words)))
+    assert relations.followers.keys() <= set(range(len(labels)))
+    followers = [label for entries in relations.followers.values() for label, _ in entries]
+    assert 0 < len(followers)
+    assert max(followers) < len(labels)
+
+
+def test_without_tails_there_are_no_words(shop_log: QueryLog) -> None:
+    """`tails=false` makes an index of labels alone."""
+    assert {} == made(shop_log, replace(SETTINGS, tails=False))
+
+
+def test_words_that_nobody_shares_make_no_section(log_of: MakeLog) -> None:
+    """A label of enough people has words of enough people, so this takes a long one."""
+    word = "x" * 256  # longer than a word of the file may be
+    assert {} == made(log_of([[word], [word]]))
+    assert {"VOCA", "NGRM"} == made(log_of([[word, "lamp"], [word], ["lamp"]])).keys() - {"RELA"}
+
+
+def test_sessions_of_one_query_have_no_relations(log_of: MakeLog) -> None:
+    """Words follow each other inside a query; nothing follows a query."""
+    sections = made(log_of([["red lamp"], ["red lamp"], ["red shoe"], ["red shoe"]]))
+
+    assert ["VOCA", "NGRM"] == list(sections)
+
+
+@pytest.mark.parametrize("least", [1, 2, 3, 4])
+def test_min_users_holds_for_words_pairs_and_what_follows(log_of: MakeLog, least: int) -> None:
+    """People who type a word twice, or in several queries, are one person each."""
+    log = log_of(
+        [["red lamp", "green lamp"]] * 3 + [["red lamp", "blue lamp", "blue shoe", "blue lamp"]],
+        users=[0, 1, 2, 3],
+    )
+    settings = replace(SETTINGS, min_users=least)
+    sections = made(log, settings)
+    words = parse_words(sections["VOCA"])
+
+    people = {b"lamp": 4, b"red": 4, b"green": 3, b"blue": 1, b"shoe": 1}
+    assert {word for word, users in people.items() if users >= least} == set(words)
+    ngrams = parse_ngrams(sections["NGRM"], words)
+    pairs = {(b"red", b"lamp"): 4, (b"green", b"lamp"): 3, (b"blue", b"lamp"): 1,
+             (b"blue", b"shoe"): 1}  # fmt: skip
+    assert {pair for pair, users in pairs.items() if users >= least} == {
+        (words[left], words[right])
+        for left, entries in enumerate(ngrams.pairs)
+        for right in entries
+        if right < len(words)
+    }
+    labels = choose_labels(log, settings).texts
+    relations = parse_relations(sections["RELA"], len(words), len(labels))
+    followers = {
+        (labels[first], labels[then]): users
+        for first, entries in relations.followers.items()
+        for then, users in entries
+    }
+    # Of a single person nothing is said, whatever was asked for.
+    assert followers == ({("red lamp", "green lamp"): 3} if least <= 3 else {})
+
+
+def test_a_query_nobody_typed_is_put_together(log_of: MakeLog, tmp_path: Path) -> None:
+    """Of words that people share; not where tails are off."""
+    log = log_of([["red lamp"], ["red lamp"], ["lamp shade"], ["lamp shade"]])
+    texts = {}
+    for tails in (True, False):
+        path = tmp_path / f"{tails}.esp"
+        train_on(log, path, replace(SETTINGS, tails=tails))
+        with espalier.open(path) as index:
+            found = index.complete("red la", sources=Source.MODEL | Source.TAIL)
+            texts[tails] = {one.text: one.source for one in found}
+
+    assert {"red lamp": "MODEL", "red lamp shade": "TAIL"}.items() <= texts[True].items()
+    assert {"red lamp": "MODEL"} == texts[False]
