@@ -202,9 +202,12 @@ def test_messages_arrive_in_whatever_pieces_they_come(
     with here, there:
         data = json.dumps(message).encode()
         whole = struct.pack(">I", len(data)) + data
-        for start in range(0, len(whole), size):
-            here.sendall(whole[start : start + size])
+        # A socket holds a few hundred pieces, however small: somebody has to read.
+        pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
+        sender = threading.Thread(target=lambda: [here.sendall(piece) for piece in pieces])
+        sender.start()
         assert receive(there) == message
+        sender.join()
         send(here, message)
         here.close()
         assert receive(there) == message
