@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("training", "quality", "complete_latency", "paper_comparison")
+BENCHMARKS = ("training", "quality", "complete_latency", "serve_load", "paper_comparison")
 
 
 def main() -> int:

@@ -85,6 +85,25 @@ class Channel:
         """Wait until everything the other side sent has been read, and it is gone."""
         self._reader.join(seconds)
 
+    def ask(self, method: str, params: Params | None = None) -> Future[Mapping[str, Any]]:
+        """Make a request; return its result to come, which may be a `ControlError`.
+
+        Raises:
+            GoneError: There is nobody to reply.
+            ControlError: The request is too long.
+        """
+        number = next(self._numbers)
+        future: Future[Mapping[str, Any]] = Future()
+        with self._lock:
+            if self._replies is None:
+                raise GoneError(f"{method}: the other side is gone")
+            self._replies[number] = future
+        try:
+            self._send({"id": number, "method": method, "params": params or {}})
+        except OSError as error:
+            raise GoneError(f"{method}: the other side is gone ({error.strerror})") from error
+        return future
+
     def request(
         self, method: str, params: Params | None = None, *, timeout: float
     ) -> Mapping[str, Any]:
@@ -97,23 +116,7 @@ class Channel:
             GoneError: There is nobody to reply.
             ControlError: It failed there, or there was no reply in time.
         """
-        number = next(self._numbers)
-        future: Future[Mapping[str, Any]] = Future()
-        with self._lock:
-            if self._replies is None:
-                raise GoneError(f"{method}: the other side is gone")
-            self._replies[number] = future
-        try:
-            self._send({"id": number, "method": method, "params": params or {}})
-            return future.result(timeout)
-        except FutureTimeoutError:
-            raise ControlError(f"{method}: no reply within {timeout:g} s") from None
-        except OSError as error:
-            raise GoneError(f"{method}: the other side is gone ({error.strerror})") from error
-        finally:
-            with self._lock:
-                if self._replies is not None:
-                    self._replies.pop(number, None)
+        return result_of(self.ask(method, params), method, timeout)
 
     def tell(self, method: str, params: Params | None = None) -> None:
         """Make a request and do not wait for the reply.
@@ -188,6 +191,19 @@ class Channel:
 
 def _refuse(_params: Params) -> None:
     raise ControlError("no such method")
+
+
+def result_of(future: Future[Mapping[str, Any]], method: str, timeout: float) -> Mapping[str, Any]:
+    """Wait for what `Channel.ask` returned.
+
+    Raises:
+        GoneError: There is nobody to reply any more.
+        ControlError: It failed there, or there was no reply within ``timeout`` seconds.
+    """
+    try:
+        return future.result(timeout)
+    except FutureTimeoutError:
+        raise ControlError(f"{method}: no reply within {timeout:g} s") from None
 
 
 def send(sock: socket.socket, message: Mapping[str, Any]) -> None:

@@ -97,8 +97,12 @@ class Accepted:
 class Completer:
     """Completes, remembers and forgets. Safe to use from many threads.
 
+    Attributes:
+        indexes: What to complete from. May be replaced at any time: a call uses what it
+            found first to its end.
+
     Args:
-        indexes: What to complete from.
+        indexes: The first of them.
         sessions: What remembers; may fail without failing `complete`.
         context_queries: Queries of a session that count as context.
         log: Told when the session store begins to fail and when it is back.

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from espalier.errors import EspalierError
-from espalier.serve.control import Channel, GoneError, Params, send
+from espalier.serve.control import Channel, GoneError, Params, result_of, send
 from espalier.serve.log import EventLog
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 
@@ -161,7 +161,7 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._command = command
-        self._orders = orders
+        self._orders = list(orders)
         self._grace = grace
         self._log = log
         self._back_off = BackOff() if back_off is None else back_off
@@ -194,19 +194,30 @@ class Supervisor:
     ) -> dict[int, Mapping[str, Any]]:
         """Make a request to every worker; return the results by worker, once all are there.
 
-        A worker that dies meanwhile is left out: its successor begins with what holds then.
+        A worker that is still starting fulfils it before it answers calls. One that dies is
+        left out; its successor begins with the orders of then. So who wants something to
+        hold in every worker, now and later, first gives new orders, then makes the request.
         From any thread.
 
         Raises:
             ControlError: A worker that lives refused, or did not reply in time.
         """
+        asked = {}
+        for worker in [place.worker for place in self._places]:
+            if worker is not None:
+                with contextlib.suppress(GoneError):
+                    asked[worker.number] = worker.channel.ask(method, params)
+        deadline = self._clock() + timeout
         results = {}
-        for worker in self.workers():
-            try:
-                results[worker.number] = worker.channel.request(method, params, timeout=timeout)
-            except GoneError:
-                continue
+        for number, future in asked.items():
+            with contextlib.suppress(GoneError):
+                left = max(0.0, deadline - self._clock())
+                results[number] = result_of(future, method, left)
         return results
+
+    def give_orders(self, orders: Sequence[Mapping[str, Any]]) -> None:
+        """Let workers that start from now on begin with these orders, one each."""
+        self._orders = list(orders)
 
     def workers(self) -> list[Worker]:
         """Return the workers that answer calls."""

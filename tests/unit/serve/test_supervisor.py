@@ -162,6 +162,21 @@ def test_a_request_to_all_comes_back_when_every_worker_has_done_it() -> None:
     assert bench.run(ask) == 0
 
 
+def test_new_orders_hold_for_those_that_start_later() -> None:
+    """A worker that is still starting fulfils requests before it is ready."""
+    bench = Bench({"cut_off": 1})
+
+    def renew() -> None:
+        before = bench.pids()[0]
+        bench.supervisor.give_orders([{"number": 0, "cut_off": 5}])
+        os.kill(before, signal.SIGKILL)
+        # Not ready yet, or not even started: who is asked is the one that comes.
+        until(lambda: bench.pids().get(0, before) != before)
+
+    assert bench.run(renew) == 0
+    assert bench.log.events[-1][2]["calls_cut_off"] == 5
+
+
 def test_a_second_signal_ends_it_now() -> None:
     """With its own exit code; workers still say what they cut off."""
     bench = Bench({"slow": True, "cut_off": 4}, grace=600)
