@@ -80,7 +80,7 @@ def test_of_services_that_start_at_the_same_moment_one_serves(demo_index: Path) 
 def test_every_worker_has_a_unix_socket_of_its_own(demo_index: Path, tmp_path: Path) -> None:
     """Left-over sockets of a service that was killed are no obstacle."""
     path = tmp_path / "s"
-    arguments = ("--index", demo_index, "--set", f"unix={path}", "--set", "workers=2")
+    arguments = ("--index", demo_index, "--unix", path, "--workers", "2")
     for _ in range(2):
         with Sidecar(*arguments, addresses=3) as sidecar:
             assert sidecar.addresses[1:] == [f"unix:{path}.0", f"unix:{path}.1"]

@@ -739,6 +739,11 @@ def validate(*, index: Path, deep: bool) -> None:
     help="Index to serve, as NAME or as `default`. May repeat.",
 )
 @click.option("--listen", metavar="HOST:PORT", help="Address of the gRPC service.")
+@click.option(
+    "--unix", metavar="PATH", help="Unix sockets as well: PATH.0 and so on, one a worker."
+)
+@click.option("--workers", metavar="N", help="Processes; by default one for each processor.")
+@click.option("--state-dir", metavar="DIR", help="Folder for what survives a restart.")
 @_config
 @_set
 @_no_verify
@@ -746,6 +751,9 @@ def serve(
     *,
     indexes: tuple[str, ...],
     listen: str | None,
+    unix: str | None,
+    workers: str | None,
+    state_dir: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     no_verify: bool,
@@ -755,8 +763,8 @@ def serve(
     from espalier.settings import load_settings, parse_assignments
 
     overrides = parse_assignments(list(assignments))
-    if listen is not None:
-        overrides["listen"] = listen
+    flags = {"listen": listen, "unix": unix, "workers": workers, "state_dir": state_dir}
+    overrides |= {name: value for name, value in flags.items() if value is not None}
     settings = load_settings(config, "serve", overrides)
     if indexes:
         settings = dataclasses.replace(settings, index=_named(indexes))
