@@ -155,6 +155,9 @@ typedef struct esp_answer {
 
 /* Takes a candidate into the answer, unless a better one is the same to a person. */
 static esp_status take(esp_answer *answer, const esp_candidate *c, float score, esp_error *err) {
+    /* What stands there already and nobody searches for is no suggestion. */
+    if (c->label == ESP_NO_LABEL && c->length == answer->plan->prefix_bytes)
+        return ESP_OK;
     if ((answer->plan->query->flags & ESP_QUERY_KEEP_VARIANTS) == 0) {
         esp_variant *own = &answer->variant[answer->n];
         esp_variant_of(c->text, c->length, own);

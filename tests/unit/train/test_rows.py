@@ -99,6 +99,7 @@ def test_rows_are_the_events_with_what_came_before(
         prefixes_per_pair=draws,
         include_first=first,
         seed=seed,
+        context_cut=0,
     )
     wanted = {
         (tuple(session[max(0, i - context) : i][::-1]), query, user)

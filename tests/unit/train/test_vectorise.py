@@ -89,7 +89,7 @@ def test_users_of_a_word_are_counted_across_blocks(
 
 def test_context_features_are_the_words(log_of: MakeLog) -> None:
     """The privacy rule of the ranker holds for them and not for the prefix."""
-    lessons = make_lessons(log_of([["shoe", "lamp"]]), TrainSettings(min_users=1))
+    lessons = make_lessons(log_of([["shoe", "lamp"]]), TrainSettings(min_users=1, context_cut=0))
     keys = lessons.vocabulary.space.keys[lessons.vocabulary.is_context == 1]
 
     assert keys.tolist() == [key_of("shoe")]
