@@ -202,9 +202,13 @@ def test_messages_arrive_in_whatever_pieces_they_come(
     with here, there:
         data = json.dumps(message).encode()
         whole = struct.pack(">I", len(data)) + data
+
         # A socket holds a few hundred pieces, however small: somebody has to read.
-        pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
-        sender = threading.Thread(target=lambda: [here.sendall(piece) for piece in pieces])
+        def send_pieces() -> None:
+            for start in range(0, len(whole), size):
+                here.sendall(whole[start : start + size])
+
+        sender = threading.Thread(target=send_pieces)
         sender.start()
         assert receive(there) == message
         sender.join()
