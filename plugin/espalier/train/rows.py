@@ -184,18 +184,17 @@ def make_rows(log: QueryLog, labels: Labels, table: TextTable, settings: TrainSe
 def _cut(context: I64, settings: TrainSettings, counter: I64, n_events: int) -> I64:
     """Forget the older queries of some rows, so that short sessions are learned as well.
 
-    Every row of a share ``context_cut`` keeps 0 to all but one of its previous queries.
+    Every row of a share ``context_cut`` keeps 0 to all but one of its previous queries;
+    where rows without any are not wanted, 1 at least.
     """
     if settings.context_cut == 0 or context.shape[1] == 0:
         return context
     # Numbers of their own: the prefixes stay what they are without a cut.
     draws = n_events * settings.prefixes_per_pair
     chosen, kept = _uniform(settings.seed, 3 * draws)[draws:].reshape(2, draws)[:, counter]
-    left = np.where(
-        chosen < settings.context_cut,
-        (kept * (context >= 0).sum(axis=1)).astype(np.int64),
-        context.shape[1],
-    )
+    least = 0 if settings.include_first else 1
+    fewer = least + (kept * ((context >= 0).sum(axis=1) - least)).astype(np.int64)
+    left = np.where(chosen < settings.context_cut, fewer, context.shape[1])
     return np.where(np.arange(context.shape[1]) < left[:, np.newaxis], context, -1)
 
 

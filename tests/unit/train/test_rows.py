@@ -121,6 +121,55 @@ def test_rows_are_the_events_with_what_came_before(
         assert 1 <= len(prefix) <= max(1, len(label) - 1)
 
 
+@given(
+    sessions=sessions_of,
+    context=st.integers(0, 3),
+    cut=st.floats(0, 1),
+    first=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_a_cut_forgets_the_older_queries_of_some_rows(
+    log_of: MakeLog, *, sessions: list[list[str]], context: int, cut: float, first: bool, seed: int
+) -> None:
+    """What is left are the newest; never nothing, where rows without context are not wanted."""
+    log = log_of(sessions)
+    settings = TrainSettings(
+        min_users=1, context_queries=context, context_cut=cut, include_first=first, seed=seed
+    )
+    whole = {
+        (tuple(session[max(0, i - context) : i][::-1]), query, user)
+        for user, session in enumerate(sessions)
+        for i, query in enumerate(session)
+        if first or (i > 0 and context > 0)
+    }
+    if not whole:
+        return
+    labels, rows = build(log, settings)
+    found = readable(log, labels, rows)
+
+    assert len(set(found)) == len(found)
+    for previous, _, label, user in found:
+        assert previous or first
+        assert any(
+            (label, user) == (query, typist) and previous == queries[: len(previous)]
+            for queries, query, typist in whole
+        )
+
+
+def test_the_share_that_is_cut_is_as_asked(log_of: MakeLog) -> None:
+    """Of rows with three previous queries; those that are cut keep 0, 1 or 2 equally often."""
+    log = log_of([["a", "b", "c", "lamp"]] * 6000)
+    labels, rows = build(log, TrainSettings(min_users=1, context_cut=0.3))
+    kept = [
+        len(previous) for previous, _, label, _ in readable(log, labels, rows) if label == "lamp"
+    ]
+
+    counts = np.bincount(kept, minlength=4)
+    assert counts.sum() == 6000
+    assert counts[3] == pytest.approx(4200, abs=200)
+    assert counts[:3].tolist() == pytest.approx([600, 600, 600], abs=120)
+
+
 def test_every_prefix_length_is_drawn_equally_often(log_of: MakeLog) -> None:
     """Lengths are uniform from 1 to one less than the whole query."""
     log = log_of([["abcde"] for _ in range(4000)])
@@ -136,6 +185,10 @@ def test_a_draw_depends_on_seed_and_event_alone(log_of: MakeLog) -> None:
     log = log_of([["abcdefghij", "klmnopqrst"]] * 30)
     base = build(log, TrainSettings(min_users=1))[1].prefix_bytes
     same = build(log, TrainSettings(min_users=1, context_queries=0))[1].prefix_bytes
+    assert (
+        base.tolist()
+        == build(log, TrainSettings(min_users=1, context_cut=0))[1].prefix_bytes.tolist()
+    )
     other = build(log, TrainSettings(min_users=1, seed=2))[1].prefix_bytes
 
     assert base.tolist() == same.tolist()
