@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from espalier.client import CallError, Client
 from espalier.v1.core_pb2 import SessionState, SuggestionSource
 from integration.processes import PATIENCE, Sidecar, espalier
+from integration.raw_http2 import RawConnection
 
 SERVICE = "espalier.v1.CompletionService"
 
@@ -295,6 +296,20 @@ def test_an_index_that_cannot_be_used_is_one_line_and_exit_code_2(
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert str(path) in done.stderr
+
+
+def test_clients_reconnect_when_their_connection_is_old(demo_index: Path) -> None:
+    """So that a worker that was away gets its share again; no call fails for it."""
+    with Sidecar("--index", demo_index, "--set", "connection_age_seconds=1") as sidecar:
+        with RawConnection(sidecar.address, f"/{SERVICE}/Complete") as connection:
+            connection.socket.settimeout(PATIENCE)
+            with pytest.raises(EOFError):
+                list(iter(connection.receive, None))
+            assert connection.going_away
+        with Client(sidecar.address, timeout=PATIENCE) as client:
+            until = time.monotonic() + 3.0
+            while time.monotonic() < until:
+                assert client.complete("a").header.index == "default"
 
 
 # ---- how it ends --------------------------------------------------------------------

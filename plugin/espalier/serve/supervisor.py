@@ -28,6 +28,13 @@ from espalier.serve.control import Channel, GoneError, Params, result_of, send
 from espalier.serve.log import EventLog
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 
+_ENVIRONMENT = {
+    # What grpcio itself would say is no JSON.
+    "GRPC_VERBOSITY": "NONE",
+    # Without it sockets are read by threads of the core, which then wake ours: an empty call
+    # takes 30 us of processor time instead of 37, and 30 instead of 55 where few are under way.
+    "GRPC_EXPERIMENTS": "-event_engine_listener",
+}
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CHANGED = FIRST_WORD
 _SIGNALLED = 128
@@ -96,9 +103,9 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # What grpcio itself would say is no JSON. A group of its own: Ctrl-C in a
-                # terminal is for the supervisor, which then asks all of them.
-                env={"GRPC_VERBOSITY": "NONE", **os.environ},
+                env={**_ENVIRONMENT, **os.environ},
+                # A group of its own: Ctrl-C in a terminal is for the supervisor, which then
+                # asks all of them.
                 process_group=0,
             )
         self.channel = Channel(
