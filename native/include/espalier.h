@@ -346,8 +346,10 @@ void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
  * Returns how many there were.  For candidate recall. */
 size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, size_t cap);
 
-/* Text of number `i` of those, below their number; borrowed until the next query. */
-void esp_scratch_get_candidate_text(const esp_scratch *scratch, size_t i, esp_text *text);
+/* Text of number `i` of those; borrowed until the next query.
+ * Fails with ESP_E_ARGUMENT (no such number), ESP_E_CORRUPT (the text is not UTF-8). */
+esp_status esp_scratch_get_candidate_text(
+    const esp_scratch *scratch, size_t i, esp_text *text, esp_error *err);
 
 /* One candidate the last esp_complete() on this scratch ranked. */
 typedef struct esp_ranked {
@@ -363,8 +365,10 @@ typedef struct esp_ranked {
  * Returns the number of rows. */
 size_t esp_scratch_get_ranked(const esp_scratch *scratch, const float **features);
 
-/* Candidate number `i` of those, below their number. */
-void esp_scratch_get_ranked_candidate(const esp_scratch *scratch, size_t i, esp_ranked *out);
+/* Candidate number `i` of those.
+ * Fails with ESP_E_ARGUMENT (no such number), ESP_E_CORRUPT (the text is not UTF-8). */
+esp_status esp_scratch_get_ranked_candidate(
+    const esp_scratch *scratch, size_t i, esp_ranked *out, esp_error *err);
 
 /* The row of the candidate with this text, SIZE_MAX if none has it. */
 size_t esp_scratch_find_ranked(const esp_scratch *scratch, const uint8_t *text, size_t length);

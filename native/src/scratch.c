@@ -187,8 +187,21 @@ size_t esp_scratch_get_candidates(const esp_scratch *scratch, uint32_t *out, siz
     return set->n;
 }
 
-void esp_scratch_get_candidate_text(const esp_scratch *scratch, size_t i, esp_text *text) {
-    *text = (esp_text){scratch->candidates.item[i].text, scratch->candidates.item[i].length};
+/* Callers decode what they get; a damaged file must not surprise them there. */
+static esp_status text_of(const esp_candidate *c, esp_text *text, esp_error *err) {
+    if (esp_utf8_check(c->text, c->length) != c->length)
+        return c->label != ESP_NO_LABEL ? esp_index_damaged(ESP_SEC_LTXT, "L3", c->label, err)
+                                        : esp_index_damaged(ESP_SEC_VOCA, "V4", 0, err);
+    *text = (esp_text){c->text, c->length};
+    return ESP_OK;
+}
+
+esp_status esp_scratch_get_candidate_text(
+    const esp_scratch *scratch, size_t i, esp_text *text, esp_error *err) {
+    const esp_candidates *set = &scratch->candidates;
+    if (i >= set->n)
+        ESP_FAIL(err, ESP_E_ARGUMENT, "candidate", i, "candidate %zu of %u", i, set->n);
+    return text_of(&set->item[i], text, err);
 }
 
 size_t esp_scratch_get_ranked(const esp_scratch *scratch, const float **features) {
@@ -196,12 +209,16 @@ size_t esp_scratch_get_ranked(const esp_scratch *scratch, const float **features
     return scratch->n_ranked;
 }
 
-void esp_scratch_get_ranked_candidate(const esp_scratch *scratch, size_t i, esp_ranked *out) {
+esp_status esp_scratch_get_ranked_candidate(
+    const esp_scratch *scratch, size_t i, esp_ranked *out, esp_error *err) {
+    if (i >= scratch->n_ranked)
+        ESP_FAIL(err, ESP_E_ARGUMENT, "ranked", i, "candidate %zu of %u", i, scratch->n_ranked);
     const esp_candidate *c = scratch->ranked[i];
-    *out = (esp_ranked){.text = {c->text, c->length},
-        .label = c->label,
-        .source = c->source,
-        .score = scratch->ranked_score[i]};
+    esp_text text = {NULL, 0};
+    ESP_TRY(text_of(c, &text, err));
+    *out = (esp_ranked){
+        .text = text, .label = c->label, .source = c->source, .score = scratch->ranked_score[i]};
+    return ESP_OK;
 }
 
 size_t esp_scratch_find_ranked(const esp_scratch *scratch, const uint8_t *text, size_t length) {

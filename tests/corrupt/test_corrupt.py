@@ -20,7 +20,7 @@ from espalier.errors import (
     IndexVersionError,
     UnsupportedError,
 )
-from espalier.native import NativeIndex, Source
+from espalier.native import FEATURES, NativeIndex, Source
 from tests.corrupt.make import FOLDER, damaged, sections, word_sections
 from tests.reference import build, invariants
 from tests.reference import format as reference
@@ -88,6 +88,16 @@ def _use_words(index: NativeIndex) -> None:
             _survives(partial(index.likely_words, before, b"", 64))
 
 
+def _use_candidates(index: NativeIndex) -> None:
+    """Ask for the texts of everything a completion looked at, where it can complete."""
+    scratch = index.scratch()
+    for prefix, sources in ((b"", 0), (b"a", 0), (b"d \xc3\xa9", 0), (b"ba", Source.CORRECTED)):
+        with contextlib.suppress(UnsupportedError, IndexCorruptError):
+            scratch.ask(prefix, [b"ab d"], 10, sources=sources, flags=FEATURES)
+            _survives(scratch.ranked_texts)
+            _survives(scratch.candidates)
+
+
 def _use_bytes(data: bytes) -> None:
     """Open without checksums, ask a few questions."""
     try:
@@ -96,6 +106,7 @@ def _use_bytes(data: bytes) -> None:
         return
     with espalier.Index(native, Path("memory")) as index:
         _use_words(native)
+        _use_candidates(native)
         for prefix in ("", "a", "d é", "a "):
             for matcher in MATCHERS:
                 _survives(partial(index.complete, prefix, ["ab d"], matcher=matcher))
@@ -161,6 +172,20 @@ def test_a_damaged_index_is_used_without_a_crash(label: str) -> None:
         NativeIndex.open(FOLDER / f"{label}.esp") as native,
     ):
         _use_words(native)
+        _use_candidates(native)
+
+
+def test_a_candidate_that_is_no_text_is_told_by_its_number() -> None:
+    """Candidates of a file with a broken label are refused, not decoded and not passed on."""
+    with NativeIndex.open(FOLDER / "L3.esp") as index:
+        scratch = index.scratch()
+        # The answer, with fewer texts than the candidates, need not have met it.
+        with contextlib.suppress(IndexCorruptError):
+            scratch.ask(b"", [], 1, flags=FEATURES)
+        with pytest.raises(IndexCorruptError) as caught:
+            scratch.ranked_texts()
+
+    assert ("L3", "LTXT") == (caught.value.check, caught.value.section)
 
 
 def test_every_flipped_byte_is_found_and_survived(whole: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from espalier.errors import InputError, LimitError
+from espalier.errors import IndexCorruptError, InputError, LimitError
 from espalier.native.border import F32, U32, check, ffi, lib, make_error, view_of
 from espalier.native.overlay import NativeOverlay
 
@@ -152,7 +152,11 @@ class Scratch:
         overlay: NativeOverlay | None = None,
         age: Sequence[int] | None = None,
     ) -> list[RawSuggestion]:
-        """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8."""
+        """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8.
+
+        Raises:
+            IndexCorruptError: The index is damaged where the query met it.
+        """
         self._ask(
             prefix, previous, k, beam, pool, sources, matcher, flags, groups_off, overlay, age
         )
@@ -175,7 +179,7 @@ class Scratch:
                     one.score,
                     one.model,
                     one.popularity,
-                    plain.encode()[: one.matched].decode() if one.source == _CORRECTED else None,
+                    _beginning(plain, one.matched) if one.source == _CORRECTED else None,
                     bool(one.pinned),
                 )
             )
@@ -257,7 +261,11 @@ class Scratch:
         return Work(work.range_labels, work.n_features, work.nodes_scored, work.candidates)
 
     def candidates(self) -> tuple[U32, list[str]]:
-        """Return what the last completion considered, unordered: labels, and other texts."""
+        """Return what the last completion considered, unordered: labels, and other texts.
+
+        Raises:
+            IndexCorruptError: A text of a damaged index is not UTF-8.
+        """
         n = lib.esp_scratch_get_candidates(self._scratch, ffi.NULL, 0)
         ids = np.zeros(n, np.uint32)
         lib.esp_scratch_get_candidates(self._scratch, view_of("uint32_t", ids), n)
@@ -265,7 +273,8 @@ class Scratch:
         text = ffi.new("esp_text *")
         texts = []
         for number in others:
-            lib.esp_scratch_get_candidate_text(self._scratch, number, text)
+            status = lib.esp_scratch_get_candidate_text(self._scratch, number, text, self._error)
+            check(status, self._error)
             texts.append(ffi.buffer(text.data, text.length)[:].decode())
         return ids[ids != NO_LABEL], texts
 
@@ -285,12 +294,17 @@ class Scratch:
         return None if row == _NOT_FOUND else row
 
     def ranked_texts(self) -> list[str]:
-        """Return the texts of the candidates the last completion ranked."""
+        """Return the texts of the candidates the last completion ranked.
+
+        Raises:
+            IndexCorruptError: A text of a damaged index is not UTF-8.
+        """
         pointer = ffi.new("float const **")
         one = ffi.new("esp_ranked *")
         texts = []
         for i in range(lib.esp_scratch_get_ranked(self._scratch, pointer)):
-            lib.esp_scratch_get_ranked_candidate(self._scratch, i, one)
+            status = lib.esp_scratch_get_ranked_candidate(self._scratch, i, one, self._error)
+            check(status, self._error)
             texts.append(ffi.buffer(one.text.data, one.text.length)[:].decode())
         return texts
 
@@ -374,3 +388,16 @@ class Scratch:
             np.frombuffer(ffi.buffer(self._ints, size)[:], np.uint32),
             np.frombuffer(ffi.buffer(self._scores, size)[:], np.float32),
         )
+
+
+def _beginning(text: str, length: int) -> str:
+    """Return the first bytes of a text, which a damaged trie may have cut inside a character."""
+    try:
+        return text.encode()[:length].decode()
+    except UnicodeDecodeError:
+        raise IndexCorruptError(
+            "the index is damaged (check T4); restore it from a copy or train it again",
+            check="T4",
+            section="TRIE",
+            offset=0,
+        ) from None
