@@ -28,12 +28,13 @@ from pathlib import Path
 from espalier.sessions.shared import SharedSessionStore
 
 store = SharedSessionStore(Path(sys.argv[1]), max_sessions=100, sweep_seconds=0.01)
-print("ready", flush=True)
 for number in itertools.count():
     name = f"s{number % int(sys.argv[2])}"
     store.append(name, f"{name} {sys.argv[3]} {number} " + "." * (number % 90))
     for query in store.recent(name, 5).queries:
         assert query.split()[0] == name, query
+    if number == 0:
+        print("ready", flush=True)
 """
 
 

@@ -70,6 +70,9 @@ static esp_plan make_plan(
     const esp_scratch_options *caps = &scratch->caps;
     const uint32_t k = query->k != 0 ? query->k : esp_min_u32(ESP_DEFAULT_K, caps->max_k);
     const uint32_t beam = query->beam != 0 ? query->beam : params->default_beam;
+    const esp_ngram_header *words = index->ngrams.head;
+    const uint32_t fresh = esp_context_fresh(
+        query->previous_age, query->n_previous, words != NULL ? words->half_life : 0);
     const uint32_t pool = query->pool != 0 ? query->pool : params->default_pool;
     return (esp_plan){
         .query = query,
@@ -80,7 +83,7 @@ static esp_plan make_plan(
         .sources = query->sources != 0 ? query->sources : default_sources(index),
         .matcher = query->matcher != ESP_MATCH_DEFAULT ? query->matcher : params->default_matcher,
         .prefix_bytes = (uint32_t)query->prefix.length,
-        .n_previous = params->max_context == 0 ? 0 : query->n_previous,
+        .n_previous = params->max_context == 0 ? 0 : fresh,
         .first_users = 1,
     };
 }

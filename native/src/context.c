@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-static const uint8_t nothing[1]; /* stands where a caller has an empty text at no address */
+static const float FADED = 1.0f / 1024; /* what is left of a query that no longer counts */
+static const uint8_t nothing[1];        /* stands where a caller has an empty text at no address */
 
 static uint32_t find_slot(
     const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash) {
@@ -35,6 +36,17 @@ uint32_t esp_context_add(esp_context *context, const esp_words *words, const uin
     return context->slot[slot];
 }
 
+static float fade_of(const uint32_t *age, uint32_t i, float half_life) {
+    return age == NULL || !(half_life > 0) ? 1 : exp2f(-(float)age[i] / half_life);
+}
+
+uint32_t esp_context_fresh(const uint32_t *age, uint32_t n_previous, float half_life) {
+    uint32_t n = 0;
+    while (n < n_previous && fade_of(age, n, half_life) >= FADED)
+        n++;
+    return n;
+}
+
 void esp_context_fill(esp_context *context, const esp_words *words, const esp_text *previous,
     const uint32_t *age, uint32_t n_previous, float decay, float half_life) {
     context->n_queries = esp_min_u32(n_previous, ESP_CONTEXT_QUERIES);
@@ -42,11 +54,13 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
     context->n_made = 0;
     memset(context->some, 0, sizeof context->some);
     memset(context->slot, ESP_NOT_THERE, sizeof context->slot);
+    context->trust = FADED; /* never 0: it divides */
+    for (uint32_t q = 0; q < context->n_queries; q++)
+        context->trust = fmaxf(context->trust, fade_of(age, q, half_life));
     uint32_t n_tokens = 0;
     float weight = 1;
     for (uint32_t q = 0; q < context->n_queries; q++, weight *= decay) {
-        const float fade = age == NULL || !(half_life > 0) ? 1 : exp2f(-(float)age[q] / half_life);
-        const float counts = weight * fade;
+        const float counts = weight * fade_of(age, q, half_life) / context->trust;
         context->query[q] = previous[q].length > 0 ? previous[q] : (esp_text){nothing, 0};
         context->query_weight[q] = counts;
         context->begin[q] = (uint16_t)n_tokens;

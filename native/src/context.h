@@ -28,6 +28,7 @@ typedef struct esp_context {
     uint32_t n_queries;
     uint32_t n_own;   /* words that stand in the queries */
     uint32_t n_words; /* and, from n_own on, those related to them */
+    float trust;      /* how far the session counts at all: 1 where it is fresh */
     float query_weight[ESP_CONTEXT_QUERIES];
     esp_text query[ESP_CONTEXT_QUERIES];
     uint16_t begin[ESP_CONTEXT_QUERIES + 1]; /* of each query's tokens */
@@ -39,9 +40,15 @@ typedef struct esp_context {
     uint32_t n_made;
 } esp_context;
 
+/* How many of the newest queries are not too old to count: after ten half-lives
+ * (0, or ages NULL: never) there is a thousandth left. */
+uint32_t esp_context_fresh(const uint32_t *age, uint32_t n_previous, float half_life);
+
 /* Cuts `previous` (most recent first) into words.  A query counts `decay` times
  * the one after it, and half for every `half_life` seconds of its age (0, or ages
- * NULL: not). */
+ * NULL: not).  Of that, what has faded from all of them becomes `trust`, so that an
+ * old session counts less against the word model, and not only its old queries
+ * against its new ones. */
 void esp_context_fill(esp_context *context, const esp_words *words, const esp_text *previous,
     const uint32_t *age, uint32_t n_previous, float decay, float half_life);
 

@@ -5,7 +5,13 @@
 
 #include "utf8.h"
 
-enum { ESP_NGRAM_MAX = 3, ESP_SMALL_SORT = 48 };
+enum {
+    ESP_NGRAM_MAX = 3,
+    ESP_SMALL_SORT = 48,
+    /* Words of all previous queries that count.  Every one is looked up in every node on
+     * the way through the tree, and a pasted page is no better context than its beginning. */
+    ESP_CONTEXT_TERMS = 128
+};
 
 static const uint64_t word_seed = 0x9AE16A3B2F90404Fu;
 static const uint64_t char_seed = 0xC3A5C85C97CB3127u;
@@ -230,6 +236,10 @@ esp_status esp_vectorise(const esp_space *space, const esp_text *previous, uint3
     for (uint32_t i = 0; i < counted; i++) {
         ESP_TRY(esp_terms_add(
             terms, ESP_FEATURE_WORDS, previous[i].data, (size_t)previous[i].length, factor, err));
+        if (terms->n >= ESP_CONTEXT_TERMS) {
+            terms->n = ESP_CONTEXT_TERMS;
+            break;
+        }
         factor *= space->context_decay;
     }
     const bool has_context = finish_block(space, terms, 0);

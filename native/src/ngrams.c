@@ -147,6 +147,10 @@ static float single(const esp_ngrams *ngrams, const esp_state *state, uint32_t w
         ->chance[word == ngrams->head->n_words ? ngrams->head->end : ngrams->head->unknown];
 }
 
+bool esp_ngram_seen(const esp_state *state, uint32_t word) {
+    return find_entry(state->triple, state->n_triple, word) < state->n_triple;
+}
+
 float esp_ngram_least(const esp_ngrams *ngrams, const esp_state *state, uint32_t word) {
     return state->rest_triple * state->rest_pair * single(ngrams, state, word);
 }

@@ -59,6 +59,9 @@ esp_state esp_ngram_state(const esp_ngrams *ngrams, uint32_t u, uint32_t v);
 float esp_ngram_chance(
     const esp_ngrams *ngrams, const esp_state *state, uint32_t word, bool *listed);
 
+/* Whether `word` was seen after the two words before it. */
+bool esp_ngram_seen(const esp_state *state, uint32_t word);
+
 /* What `word` has at least: its probability if nothing is known of it and the words
  * before.  No list is searched. */
 float esp_ngram_least(const esp_ngrams *ngrams, const esp_state *state, uint32_t word);

@@ -100,6 +100,8 @@ static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *
         asked.range_labels = plan->hi - plan->lo;
         asked.has_model = plan->has_model;
         asked.first_users = plan->first_users;
+        if (plan->n_previous > 0 && plan->query->previous_age != NULL)
+            asked.log_age = logf(1 + (float)plan->query->previous_age[0]);
         asked.one_user = expf(-plan->log_most);
         esp_rank_fill(&asked, scratch->ranked, n, scratch->x);
         esp_rank_forget(plan->query->groups_off, n, scratch->x);

@@ -86,7 +86,8 @@ void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *st
         .prefix = prefix,
         .prefix_length = length,
         .n_typed = typed->n_words,
-        .first_users = 1};
+        .first_users = 1,
+        .log_age = NAN};
     const size_t complete = length - typed->partial_length;
     size_t at = 0;
     const uint8_t *text = NULL;
@@ -172,6 +173,7 @@ static void add_context(const esp_rank_query *query, const esp_candidate *c,
     x[ESP_RANK_n_previous] = (float)context->n_queries;
     x[ESP_RANK_typed_shared] = query->typed_shared;
     x[ESP_RANK_typed_follows] = query->typed_follows;
+    x[ESP_RANK_log_age] = query->log_age;
     if (context->n_queries == 0)
         return;
     uint64_t there = 0;

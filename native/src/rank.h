@@ -41,6 +41,7 @@
     F(typed_shared, CONTEXT)        /* typed words that q0 has, over typed words */       \
     F(typed_follows, CONTEXT)       /* bytes of the prefix as in q0, over its bytes */    \
     F(n_previous, CONTEXT)          /* previous queries */                                \
+    F(log_age, CONTEXT)             /* log(1 + seconds since q0) */                       \
     F(prefix_bytes, TEXT)                                                                 \
     F(prefix_words, TEXT)                                                                 \
     F(partial_bytes, TEXT) /* of the word being typed */                                  \
@@ -99,6 +100,7 @@ typedef struct esp_rank_query {
     uint32_t range_labels;
     bool has_model;    /* the tree was asked */
     float first_users; /* of q0, at least 1 */
+    float log_age;     /* of q0; NaN: not known */
     float one_user;    /* popularity of a label of one user */
     uint32_t n_typed;  /* complete words of the prefix */
     float typed_shared;

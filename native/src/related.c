@@ -11,13 +11,14 @@
 #include "related.h"
 
 enum {
-    QUERIES = 2,     /* previous queries whose words are looked at */
-    NEAR_BYTES = 4,  /* shorter words are not corrected */
-    NEAR_SHARED = 2, /* a correction begins with as many bytes */
-    NEAR_LOOKED = 1024,
-    PART_BYTES = 3,    /* of a word that is cut in two, at least */
-    PARTED_BYTES = 40, /* of that word, at most */
-    TOPICS = 48,       /* entries looked at per word */
+    QUERIES = 2,        /* previous queries whose words are looked at */
+    NEAR_BYTES = 4,     /* shorter words are not corrected */
+    NEAR_SHARED = 2,    /* a correction begins with as many bytes */
+    NEAR_LOOKED = 1024, /* words compared with one of the session, at most */
+    NEAR_BUDGET = 6144, /* and with all of them */
+    PART_BYTES = 3,     /* of a word that is cut in two, at least */
+    PARTED_BYTES = 40,  /* of that word, at most */
+    TOPICS = 48,        /* entries looked at per word */
     FOUND = 96,
     FITTING = 16, /* that begin as typed */
     LATER = 8     /* that do not: words for later */
@@ -42,6 +43,7 @@ typedef struct esp_relatives {
     const esp_typed *typed;
     uint32_t lo; /* words of the vocabulary that begin as typed */
     uint32_t hi;
+    uint32_t near_left;            /* of NEAR_BUDGET */
     esp_relative fitting[FITTING]; /* best first */
     esp_relative later[LATER];
     uint32_t n_fitting;
@@ -123,7 +125,9 @@ static void add_corrections(esp_relatives *r, uint32_t number) {
     else if (memcmp(r->typed->partial, word->text, NEAR_SHARED) != 0)
         return;
     const uint32_t least = word->word == ESP_NO_WORD ? 256 : q[word->word];
-    for (uint32_t i = lo; i < hi && i - lo < NEAR_LOOKED; i++) {
+    const uint32_t looked = esp_min_u32(hi - lo, esp_min_u32(NEAR_LOOKED, r->near_left));
+    r->near_left -= looked;
+    for (uint32_t i = lo; i < lo + looked; i++) {
         uint32_t length = 0;
         if (q[i] >= least)
             continue;
@@ -222,7 +226,8 @@ static void keep(esp_relatives *r, const esp_relative *list, uint32_t n) {
 }
 
 void esp_related_fill(esp_context *context, const esp_index *index, const esp_typed *typed) {
-    esp_relatives r = {.context = context, .index = index, .typed = typed};
+    esp_relatives r = {
+        .context = context, .index = index, .typed = typed, .near_left = NEAR_BUDGET};
     const uint32_t n_queries = esp_min_u32(context->n_queries, QUERIES);
     if (index->ngrams.head == NULL || n_queries == 0)
         return;

@@ -313,7 +313,7 @@ esp_status esp_find_candidates(
     }
     esp_steps_start(&scratch->steps, &index->ngrams, &scratch->context);
     if (plan->has_model) {
-        ESP_TRY(esp_vectorise(&index->space, query->previous, query->n_previous, query->prefix.data,
+        ESP_TRY(esp_vectorise(&index->space, query->previous, plan->n_previous, query->prefix.data,
             plan->prefix_bytes, &scratch->terms, err));
         esp_tree_features(index, scratch);
         if (plan->lo < plan->hi)

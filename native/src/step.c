@@ -27,7 +27,10 @@ void esp_typed_fill(esp_typed *typed, const esp_words *words, const esp_context 
         typed->before[0] = esp_word_find(words, text, bytes, hash);
         typed->last = esp_context_find(context, text, bytes, hash);
         typed->strange |= typed->before[0] == ESP_NO_WORD && typed->last == ESP_NOT_THERE;
+        typed->said |= typed->last == ESP_NOT_THERE ? 0 : (uint64_t)1 << typed->last;
         typed->used |= esp_context_bits(context, typed->last);
+        if (typed->n_words < ESP_TYPED_WORDS)
+            typed->word[typed->n_words] = typed->before[0];
         typed->n_words++;
     }
 }
@@ -75,10 +78,10 @@ static void fill(esp_step *step, const esp_ngrams *ngrams, const esp_context *co
     for (uint32_t w = 0; w < context->n_words; w++)
         if ((used >> w & 1) == 0)
             *(w < context->n_own ? &unused : &relatives) += context->word[w].weight;
-    const float mixed = ngrams->head->mix_context;
+    const float mixed = ngrams->head->mix_context * context->trust;
     const float follow = following > 0 ? mixed * ngrams->head->mix_follow : 0;
     const float cache = unused > 0 ? mixed * (1 - ngrams->head->mix_follow) : 0;
-    const float related = relatives > 0 ? ngrams->head->mix_related : 0;
+    const float related = relatives > 0 ? ngrams->head->mix_related * context->trust : 0;
     step->model = (1 - follow - cache) * (1 - related);
     step->related = related > 0 ? related / relatives : 0;
     step->unused = cache > 0 ? cache / unused : 0;

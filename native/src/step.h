@@ -6,6 +6,7 @@
 #include "ngrams.h"
 
 enum {
+    ESP_TYPED_WORDS = 32,  /* typed words that are remembered one by one */
     ESP_FOLLOWERS_OF = 32, /* words of the session that may copy on from one */
     ESP_STEPS = 256        /* steps remembered; a power of two */
 };
@@ -14,11 +15,13 @@ enum {
 typedef struct esp_typed {
     const uint8_t *partial; /* the word being typed: what stands after the last space */
     uint32_t partial_length;
-    uint32_t before[2]; /* the two words before it: last, last but one */
-    uint32_t last;      /* of the session: number of the last one, or ESP_NOT_THERE */
-    uint32_t n_words;   /* complete words */
-    bool strange;       /* one of them is a word that neither log nor session knows */
-    uint64_t used;      /* bit i: word i of the session has been typed */
+    uint32_t before[2];             /* the two words before it: last, last but one */
+    uint32_t last;                  /* of the session: number of the last one, or ESP_NOT_THERE */
+    uint32_t n_words;               /* complete words */
+    bool strange;                   /* one of them is a word that neither log nor session knows */
+    uint64_t said;                  /* bit i: word i of the session has been typed */
+    uint64_t used;                  /* the same, and the words that it is a form of */
+    uint32_t word[ESP_TYPED_WORDS]; /* complete words, in the vocabulary */
 } esp_typed;
 
 /* Where a query stands: what the next word depends on. */

@@ -61,6 +61,7 @@ static void keep_tail(esp_generation *g, uint32_t node, double chance) {
 typedef struct esp_origin {
     esp_moment moment;
     double chance;
+    const esp_state *state; /* of the word model, there */
     uint32_t node;
     uint32_t bytes; /* generated so far */
 } esp_origin;
@@ -71,11 +72,33 @@ static bool counts(const esp_generation *g, double chance) {
            (g->n_next < ESP_TAIL_BEAM || chance > g->next[ESP_TAIL_BEAM - 1].chance);
 }
 
+/* Whether a word already stands in the query. */
+static bool is_there(
+    const esp_generation *g, const esp_origin *from, uint32_t word, uint32_t session) {
+    const esp_typed *typed = g->typed;
+    if (session != ESP_NOT_THERE && (typed->said >> session & 1) != 0)
+        return true;
+    for (uint32_t i = 0; word != ESP_NO_WORD && i < typed->n_words && i < ESP_TYPED_WORDS; i++)
+        if (typed->word[i] == word)
+            return true;
+    for (uint32_t at = from->node; at != ESP_NO_WORD; at = g->tails->node[at].parent) {
+        const esp_tail_node *node = &g->tails->node[at];
+        if (node->word == word && (word != ESP_NO_WORD || node->session == session))
+            return true;
+    }
+    return false;
+}
+
 static void offer(esp_generation *g, const esp_origin *from, uint32_t word, uint32_t session,
     uint32_t length, float step) {
     const double chance = from->chance * (double)step;
     const uint32_t bytes = from->bytes + length + 1;
     if (bytes > ESP_TAIL_BYTES || !counts(g, chance))
+        return;
+    /* "new york new york", but not "wooden scooter wooden": twice only where people say so, or
+     * this person just did. */
+    const bool typed = from->node == ESP_NO_WORD && length == g->typed->partial_length;
+    if (!typed && is_there(g, from, word, session) && !esp_ngram_seen(from->state, word))
         return;
     const esp_tail_node node = {.chance = chance,
         .word = word,
@@ -110,7 +133,7 @@ static void offer_typed(esp_generation *g, const esp_origin *from, const esp_ste
 }
 
 /* All words worth trying after `from`.  In the first step they begin as typed. */
-static void expand(esp_generation *g, const esp_origin *from, bool first) {
+static void expand(esp_generation *g, esp_origin *from, bool first) {
     const esp_context *context = g->context;
     const esp_ngrams *ngrams = g->steps->ngrams;
     uint32_t lo = 0;
@@ -119,6 +142,7 @@ static void expand(esp_generation *g, const esp_origin *from, bool first) {
     if (partial)
         esp_words_range(g->words, g->typed->partial, g->typed->partial_length, &lo, &hi);
     const esp_step *step = esp_steps_get(g->steps, &from->moment);
+    from->state = &step->state;
     esp_found_word found[3 * ESP_TAIL_LIKELY];
     const uint32_t n =
         esp_ngram_likely(ngrams, &step->state, lo, hi, first, ESP_TAIL_LIKELY, found);
@@ -175,7 +199,7 @@ void esp_tails_generate(
         return;
     esp_generation g = {
         .tails = tails, .steps = steps, .words = words, .context = steps->context, .typed = typed};
-    const esp_origin start = {.moment = esp_typed_moment(typed), .chance = 1, .node = ESP_NO_WORD};
+    esp_origin start = {.moment = esp_typed_moment(typed), .chance = 1, .node = ESP_NO_WORD};
     expand(&g, &start, true);
     for (uint32_t step = 1; g.n_next > 0; step++) {
         const uint32_t begin = tails->n_nodes;
@@ -189,7 +213,7 @@ void esp_tails_generate(
             const esp_tail_node *node = &tails->node[i];
             if (!counts(&g, node->chance))
                 break; /* best first: what the others lead to is less likely still */
-            const esp_origin from = {
+            esp_origin from = {
                 .moment = moment_of(node), .chance = node->chance, .node = i, .bytes = node->bytes};
             expand(&g, &from, false);
         }

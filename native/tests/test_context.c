@@ -46,11 +46,26 @@ static void a_query_fades_with_its_age(void) {
     const char *const queries[] = {"red", "blue", "shoe"};
     fill(&made, queries, 3, age, 1, 100);
     CHECK(context.word[0].weight == 1 && context.word[1].weight == 0.5f);
-    CHECK(context.word[2].weight == 0);
+    CHECK(context.word[2].weight == 0 && context.trust == 1);
     fill(&made, queries, 3, NULL, 1, 100);
-    CHECK(context.word[2].weight == 1);
+    CHECK(context.word[2].weight == 1 && context.trust == 1);
     fill(&made, queries, 3, age, 1, 0);
     CHECK(context.word[2].weight == 1);
+    small_words_free(&made);
+}
+
+/* What is old in all of the session is taken from the session as a whole. */
+static void an_old_session_counts_less_as_a_whole(void) {
+    small_words made = small_words_make(WORDS, 4, NULL, 0);
+    const uint32_t age[] = {100, 200, 4000000000u};
+    const char *const queries[] = {"red", "blue", "shoe"};
+    fill(&made, queries, 2, age, 1, 100);
+    CHECK(context.trust == 0.5f);
+    CHECK(context.word[0].weight == 1 && context.word[1].weight == 0.5f);
+    CHECK(esp_context_fresh(age, 3, 100) == 2 && esp_context_fresh(age, 3, 0) == 3);
+    CHECK(esp_context_fresh(NULL, 3, 100) == 3 && esp_context_fresh(age, 3, 1) == 0);
+    fill(&made, queries, 3, age, 1, 1e-3f);
+    CHECK(context.trust > 0 && context.word[0].weight == 0);
     small_words_free(&made);
 }
 
@@ -147,6 +162,7 @@ int main(int argc, char **argv) {
     TEST_BEGIN(argc, argv);
     TEST(queries_are_cut_into_distinct_words);
     TEST(a_query_fades_with_its_age);
+    TEST(an_old_session_counts_less_as_a_whole);
     TEST(a_session_has_limits);
     TEST(words_are_found_until_there_is_no_room);
     TEST(a_form_uses_up_the_word_it_is_a_form_of);

@@ -103,6 +103,24 @@ static void what_nobody_knows_can_be_typed(void) {
     small_words_free(&made);
 }
 
+/* A pair that was seen brings no word back; a triple that was seen would. */
+static void a_word_stands_once_in_a_query(void) {
+    made = small_words_make(WORDS, 5, PAIRS, 5);
+    const char *const session[] = {"suede shoes", "unheard shoe"};
+    generate("shoes blue suede", session, 2);
+    CHECK(place_of("shoes blue suede") >= 0 && place_of("shoes blue suede shoe") >= 0);
+    for (uint32_t i = 0; i < tails.n; i++) {
+        const char *once = strstr(text_of(i), "shoes");
+        CHECK(once != NULL && strstr(once + 1, "shoes") == NULL);
+        const char *unheard = strstr(text_of(i), "unheard");
+        CHECK(unheard == NULL || strstr(unheard + 1, "unheard") == NULL);
+    }
+    /* What this person types stands there, once more or not. */
+    generate("suede suede", session, 2);
+    CHECK(place_of("suede suede") >= 0);
+    small_words_free(&made);
+}
+
 static void what_is_generated_has_limits(void) {
     made = small_words_make(WORDS, 5, PAIRS, 5);
     static char long_query[3][400];
@@ -208,6 +226,7 @@ int main(int argc, char **argv) {
     TEST(without_a_session_the_word_model_decides);
     TEST(the_session_leads);
     TEST(what_nobody_knows_can_be_typed);
+    TEST(a_word_stands_once_in_a_query);
     TEST(what_is_generated_has_limits);
     TEST(a_text_fits_or_is_not_written);
     TEST(without_a_word_model_nothing_is_generated);

@@ -159,7 +159,8 @@ def sessions(
     if previous and index.pair.n_labels and draw(st.booleans()):
         previous[0] = index.pair.twin.label(int(rng.integers(index.pair.n_labels)))
     aged = draw(st.booleans())
-    ages = sorted(rng.integers(0, 3000, len(previous)).tolist()) if aged else []
+    oldest = draw(st.sampled_from([300, 3_000, 30_000]))
+    ages = sorted(rng.integers(0, oldest, len(previous)).tolist()) if aged else []
     # Mostly a beginning of what may come: of a phrase, of a previous query, of a label.
     wanted = [*_phrases(known, rng, 1, 3), *previous, *index.pair.twin.labels()[:20]]
     text = wanted[int(rng.integers(len(wanted)))].decode()

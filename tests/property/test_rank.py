@@ -48,7 +48,7 @@ class _Facts:
         ]
 
     def _followers(self, index: Spoken) -> tuple[dict[int, int], int]:
-        first = self.asked.previous[0].encode() if self.asked.previous else None
+        first = self.asked.counted[0].encode() if self.asked.counted else None
         if first not in self.labels or self.lo == self.hi or not index.max_context:
             return {}, 1
         number = self.labels.index(first)
@@ -58,11 +58,12 @@ class _Facts:
 
     def asked_of(self, index: Spoken, ages: list[int]) -> rank.Asked:
         """Return what all candidates share."""
-        previous = [text.encode() for text in self.asked.previous]
+        previous = [text.encode() for text in self.asked.counted]
         most = self.users[self.popular[0]] if self.popular else 1
         session = index.session(previous, self.asked.prefix, ages)
         known = previous if index.max_context else []
-        return rank.Asked(session, self.hi - self.lo, max(1, most), self.first_users, known)
+        age = ages[0] if ages and known else None
+        return rank.Asked(session, self.hi - self.lo, max(1, most), self.first_users, known, age)
 
     def of(self, text: bytes) -> rank.Facts:
         """Return what is known of one candidate."""
@@ -99,7 +100,15 @@ def test_every_feature_is_what_its_sentence_says(index: Spoken, data: st.DataObj
     """Of every candidate, whatever found it, in every script."""
     previous, ages, prefix = data.draw(sessions(index, most_queries=10))
     k = data.draw(st.integers(1, 20))
-    asked = query.Asked(prefix, [text.decode() for text in previous], k, FULL, FULL)
+    fresh = index.session(previous, prefix, ages).fresh(ages)
+    asked = query.Asked(
+        prefix,
+        [text.decode() for text in previous],
+        k,
+        FULL,
+        FULL,
+        fresh=32 if fresh is None else fresh,
+    )
     facts = _Facts(index, asked)
     scratch = index.pair.native.scratch(Caps(beam=FULL, pool=FULL))
 

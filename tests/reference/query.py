@@ -40,6 +40,8 @@ UNSPACED: Final = (
 LISTED: Final = 2048
 """Ranges of at most so many labels are compared with nodes label by label."""
 NOOP: Final = 0
+# Words of all previous queries together that count.
+CONTEXT_TERMS: Final = 128
 LINEAR_OUTPUT: Final = frozenset({0, 2, 21, 22, 23})
 """Post-processors whose scores come out as they are; the others' logs are undone."""
 
@@ -143,9 +145,10 @@ def vectorise(index: Index, previous: Sequence[str], prefix: str) -> Vector:
     """Return the features of previous queries (newest first) and prefix."""
     params = index.params
     context: Vector = defaultdict(float)
-    for age, query in enumerate(previous[: int(params["max_context"])]):
-        for key, weight in word_terms(query, float(params["context_decay"]) ** age).items():
-            context[key] += weight
+    counted = previous[: int(params["max_context"])]
+    said = [(age, word) for age, query in enumerate(counted) for word in words(query)]
+    for age, word in said[:CONTEXT_TERMS]:
+        context[hash_ngram(WORD_SEED, word)] += float(params["context_decay"]) ** age
     blocks = [_block(index, context)]
     if params["prefix_features"]:
         weighted = bool(params["prefix_features"] == 2)
@@ -361,7 +364,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """A query without its defaults; ``blocked`` are texts an overlay keeps out."""
+    """A query without its defaults.
+
+    Attributes:
+        blocked: Texts an overlay keeps out.
+        fresh: How many previous queries are not too old to count.
+    """
 
     prefix: bytes
     previous: Sequence[str]
@@ -372,13 +380,19 @@ class Asked:
     constrained: bool = True
     keep_variants: bool = False
     blocked: frozenset[bytes] = frozenset()
+    fresh: int = 32
+
+    @property
+    def counted(self) -> Sequence[str]:
+        """The previous queries that count."""
+        return self.previous[: self.fresh]
 
     def wants(self, index: Index, source: int) -> bool:
         """Return whether a source may contribute. Nothing typed and nothing known asks one.
 
         Nothing is known to an index that was trained to do without sessions.
         """
-        known = self.previous and index.params["max_context"]
+        known = self.counted and index.params["max_context"]
         if not self.prefix and not known and self.sources & POPULAR:
             return source == POPULAR
         return bool(self.sources & source)
@@ -408,7 +422,7 @@ class _Completion:
         self.edits: dict[int, int] = {}
         self.model: dict[int, float] = {}
         if self.has_model and self.popular:
-            self._search(Ranker(index, vectorise(index, asked.previous, asked.prefix.decode())))
+            self._search(Ranker(index, vectorise(index, asked.counted, asked.prefix.decode())))
         if asked.wants(index, POPULAR):
             offered = [label for label in self.popular if self.eligible(label)]
             for label in offered[: max(2 * asked.k, 32)]:

@@ -52,6 +52,7 @@ class Asked:
         most: Users of the most popular of them, at least 1.
         first_users: Users of the previous query, at least 1.
         previous: All previous queries, newest first; the session looks at eight.
+        age: Seconds since the newest, None if not known.
     """
 
     session: Session
@@ -59,6 +60,7 @@ class Asked:
     most: int = 1
     first_users: int = 1
     previous: Sequence[bytes] = ()
+    age: int | None = None
 
 
 def trigrams(text: bytes) -> set[int]:
@@ -116,7 +118,7 @@ def _language(session: Session, words: list[bytes]) -> Features:
 def _context(asked: Asked, text: bytes, facts: Facts, words: list[bytes]) -> Features:
     session = asked.session
     if not session.previous:
-        return {}
+        return {"log_age": math.nan}
     first = session.previous[0]
     of_first = set(session.tokens[0])
     shared = len(of_first & set(words))
@@ -144,6 +146,7 @@ def _context(asked: Asked, text: bytes, facts: Facts, words: list[bytes]) -> Fea
         "typed_shared": len(typed) / len(session.typed) if session.typed else 0,
         "typed_follows": common(prefix, first) / len(prefix) if prefix else 0,
         "n_previous": len(session.previous),
+        "log_age": math.nan if asked.age is None else math.log(1 + asked.age),
     }
 
 

@@ -23,6 +23,7 @@ MADE: Final = 512
 RELATED_QUERIES: Final = 2
 NEAR_BYTES: Final = 4
 NEAR_SHARED: Final = 2
+FADED: Final = 2**-10
 CORRECTION: Final = 0.3
 JOINED: Final = 0.2
 PART: Final = 0.2
@@ -93,21 +94,30 @@ class Session:
     ) -> None:
         self.ngrams = ngrams
         self.relations = relations
-        self.previous = list(previous[:QUERIES])
+        self.previous = list(previous[: self.fresh(age)][:QUERIES])
         self.prefix = prefix
         *self.typed, self.partial = self._cut(prefix)
-        self.weights = [self._weight(place, age) for place in range(len(self.previous))]
+        fades = [self._fade(age[place]) if age else 1.0 for place in range(len(self.previous))]
+        self.trust = max(fades, default=1.0)
+        decay = float(self.ngrams.head["decay"])
+        self.weights = [decay**place * fade / self.trust for place, fade in enumerate(fades)]
         self.own: dict[bytes, Word] = {}
         self.tokens: list[list[bytes]] = []
         self._fill()
         self.words = dict(self.own)
         self._relate()
 
-    def _weight(self, place: int, age: Sequence[int]) -> float:
-        """Return what a previous query counts: less than the one after it, and fading."""
+    def fresh(self, age: Sequence[int]) -> int | None:
+        """Return how many of the newest queries are not too old to count, None for all."""
+        if not age:
+            return None
+        return len(list(itertools.takewhile(lambda one: self._fade(one) >= FADED, age)))
+
+    def _fade(self, age: int) -> float:
+        """Return what is left of a previous query after so many seconds."""
         half_life = float(self.ngrams.head["half_life"])
-        fade: float = 2 ** (-age[place] / half_life) if half_life and age else 1
-        return float(self.ngrams.head["decay"]) ** place * fade
+        fade: float = 2 ** (-age / half_life) if half_life else 1
+        return fade
 
     @staticmethod
     def _cut(prefix: bytes) -> list[bytes]:
@@ -252,10 +262,10 @@ class Session:
             if one.text not in self.own and one.text not in used
         )
         following = sum(weight for _, weight in followers)
-        mixed, follow = float(head["mix_context"]), float(head["mix_follow"])
+        mixed, follow = float(head["mix_context"]) * self.trust, float(head["mix_follow"])
         copy = mixed * follow if following else 0.0
         cache = mixed * (1 - follow) if unused else 0.0
-        related = float(head["mix_related"]) if relatives else 0.0
+        related = float(head["mix_related"]) * self.trust if relatives else 0.0
         chance = (1 - copy - cache) * (1 - related) * self.plain(words, word)
         if word in self.own and word not in used:
             chance += cache * self.own[word].weight / unused
@@ -276,9 +286,17 @@ class Session:
         if first:
             known = [*self.ngrams.words, *self.words]
             fitting = {word for word in known if word.startswith(self.partial)}
-            return fitting | ({self.partial} if self.partial else set())
+            own = {self.partial} if self.partial else set()
+            return {word for word in fitting if not self.repeats(words, word)} | own
         seen = self.seen(words) - {len(self.ngrams.words)}
-        return {self.ngrams.words[number] for number in seen} | set(self.words)
+        found = {self.ngrams.words[number] for number in seen} | set(self.words)
+        return {word for word in found if not self.repeats(words, word)}
+
+    def repeats(self, words: Sequence[bytes], word: bytes) -> bool:
+        """Return whether a word is there already, and nobody says it after the last two."""
+        u, v = self.ngrams.after(list(words))
+        listed = self.ngrams.triples.get((u, v), ({}, 0))[0]
+        return word in words and self._number(word) not in listed
 
     def completions(self, most_words: int) -> dict[bytes, float]:
         """Return every completion of at most so many words still to come, with its probability."""
