@@ -3,6 +3,8 @@
 ``empty``, ``empty_asyncio``
     a handler that returns the same bytes to everybody, on ``grpc.server`` with its pool of
     threads and on ``grpc.aio``: what a Python service costs before it does anything
+``empty_loop``
+    the same handler on our own `CallLoop`
 ``threads``, ``asyncio``
     our own handlers of an index on the same two servers
 
@@ -24,32 +26,38 @@ from typing import Any
 import grpc
 
 import espalier
+from espalier.serve.calls import Limits
 from espalier.serve.counters import Counters
 from espalier.serve.domain import Completer
 from espalier.serve.indexes import Indexes, ServedIndex
 from espalier.serve.log import JsonLog
+from espalier.serve.loop import CallLoop
 from espalier.serve.rpc import Unary
+from espalier.serve.server import options
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.sessions.memory import MemorySessionStore
 
-KINDS = ("empty", "empty_asyncio", "threads", "asyncio")
+KINDS = ("empty", "empty_asyncio", "empty_loop", "threads", "asyncio")
 METHOD = "Complete"
 THREADS = 8
+CONNECTION_AGE = 3_600.0
 
 Answer = Callable[[bytes, float], bytes]
 
 
 def main() -> None:
     """Serve until the end of standard input."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("kind", choices=KINDS)
-    options.add_argument("--index", type=Path, help="of `threads` and `asyncio`")
-    options.add_argument("--bytes", type=int, help="that an empty handler returns")
-    chosen = options.parse_args()
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("kind", choices=KINDS)
+    arguments.add_argument("--index", type=Path, help="of `threads` and `asyncio`")
+    arguments.add_argument("--bytes", type=int, help="that an empty handler returns")
+    chosen = arguments.parse_args()
     empty = chosen.kind.startswith("empty")
     answer = answer_with(bytes(chosen.bytes)) if empty else answer_of(chosen.index)
     if chosen.kind.endswith("asyncio"):
         asyncio.run(serve_asyncio(answer))
+    elif chosen.kind.endswith("loop"):
+        serve_loop(answer)
     else:
         serve_threads(answer)
 
@@ -99,6 +107,23 @@ def serve_threads(answer: Answer) -> None:
     server.start()
     sys.stdin.read()
     server.stop(0).wait()
+
+
+def serve_loop(answer: Answer) -> None:
+    """Serve on the loop of the sidecar, with its options."""
+    loop = CallLoop(
+        {f"/{SERVICE_NAME}/{METHOD}": Unary(answer)},
+        options=options(connection_age=CONNECTION_AGE),
+        counters=Counters(),
+        crashed=lambda error: print(f"the loop ended: {error}", file=sys.stderr),
+        limits=Limits(waiting=100_000),
+    )
+    say(loop.listen("127.0.0.1:0"))
+    loop.start()
+    sys.stdin.read()
+    loop.stop_accepting()
+    loop.cancel_all()
+    loop.wait(1.0)
 
 
 async def serve_asyncio(answer: Answer) -> None:

@@ -83,14 +83,18 @@ def connect(address: str) -> socket.socket:
 
 
 class RawConnection:
-    """One connection, for calls of one method.
+    """One connection.
 
     Args:
         address: HOST:PORT or ``unix:PATH``.
-        path: ``/package.Service/Method``.
+        path: ``/package.Service/Method`` that calls are of which name none.
         headers: Sent with every call besides those that gRPC needs.
         window: Bytes of a reply the server may send before it is told that they were
             read, which this client never does.
+
+    Attributes:
+        going_away: Whether the server said that it takes no new calls here.
+        message_bytes: Of replies so far, five before each message included.
     """
 
     def __init__(
@@ -108,12 +112,13 @@ class RawConnection:
             grown = struct.pack(">I", _LARGEST_WINDOW - _FIRST_WINDOW)
             start += frame(_WINDOW_UPDATE, 0, 0, grown)
         self.socket.sendall(start)
-        block = _header_block(path, headers)
-        self._head = struct.pack(">I", len(block))[1:] + bytes((_HEADERS, _END_HEADERS))
-        self._block = block
+        self._path = path
+        self._headers = headers
+        self._templates: dict[str, tuple[bytes, bytes]] = {}
         self._next = 1
         self._rest = b""
         self.going_away = False
+        self.message_bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -130,17 +135,27 @@ class RawConnection:
         """Return the file descriptor, for ``select``."""
         return self.socket.fileno()
 
-    def call(self, message: bytes | None) -> int:
+    def call(self, message: bytes | None, path: str | None = None) -> int:
         """Send a call; return its stream. Without a message only its headers are sent."""
         stream = self._next
         self._next += 2
         number = struct.pack(">I", stream)
-        data = self._head + number + self._block
+        head, block = self._template(self._path if path is None else path)
+        data = head + number + block
         if message is not None:
             body = b"\0" + struct.pack(">I", len(message)) + message
             data += struct.pack(">I", len(body))[1:] + bytes((_DATA, _END_STREAM)) + number + body
         self.socket.sendall(data)
         return stream
+
+    def _template(self, path: str) -> tuple[bytes, bytes]:
+        """Return what stands before and after the stream's number in the frame of headers."""
+        found = self._templates.get(path)
+        if found is None:
+            block = _header_block(path, self._headers)
+            head = struct.pack(">I", len(block))[1:] + bytes((_HEADERS, _END_HEADERS))
+            found = self._templates[path] = head, block
+        return found
 
     def cancel(self, stream: int) -> None:
         """Cancel a call."""
@@ -168,7 +183,9 @@ class RawConnection:
                 if flags & _END_STREAM:
                     stream = int.from_bytes(buffer[at + 5 : at + 9], "big")
                     finished.append(Finished(stream, buffer.find(_OK, at, until) >= 0))
-            elif kind != _DATA:
+            elif kind == _DATA:
+                self.message_bytes += until - at - _FRAME_HEAD
+            else:
                 self._control(kind, flags, buffer[at:until], finished)
             at = until
         self._rest = buffer[at:]
