@@ -53,6 +53,11 @@ class PairRow(Protocol):
         """Queries before ``previous_query``, most recent first."""
         ...
 
+    @property
+    def gap_seconds(self) -> int | None:
+        """Seconds from ``previous_query`` to ``next_query``, where the file says so."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -64,12 +69,19 @@ class Question:
         wanted: The normalised next query, never empty.
         unit: Number of the user, dense from 0. A row without a user is a unit
             of its own.
+        age: Seconds since the newest of ``previous``; None if not known.
     """
 
     prefix: str
     previous: tuple[str, ...]
     wanted: str
     unit: int
+    age: int | None = None
+
+    @property
+    def ages(self) -> tuple[int, ...] | None:
+        """Seconds since each of ``previous``: of older ones no more is known than that they are."""
+        return None if self.age is None else (self.age,) * len(self.previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +141,5 @@ def prepare(rows: Iterable[PairRow], bad: Mapping[str, int] | None = None) -> Qu
         else:
             key = (row.user, -1) if row.user is not None else (None, number)
             unit = units.setdefault(key, len(units))
-            asked.append(Question(prefix, previous, wanted, unit))
+            asked.append(Question(prefix, previous, wanted, unit, row.gap_seconds))
     return Questions(tuple(asked), skipped, dict(problems), len(units))

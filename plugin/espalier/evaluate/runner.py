@@ -210,7 +210,9 @@ def time_index(
     step = max(1, len(questions.asked) // rows)
     sample = questions.asked[::step][:rows]
     calls = [
-        functools.partial(index.complete, question.prefix, question.previous, k=k)
+        functools.partial(
+            index.complete, question.prefix, question.previous, k=k, previous_age=question.ages
+        )
         for question in sample
     ]
     taken = time_calls(calls, warm_up=WARM_UP_ROWS, clock=clock)

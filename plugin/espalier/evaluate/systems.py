@@ -15,7 +15,9 @@ two exist for the paper's own comparison and promise no full list.
 
 An ablation asks further systems, each ``all_sources`` with one part switched off:
 ``without_model``, ``without_popular``, ``without_tail``, ``without_corrected`` for the
-sources, and ``without_group_NAME`` for each group of the blender's features.
+sources, ``without_session`` for everything that comes from previous queries, and
+``without_group_NAME`` for each group of the blender's features (what is generated still
+comes from the session without the group ``context``).
 """
 
 from __future__ import annotations
@@ -116,6 +118,7 @@ class Completer(Protocol):
         pool: int = 0,
         sources: Source | None = None,
         matcher: Matcher | None = None,
+        previous_age: Sequence[float] | None = None,
         keep_variants: bool = False,
         groups_off: Sequence[str] = (),
     ) -> CompletionLike:
@@ -123,7 +126,12 @@ class Completer(Protocol):
         ...
 
     def complete(
-        self, prefix: str, previous: Sequence[str] = (), *, k: int = 10
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        previous_age: Sequence[float] | None = None,
     ) -> Sequence[SuggestionLike]:
         """Complete ``prefix`` as a host does."""
         ...
@@ -193,6 +201,7 @@ class Completion:
     pool: int = 0
     promises_k: bool = True
     groups_off: tuple[str, ...] = ()
+    session: bool = True
 
     def answer(self, index: Completer, question: Question, k: int) -> Answer:
         """Return the completion, with its pool."""
@@ -218,7 +227,8 @@ class Completion:
     ) -> CompletionLike:
         return index.complete_with_work(
             question.prefix,
-            question.previous,
+            question.previous if self.session else (),
+            previous_age=question.ages if self.session else None,
             k=k,
             beam=self.beam,
             pool=self.pool,
@@ -284,9 +294,10 @@ ABLATED: tuple[System, ...] = (
         )
         for source in Source
     ),
+    Completion("without_session", session=False),
     *(Completion(f"without_group_{group}", groups_off=(group,)) for group in FEATURE_GROUPS),
 )
-"""``all_sources`` with one source, then with one feature group, switched off."""
+"""``all_sources`` with one source, with the session, then with one feature group, switched off."""
 
 
 def select(names: Sequence[str] = ()) -> tuple[System, ...]:

@@ -36,6 +36,8 @@ EMPTY_SHARE: Final = 0.03
 """Share of the questions about the next query as a whole, with nothing typed."""
 CUT_SHARE: Final = 0.5
 """Share of the questions whose session is cut short at a random place."""
+AGELESS_SHARE: Final = 0.25
+"""Share of the questions that do not say how old the session is, as hosts may not."""
 SOURCES: Final = int(Source.MODEL | Source.POPULAR | Source.TAIL | Source.CORRECTED)
 """Named one by one: by default an index without a scorer, as the one asked here is,
 suggests nothing generated."""
@@ -73,11 +75,13 @@ class Asked:
         event: Number of the event whose query is wanted, ``(n,)``.
         typed: Code points typed of it, ``(n,)``.
         previous: Previous queries known, ``(n,)``.
+        aged: Whether their ages are, where the log has times, ``(n,)``.
     """
 
     event: I64
     typed: I64
     previous: I64
+    aged: NDArray[np.bool_]
 
 
 def pose(log: QueryLog, limit: int, most_previous: int, seed: int) -> Asked:
@@ -92,9 +96,10 @@ def pose(log: QueryLog, limit: int, most_previous: int, seed: int) -> Asked:
     typed[(random.random(len(event)) < EMPTY_SHARE) & (previous > 0)] = 0
     cut = random.random(len(event)) < CUT_SHARE
     previous = np.where(cut, random.integers(0, previous + 1), previous)
+    aged = random.random(len(event)) >= AGELESS_SHARE
     # Nothing typed and nothing known is answered by popularity, without a scorer.
     kept = (typed > 0) | (previous > 0)
-    return Asked(event[kept], typed[kept], previous[kept])
+    return Asked(event[kept], typed[kept], previous[kept], aged[kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def _answer_batch(
         if previous and previous[0] == wanted.encode():
             continue  # the query just submitted is not offered again
         age = None
-        if log.event_time is not None:
+        if log.event_time is not None and questions.aged[number]:
             gaps = log.event_time[event] - log.event_time[first:event][::-1]
             age = np.clip(gaps, 0, 2**32 - 1).tolist()
         prefix = wanted[: int(questions.typed[number])].encode()

@@ -32,12 +32,13 @@ ASKED = (
 
 
 def test_every_source_and_every_group_is_switched_off_once() -> None:
-    """Four sources, then the groups, each name telling what is missing."""
+    """Four sources, the session, then the groups, each name telling what is missing."""
     assert [system.name for system in ABLATED] == [
         "without_model",
         "without_popular",
         "without_tail",
         "without_corrected",
+        "without_session",
         *(f"without_group_{group}" for group in FEATURE_GROUPS),
     ]
     for system, source in zip(ABLATED, Source, strict=False):
@@ -54,6 +55,7 @@ def test_differences_by_hand() -> None:
     )
     figures = ablation_of(everything.of(select()), everything.of(ABLATED), questions, seed=1)
     context = figures["without_group_context"]
+    assert figures["without_session"].delta["all"] == context.delta["all"]
     interval = context.delta_interval["all"]
 
     assert context.mrr10["all"] == pytest.approx((1 / 3 + 1 / 2 + 1 + 1) / 4)
@@ -93,6 +95,7 @@ def test_the_ablation_of_a_real_index_is_what_asking_it_again_gives(
                             for suggestion in opened.complete(
                                 question.prefix,
                                 question.previous,
+                                previous_age=question.ages,
                                 sources=EVERY_SOURCE & ~source,
                             )
                         ],

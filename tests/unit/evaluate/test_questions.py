@@ -16,6 +16,7 @@ class Row:
     next_query: str
     user: str | None = None
     earlier: tuple[str, ...] | None = None
+    gap_seconds: int | None = None
 
 
 def test_texts_are_normalised_once_as_an_index_does() -> None:
@@ -23,6 +24,13 @@ def test_texts_are_normalised_once_as_an_index_does() -> None:
     questions = prepare([Row("  RED ", "\uff2eew  ", "New  YORK", earlier=("", "Old"))])
 
     assert questions.asked == (Question("new ", ("red", "old"), "new york", 0),)
+
+
+def test_a_gap_is_the_least_age_of_all_previous_queries() -> None:
+    """Of those before the last no more is known; without a gap nothing is."""
+    questions = prepare([Row("a", "b", "bc", None, ("d", "e"), 70), Row("a", "b", "bc")])
+
+    assert [question.ages for question in questions.asked] == [(70, 70, 70), None]
 
 
 def test_lengths_count_code_points_of_normalised_texts() -> None:

@@ -39,6 +39,15 @@ def test_only_model_systems_promise_no_full_list() -> None:
     assert [system.promises_k for system in EXTRA] == [False, False]
 
 
+def test_an_old_session_is_asked_about_as_old() -> None:
+    """The index hears the ages of previous queries, and may do without them."""
+    fresh, old = Question("a", ("abc",), "abc", 0, 10), Question("a", ("abc",), "abc", 0, 9_999)
+    index = TwinIndex(USERS)
+
+    assert ALWAYS[0].answer(index, fresh, 1).texts == ["abc"]
+    assert ALWAYS[0].answer(index, old, 1).texts == ["abd"]
+
+
 def test_most_frequent_is_by_users_then_by_text() -> None:
     """9 users, then 3 and 3 in byte order, then 1."""
     answer = BASELINE.answer(TwinIndex(USERS), Question("a", (), "abc", 0), 10)

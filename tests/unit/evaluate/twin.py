@@ -58,8 +58,11 @@ class TwinIndex:
     ``MODEL`` finds labels that share a word, ``POPULAR`` the most frequent ones.
     The unconstrained matcher ranks all labels, keeps ``pool`` and filters. With
     ``hygiene`` a label is left out if it is another with an "s" behind, or what was
-    submitted last. The only feature group is ``context``.
+    submitted last. The only feature group is ``context``. Queries older than
+    ``remembered_seconds`` do not count.
     """
+
+    remembered_seconds = 1_000
 
     def __init__(self, users: Mapping[str, int], *, hygiene: bool = False) -> None:
         self.hygiene = hygiene
@@ -75,10 +78,16 @@ class TwinIndex:
         return most_frequent(self.users, prefix, k)
 
     def complete(
-        self, prefix: str, previous: Sequence[str] = (), *, k: int = 10
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        previous_age: Sequence[float] | None = None,
     ) -> Sequence[TwinSuggestion]:
         """Complete with every source."""
-        return self.complete_with_work(prefix, previous, k=k).suggestions
+        found = self.complete_with_work(prefix, previous, k=k, previous_age=previous_age)
+        return found.suggestions
 
     def complete_with_work(
         self,
@@ -90,10 +99,17 @@ class TwinIndex:
         pool: int = 0,
         sources: Source | None = None,
         matcher: Matcher | None = None,
+        previous_age: Sequence[float] | None = None,
         keep_variants: bool = False,
         groups_off: Sequence[str] = (),
     ) -> TwinCompletion:
         """Complete and tell the pool."""
+        if previous_age is not None:
+            previous = [
+                query
+                for query, age in zip(previous, previous_age, strict=True)
+                if age <= self.remembered_seconds
+            ]
         if len(prefix.encode()) > 1024:
             raise LimitError("prefix too long")
         wanted = Source.MODEL | Source.POPULAR if sources is None else sources

@@ -221,7 +221,7 @@ def test_no_question_gives_no_answer(shop_log: QueryLog, tmp_path: Path) -> None
     train_on(shop_log, path, SETTINGS)
     nothing = np.zeros(0, np.int64)
 
-    answers = ask(path, shop_log, Asked(nothing, nothing, nothing), threads=2)
+    answers = ask(path, shop_log, Asked(nothing, nothing, nothing, nothing > 0), threads=2)
 
     assert (0, 0, 0) == (answers.asked, len(answers.group), len(answers.relevant))
 
@@ -261,3 +261,10 @@ def test_every_source_stands_for_choice(demo_log: Path, tmp_path: Path) -> None:
     with espalier.open(path) as index:
         found = index.complete("re", ["zzz unheard"], k=50)
         assert not any(one.source == Source.TAIL.name for one in found)
+
+
+def test_most_questions_say_how_old_the_session_is(log_of: MakeLog) -> None:
+    """Hosts may not know, so a scorer has to do without as well."""
+    asked = pose(log_of([["alpha", "beta", "gamma"]] * 300), 900, MAX_PREVIOUS, seed=1)
+
+    assert 0.6 < asked.aged.mean() < 0.9
