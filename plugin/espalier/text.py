@@ -65,7 +65,7 @@ def normalise_prefix(text: str) -> str:
 
 def utf16_length(text: str) -> int:
     """Return the length of ``text`` in UTF-16 code units, as browsers count."""
-    return len(text) + sum(c > "\uffff" for c in text)
+    return len(text) if text.isascii() else len(text) + sum(c > "\uffff" for c in text)
 
 
 class Query(str):
