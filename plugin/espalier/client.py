@@ -114,6 +114,7 @@ class Client:
         prefix: str,
         *,
         previous: Sequence[str] = (),
+        ages: Sequence[int] = (),
         session: str = "",
         limit: int = 0,
         index: str = "",
@@ -126,6 +127,7 @@ class Client:
             prefix: What was typed.
             previous: The session's queries, most recent first; if given, the
                 sidecar looks up no session.
+            ages: Seconds since each of ``previous``, if known.
             session: Id of a session whose queries were recorded.
             limit: Suggestions wanted, 10 by default, at most 100.
             index: Name of the index; the default one if empty.
@@ -138,6 +140,7 @@ class Client:
         request = CompleteRequest(
             prefix=prefix,
             previous_queries=previous,
+            previous_query_ages=ages,
             session_id=session,
             max_suggestions=limit,
             index=index,

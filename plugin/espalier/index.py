@@ -553,13 +553,13 @@ def _encode_session(
     if len(age) != len(previous):
         raise InputError(f"{len(previous)} previous queries with {len(age)} ages; give one each")
     queries, seconds = [], []
-    for text, old in zip(previous, age, strict=True):
+    for text, old in zip(previous[:MAX_PREVIOUS], age[:MAX_PREVIOUS], strict=True):
         if math.isnan(old):
             raise InputError("an age is not a number; give seconds, or no ages if one is unknown")
         for query in encode_previous([text]):
             queries.append(query)
             seconds.append(round(min(max(old, 0), MAX_AGE)))
-    return queries[:MAX_PREVIOUS], seconds[:MAX_PREVIOUS]
+    return queries, seconds
 
 
 def open(path: Path | str, *, verify: bool = True) -> Index:

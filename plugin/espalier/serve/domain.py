@@ -20,7 +20,13 @@ from espalier.serve.errors import (
 )
 from espalier.serve.indexes import Indexes, ServedIndex, Suggested
 from espalier.serve.log import EventLog
-from espalier.sessions.base import MAX_SESSION_ID_BYTES, SessionStore, SessionStoreError
+from espalier.sessions.base import (
+    MAX_SESSION_ID_BYTES,
+    WITHOUT_STORE,
+    Recent,
+    SessionStore,
+    SessionStoreError,
+)
 from espalier.text import normalise
 
 DEFAULT_SUGGESTIONS = 10
@@ -66,6 +72,7 @@ class Question:
         limit: Suggestions wanted; 0 for the default, coerced to the maximum.
         index: Name of the index; "" for the default.
         sources: Where suggestions may come from; ``None`` for everywhere.
+        ages: Seconds since each of ``previous``; empty if not known.
     """
 
     prefix: str
@@ -74,6 +81,7 @@ class Question:
     limit: int = 0
     index: str = ""
     sources: Source | None = None
+    ages: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +146,15 @@ class Completer:
         _check_bytes(question.prefix, MAX_PREFIX_BYTES, "prefix", PrefixTooLongError)
         _check_session_id(question.session_id)
         served = self.indexes.get(question.index)
-        previous, state = question.previous, SessionState.NONE
+        previous, ages, state = question.previous, question.ages, SessionState.NONE
+        if ages and len(ages) != len(previous):
+            raise _uneven(len(previous), len(ages))
         sources, degradations = question.sources, _WHOLE
         if time_left < SHORT_SECONDS and (sources is None or Source.POPULAR in sources):
-            previous, sources, degradations = (), Source.POPULAR, _POPULAR_ONLY
+            previous, ages, sources, degradations = (), (), Source.POPULAR, _POPULAR_ONLY
         elif question.session_id and not previous:
-            previous, state = self._recent(question.session_id)
+            recent, state = self._recent(question.session_id)
+            previous, ages = recent.queries, recent.ages
             if state is SessionState.UNAVAILABLE:
                 degradations = _WITHOUT_SESSION
         try:
@@ -152,6 +163,7 @@ class Completer:
                 previous,
                 k=min(question.limit or DEFAULT_SUGGESTIONS, MAX_K),
                 sources=sources,
+                previous_age=ages or None,
             )
         except LimitError as error:
             # Normalisation may lengthen text, and only the index sees the result.
@@ -189,17 +201,17 @@ class Completer:
         _require_session_id(session_id)
         self._sessions.delete(session_id)
 
-    def _recent(self, session_id: str) -> tuple[Sequence[str], SessionState]:
+    def _recent(self, session_id: str) -> tuple[Recent, SessionState]:
         """Return the session's queries; a completion without context beats none."""
         try:
             recent = self._sessions.recent(session_id, self._context_queries)
         except SessionStoreError as error:
             self._note_store(failing=True, exception=type(error).__name__)
-            return (), SessionState.UNAVAILABLE
+            return WITHOUT_STORE, SessionState.UNAVAILABLE
         self._note_store(failing=recent.degraded, exception=None)
         if recent.degraded:
-            return (), SessionState.UNAVAILABLE
-        return recent.queries, SessionState.FOUND if recent.queries else SessionState.NEW
+            return WITHOUT_STORE, SessionState.UNAVAILABLE
+        return recent, SessionState.FOUND if recent.queries else SessionState.NEW
 
     def _note_store(self, *, failing: bool, exception: str | None) -> None:
         # Once per change, not once per keystroke; two threads may both see a change.
@@ -221,6 +233,14 @@ def _require_session_id(session_id: str) -> None:
 
 def _check_session_id(session_id: str) -> None:
     _check_bytes(session_id, MAX_SESSION_ID_BYTES, "session_id", SessionIdTooLongError)
+
+
+def _uneven(queries: int, ages: int) -> RequestError:
+    return RequestError(
+        f"previous_query_ages has {ages} numbers for {queries} previous_queries; "
+        "send one each, or none",
+        field="previous_query_ages",
+    )
 
 
 def _check_accepted(accepted: Accepted) -> None:

@@ -63,11 +63,13 @@ class Completing(Protocol):
         *,
         k: int = 10,
         sources: Source | None = None,
+        previous_age: Sequence[float] | None = None,
     ) -> Sequence[Suggested]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
-        ``previous`` are the queries of the session, most recent first; ``sources``
-        where suggestions may come from, ``None`` for everywhere.
+        ``previous`` are the queries of the session, most recent first, and
+        ``previous_age`` the seconds since each, where known; ``sources`` where
+        suggestions may come from, ``None`` for everywhere.
 
         Raises:
             LimitError: The normalised prefix is too long.

@@ -98,6 +98,7 @@ class CompletionService:
             Question(
                 prefix=request.prefix,
                 previous=tuple(request.previous_queries),
+                ages=tuple(request.previous_query_ages),
                 session_id=request.session_id,
                 limit=request.max_suggestions,
                 index=request.index,

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources")
+    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources", "previous_query_ages")
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_QUERIES_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class CompleteRequest(_message.Message):
     INDEX_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_QUERY_AGES_FIELD_NUMBER: _ClassVar[int]
     prefix: str
     previous_queries: _containers.RepeatedScalarFieldContainer[str]
     session_id: str
@@ -23,7 +24,8 @@ class CompleteRequest(_message.Message):
     index: str
     sequence: int
     allowed_sources: _containers.RepeatedScalarFieldContainer[_core_pb2.SuggestionSource]
-    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ...) -> None: ...
+    previous_query_ages: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ..., previous_query_ages: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CompleteResponse(_message.Message):
     __slots__ = ("header", "suggestions", "prefix", "sequence", "suggestion_set_id", "session_state", "degradations")

@@ -30,11 +30,13 @@ class FakeIndex:
     Attributes:
         raises: Thrown by the next calls, if set.
         asked: Arguments of every call: prefix, previous, k, sources.
+        ages: Of the previous queries, of every call.
     """
 
     labels: tuple[str, ...] = ("nike shoes", "nike socks", "nikon camera", "new york")
     raises: BaseException | None = None
     asked: list[tuple[str, tuple[str, ...], int, Source | None]] = field(default_factory=list)
+    ages: list[tuple[float, ...] | None] = field(default_factory=list)
     closed: bool = False
 
     def complete(
@@ -44,8 +46,10 @@ class FakeIndex:
         *,
         k: int = 10,
         sources: Source | None = None,
+        previous_age: Sequence[float] | None = None,
     ) -> list[FakeSuggestion]:
         """Return what starts with the prefix."""
+        self.ages.append(None if previous_age is None else tuple(previous_age))
         self.asked.append((prefix, tuple(previous), k, sources))
         if self.raises is not None:
             raise self.raises

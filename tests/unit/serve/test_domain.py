@@ -80,6 +80,26 @@ def test_both_styles_of_context_give_the_same(bench: Bench) -> None:
     assert (brought.session, recorded.session) == (SessionState.NONE, SessionState.FOUND)
 
 
+def test_the_index_hears_how_old_a_session_is(bench: Bench) -> None:
+    """From the store, or from a request that says so; one that does not says nothing."""
+    bench.completer.record("s", "camera")
+
+    bench.completer.complete(Question("n", session_id="s"))
+    bench.completer.complete(Question("n", previous=("camera", "bag"), ages=(5, 70)))
+    bench.completer.complete(Question("n", previous=("camera",)))
+    bench.completer.complete(Question("n", previous=("camera",), ages=(5,)), 0.001)
+
+    assert bench.index.ages == [(0,), (5, 70), None, None]
+
+
+def test_ages_that_do_not_fit_the_queries_are_refused(bench: Bench) -> None:
+    """The error names the field and both numbers."""
+    with pytest.raises(RequestError, match="has 2 numbers for 1 ") as caught:
+        bench.completer.complete(Question("n", previous=("camera",), ages=(5, 70)))
+
+    assert caught.value.field == "previous_query_ages"
+
+
 def test_queries_of_the_request_win_over_the_session(bench: Bench) -> None:
     """The session is not even looked up."""
     bench.completer.record("s", "camera")
