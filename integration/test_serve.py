@@ -83,8 +83,10 @@ def test_both_styles_of_context_give_the_same_suggestions(client: Client) -> Non
     recorded = client.complete("", session="both", limit=20)
     # How old its queries are by now is for the sidecar to know: seconds at the most.
     brought = [
-        client.complete("", previous=popular[::-1], ages=[age] * 3, limit=20).suggestions
+        client.complete("", previous=popular[::-1], ages=ages, limit=20).suggestions
         for age in range(20)
+        # A second may have begun between two of them.
+        for ages in ([age, age, age], [age, age, age + 1], [age, age + 1, age + 1])
     ]
     without = client.complete("", limit=20)
 
