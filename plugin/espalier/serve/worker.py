@@ -38,7 +38,7 @@ from espalier.serve.orders import Orders
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.serve.signals import FIRST_WORD, SignalQueue
-from espalier.sessions.base import SessionStore
+from espalier.sessions.base import SessionStore, SessionStoreError
 from espalier.sessions.opening import open_sessions
 from espalier.sessions.shared import SharedSessionStore
 
@@ -130,7 +130,11 @@ class _Worker:
     def run(self) -> int:
         """Answer calls until told to end; return the exit code."""
         self._server.start()
-        self._sessions.ping()
+        try:
+            self._sessions.ping()
+        except SessionStoreError as error:
+            # A completion without context beats none, from the first call on.
+            self._log.warning("session_store_unreachable", reason=str(error))
         for component in _COMPONENTS:
             self._health.set(component, well=True)
         self._channel.start()
