@@ -200,6 +200,32 @@ esp_status esp_fuzzy_ranges(const esp_index *index, const uint8_t *prefix, size_
 /* Distinct users who typed the label.  0 for a label that does not exist. */
 uint32_t esp_label_users(const esp_index *index, uint32_t label);
 
+/* ---- attributes --------------------------------------------------------- */
+
+/* What is known of a label besides its text: values such as "locale:de" or
+ * "category:shoes", a name and a value with a colon between them.  They are numbered
+ * in byte order. */
+
+/* Number of a value that the index has not. */
+#define ESP_NO_VALUE 0xFFFFFFFF
+
+/* How many values there are; 0 for an index without attributes. */
+uint32_t esp_attribute_count(const esp_index *index);
+
+/* Number of the value `text`, normalised; ESP_NO_VALUE if no label has it.  Cannot
+ * fail.  O(log values).  Since 1.0. */
+uint32_t esp_attribute_find(const esp_index *index, const uint8_t *text, size_t length);
+
+/* Text of a value, borrowed from the index, and how many labels have it.  Fails with
+ * ESP_E_ARGUMENT (no such value), ESP_E_CORRUPT.  Since 1.0. */
+esp_status esp_attribute_text(
+    const esp_index *index, uint32_t value, esp_text *text, uint32_t *n_labels, esp_error *err);
+
+/* Values of a label: at most `cap` into `values`, ascending.  Returns how many there
+ * are, 16 at most; 0 for a label that does not exist.  Since 1.0. */
+uint32_t esp_label_attributes(
+    const esp_index *index, uint32_t label, uint32_t *values, uint32_t cap);
+
 /* ---- words -------------------------------------------------------------- */
 
 /* A word of the word model after some others. */
@@ -269,6 +295,25 @@ typedef enum esp_query_flag {
                                     word order or spacing from a better one */
 } esp_query_flag;
 
+/* Values in one list of a filter, at most. */
+#define ESP_FILTER_VALUES 32
+
+/* Which labels may be suggested: those that have every value of all_of, some value of
+ * any_of (unless that is empty), and no value of none_of.  ESP_NO_VALUE stands for a
+ * value the index has not: in all_of nothing passes; in any_of it counts only if there
+ * is no other, and then nothing passes; in none_of it says nothing.  What is no label,
+ * generated or pinned, has no values: it passes where all_of and any_of are empty, or
+ * with keep_generated.  Pins are filtered like everything else. */
+typedef struct esp_filter {
+    const uint32_t *all_of; /* each may be NULL if it is empty */
+    const uint32_t *any_of;
+    const uint32_t *none_of;
+    uint32_t n_all;
+    uint32_t n_any;
+    uint32_t n_none;
+    uint32_t keep_generated; /* 1: what is no label passes */
+} esp_filter;
+
 /* One question.  Zero in k, beam, pool, sources or matcher means the default: of
  * sources all, but TAIL only where the index has learned to rank what it generates. */
 typedef struct esp_query {
@@ -278,6 +323,7 @@ typedef struct esp_query {
     const esp_text *previous;     /* most recent first; NULL if n_previous is 0 */
     const uint32_t *previous_age; /* seconds since each; NULL: not known */
     const esp_overlay *overlay;   /* NULL: none */
+    const esp_filter *filter;     /* NULL: none */
     uint32_t k;                   /* suggestions wanted */
     uint32_t beam;                /* nodes kept per level */
     uint32_t pool;                /* labels the model hands to the blend */
@@ -329,12 +375,15 @@ void esp_scratch_free(esp_scratch *scratch);
  * the prefix come before those with source CORRECTED, which start almost so; each
  * kind by score, ties by label id, then by text, so the order is total.  The query
  * submitted last (`previous[0]`), what the overlay blocks and, unless
- * ESP_QUERY_KEEP_VARIANTS, variants of better suggestions are left out.  If k other
- * labels start with the prefix, k suggestions come back as long as POPULAR is among
- * the sources: the model alone may have spent its beam elsewhere.  Pins stand where
- * the overlay puts them.  `out` has room for `cap`.
+ * ESP_QUERY_KEEP_VARIANTS, variants of better suggestions are left out, and so is what
+ * the filter does not let through.  If k other labels start with the prefix, k
+ * suggestions come back as long as POPULAR is among the sources: the model alone may
+ * have spent its beam elsewhere.  Pins stand where the overlay puts them.  `out` has
+ * room for `cap`.
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (a cap of the scratch), ESP_E_UTF8,
- * ESP_E_UNSUPPORTED.  O(beam * depth * features).  Since 1.0. */
+ * ESP_E_UNSUPPORTED (no label texts; a filter, and no attributes).  O(beam * depth *
+ * features); with a filter, at worst, also O(labels of the prefix that have the rarest
+ * of the values it asks for).  Since 1.0. */
 esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_query *query,
     esp_suggestion *out, size_t cap, size_t *count, esp_error *err);
 

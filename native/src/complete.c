@@ -97,6 +97,11 @@ esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_
     esp_plan plan = make_plan(index, scratch, query);
     if (plan.k > cap)
         ESP_FAIL(err, ESP_E_LIMIT, "cap", cap, "room for %zu suggestions, %u wanted", cap, plan.k);
+    esp_sieve sieve;
+    if (query->filter != NULL) {
+        ESP_TRY(esp_sieve_make(index, query->filter, &sieve, err));
+        plan.sieve = &sieve;
+    }
     esp_scratch_begin(scratch);
     ESP_TRY(esp_trie_range(
         index, query->prefix.data, (size_t)query->prefix.length, &plan.lo, &plan.hi, err));

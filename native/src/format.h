@@ -41,6 +41,7 @@
 #define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
 #define ESP_SEC_RELA ESP_ID('R', 'E', 'L', 'A') /* what comes after what, query to query */
 #define ESP_SEC_FRST ESP_ID('F', 'R', 'S', 'T') /* scores candidates */
+#define ESP_SEC_ATTR ESP_ID('A', 'T', 'T', 'R') /* attributes of labels */
 
 typedef struct esp_file_header {
     uint8_t magic[8];
@@ -245,6 +246,23 @@ typedef struct esp_forest_test {
     uint8_t first; /* first leaf on the left */
 } esp_forest_test;
 
+/* Attributes of labels.  Followed by u32 text_ptr[n_values + 1], label_ptr[n_labels + 1],
+ * value_ptr[n_values + 1], label[n_entries]; u16 value[n_entries]; u8 texts[text_bytes].
+ * `value` has the values of each label, `label` the labels of each value, both
+ * ascending. */
+typedef struct esp_attribute_header {
+    uint32_t n_values;
+    uint32_t n_entries;
+    uint32_t text_bytes;
+    uint32_t reserved;
+} esp_attribute_header;
+
+enum {
+    ESP_MOST_VALUES = 65535,
+    ESP_LABEL_VALUES = 16, /* of a label, at most */
+    ESP_VALUE_BYTES = 128  /* of a value, at most */
+};
+
 enum {
     ESP_CHUNK_F32 = 1,
     ESP_CHUNK_WIDE = 2,
@@ -276,6 +294,7 @@ static_assert(sizeof(esp_forest_feature) == 8, "");
 static_assert(sizeof(esp_forest_column) == 8, "");
 static_assert(sizeof(esp_forest_tree) == 8, "");
 static_assert(sizeof(esp_forest_test) == 4, "");
+static_assert(sizeof(esp_attribute_header) == 16, "");
 static_assert(sizeof(float) == 4, "");
 
 #endif

@@ -176,6 +176,15 @@ static esp_status open_words(esp_index *index, esp_error *err) {
     return check == NULL ? ESP_OK : esp_index_damaged(ESP_SEC_RELA, check, relations.length, err);
 }
 
+static esp_status open_attributes(esp_index *index, esp_error *err) {
+    const esp_section section = find_section(index, ESP_SEC_ATTR);
+    if (section.data == NULL || index->label_offset == NULL)
+        return ESP_OK; /* nothing to filter by, or nothing to filter */
+    const char *check = esp_attributes_open(
+        section.data, section.length, index->params->n_labels, &index->attributes);
+    return check == NULL ? ESP_OK : esp_index_damaged(ESP_SEC_ATTR, check, section.length, err);
+}
+
 static esp_status open_model(esp_index *index, esp_error *err) {
     const esp_params *params = index->params;
     const void *data = NULL;
@@ -203,6 +212,7 @@ static esp_status open_sections(esp_index *index, esp_error *err) {
         return esp_index_damaged(ESP_SEC_PARM, "S1", params.length, err);
     index->params = (const void *)params.data;
     ESP_TRY(open_labels(index, err));
+    ESP_TRY(open_attributes(index, err));
     ESP_TRY(open_features(index, err));
     ESP_TRY(open_words(index, err));
     ESP_TRY(open_model(index, err));

@@ -7,6 +7,7 @@
 #ifndef ESP_INDEX_H
 #define ESP_INDEX_H
 
+#include "attributes.h"
 #include "chunk.h"
 #include "forest.h"
 #include "format.h"
@@ -51,7 +52,8 @@ struct esp_index {
     /* words; n_words 0 and head NULL where the index has none */
     esp_words words;
     esp_ngrams ngrams;
-    esp_relations relations; /* head NULL where the index has none */
+    esp_relations relations;   /* head NULL where the index has none */
+    esp_attributes attributes; /* head NULL where the index has none */
     /* scorer of candidates; its head is NULL where the index has none */
     esp_forest forest;
 };

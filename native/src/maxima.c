@@ -57,6 +57,22 @@ static bool above(const esp_range *a, const esp_range *b) {
     return a->value > b->value || (a->value == b->value && a->top < b->top);
 }
 
+/* Lets `moved` sink from `i` in a heap whose root is the best, or the worst. */
+static void sink(esp_range *heap, size_t n, size_t i, esp_range moved, bool best_first) {
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n)
+            break;
+        if (child + 1 < n && above(&heap[child + 1], &heap[child]) == best_first)
+            child++;
+        if (above(&heap[child], &moved) != best_first)
+            break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = moved;
+}
+
 static void push(esp_ranking *ranking, uint32_t lo, uint32_t hi) {
     if (lo >= hi)
         return;
@@ -76,19 +92,7 @@ static void push(esp_ranking *ranking, uint32_t lo, uint32_t hi) {
 
 static void pop(esp_ranking *ranking) {
     const esp_range moved = ranking->heap[--ranking->n];
-    size_t i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= ranking->n)
-            break;
-        if (child + 1 < ranking->n && above(&ranking->heap[child + 1], &ranking->heap[child]))
-            child++;
-        if (!above(&ranking->heap[child], &moved))
-            break;
-        ranking->heap[i] = ranking->heap[child];
-        i = child;
-    }
-    ranking->heap[i] = moved;
+    sink(ranking->heap, ranking->n, 0, moved, true);
 }
 
 void esp_ranking_start(esp_ranking *ranking, esp_popularity by, uint32_t lo, uint32_t hi) {
@@ -107,6 +111,35 @@ bool esp_ranking_next(esp_ranking *ranking, uint32_t *label) {
     push(ranking, best.top + 1, best.hi);
     *label = best.top;
     return true;
+}
+
+static void arrange(esp_ranking *ranking, bool best_first) {
+    for (size_t i = ranking->n / 2; i-- > 0;)
+        sink(ranking->heap, ranking->n, i, ranking->heap[i], best_first);
+}
+
+void esp_ranking_clear(esp_ranking *ranking) {
+    ranking->n = 0;
+    ranking->lost = false;
+}
+
+/* Once there is no room, the worst label kept stands at the root. */
+void esp_ranking_keep(esp_ranking *ranking, uint32_t label) {
+    const esp_range added = {
+        .value = ranking->by.value[label], .top = label, .lo = label, .hi = label + 1};
+    if (ranking->n < ranking->cap) {
+        ranking->heap[ranking->n++] = added;
+        return;
+    }
+    if (!ranking->lost)
+        arrange(ranking, false);
+    ranking->lost = true;
+    if (above(&added, &ranking->heap[0]))
+        sink(ranking->heap, ranking->n, 0, added, false);
+}
+
+void esp_ranking_kept(esp_ranking *ranking) {
+    arrange(ranking, true);
 }
 
 static uint32_t levels_for(uint32_t n_blocks) {

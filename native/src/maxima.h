@@ -50,6 +50,12 @@ void esp_ranking_start(esp_ranking *ranking, esp_popularity by, uint32_t lo, uin
  * After `cap` - 1 labels some may be passed over; then `lost` says so. */
 bool esp_ranking_next(esp_ranking *ranking, uint32_t *label);
 
+/* Another way to fill it: clear, keep the labels that are wanted, each once, and say
+ * that these are all.  Of more than `cap` the most popular stay, and `lost` says so. */
+void esp_ranking_clear(esp_ranking *ranking);
+void esp_ranking_keep(esp_ranking *ranking, uint32_t label);
+void esp_ranking_kept(esp_ranking *ranking);
+
 /* Checks the content of the sections (FORMAT.md, P2 and R2). */
 esp_status esp_maxima_validate(const esp_index *index, esp_error *err);
 

@@ -218,15 +218,17 @@ static esp_status fill_up(
     const esp_plan *plan = answer->plan;
     uint32_t label = 0;
     float score = answer->n == 0 ? 0 : answer->out[answer->n - 1].score;
-    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
-    while (answer->n < plan->k && esp_ranking_next(&scratch->ranking, &label)) {
+    esp_sift sift;
+    esp_sift_start(&sift, &scratch->ranking, plan->sieve, esp_popularity_now(index), plan->lo,
+        plan->hi, plan->k);
+    while (answer->n < plan->k && esp_sift_next(&sift, &label)) {
         score -= 1;
         ESP_TRY(take_other(scratch, answer, label, score, err));
     }
     for (label = plan->lo; scratch->ranking.lost && answer->n < plan->k && label < plan->hi;
         label++) {
         score -= 1;
-        if (!has_label(answer, label))
+        if (!has_label(answer, label) && esp_sieve_lets(plan->sieve, label))
             ESP_TRY(take_other(scratch, answer, label, score, err));
     }
     return ESP_OK;
@@ -236,14 +238,18 @@ static esp_status place_pins(const esp_index *index, const esp_plan *plan, esp_s
     size_t *count, esp_error *err) {
     esp_pin pins[PINS];
     esp_suggestion pinned[PINS];
-    const uint32_t n = esp_overlay_pins(
+    const uint32_t found = esp_overlay_pins(
         plan->query->overlay, plan->query->prefix.data, plan->prefix_bytes, pins, PINS);
-    for (uint32_t i = 0; i < n; i++) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < found; i++) {
         uint32_t label = ESP_NO_LABEL;
         ESP_TRY(
             esp_find_label(index, pins[i].text.data, (uint32_t)pins[i].text.length, &label, err));
+        if (!esp_sieve_lets(plan->sieve, label))
+            continue;
         const esp_popularity now = esp_popularity_now(index);
-        pinned[i] = (esp_suggestion){.text = pins[i].text,
+        pins[n] = pins[i];
+        pinned[n++] = (esp_suggestion){.text = pins[i].text,
             .display = pins[i].display,
             .label = label,
             .source = ESP_SOURCE_POPULAR,

@@ -54,6 +54,7 @@ static esp_status find_model(
         .constrained = plan->matcher != ESP_MATCH_UNCONSTRAINED,
         .beam = plan->beam,
         .pool = plan->pool,
+        .sieve = plan->sieve,
     };
     ESP_TRY(esp_tree_search(index, scratch, &search, err));
     for (uint32_t i = 0; i < scratch->labels.n; i++) {
@@ -64,13 +65,13 @@ static esp_status find_model(
     return ESP_OK;
 }
 
-/* A label some other source than the tree has found. */
+/* A label some other source than the tree has found, if the filter lets it through. */
 static esp_status add_scored(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     uint32_t label, uint32_t source, esp_error *err) {
     const uint8_t *text = NULL;
     uint32_t length = 0;
     float model = 0;
-    if (!esp_index_label(index, label, &text, &length))
+    if (!esp_index_label(index, label, &text, &length) || !esp_sieve_lets(plan->sieve, label))
         return ESP_OK;
     esp_candidate *there = esp_candidates_find(&scratch->candidates, text, length);
     if (there != NULL) {
@@ -92,8 +93,10 @@ static esp_status find_popular(
         esp_min_u32(esp_max_u32(plan->k * ESP_POPULAR_FACTOR, ESP_POPULAR_LEAST),
             scratch->caps.max_pool + scratch->caps.max_k);
     uint32_t label = 0;
-    esp_ranking_start(&scratch->ranking, esp_popularity_now(index), plan->lo, plan->hi);
-    for (uint32_t i = 0; i < wanted && esp_ranking_next(&scratch->ranking, &label);) {
+    esp_sift sift;
+    esp_sift_start(&sift, &scratch->ranking, plan->sieve, esp_popularity_now(index), plan->lo,
+        plan->hi, wanted);
+    for (uint32_t i = 0; i < wanted && esp_sift_next(&sift, &label);) {
         const uint8_t *text = NULL;
         uint32_t length = 0;
         if (!esp_index_label(index, label, &text, &length) || !esp_eligible(plan, text, length))
@@ -126,6 +129,8 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
         if (plan->lo < plan->hi)
             ESP_TRY(esp_find_label(index, text, length, &label, err));
         if (label == ESP_NO_LABEL) {
+            if (!esp_sieve_lets(plan->sieve, ESP_NO_LABEL))
+                return ESP_OK;
             there = esp_candidates_add(
                 &scratch->candidates, text, length, ESP_NO_LABEL, ESP_SOURCE_TAIL);
             if (there != NULL)
@@ -228,9 +233,10 @@ static bool find_corrected(const esp_index *index, esp_scratch *scratch, const e
     uint32_t left = most_wanted;
     for (uint32_t m = 0; m < n && left > 0; m++) {
         uint32_t label = 0;
-        esp_ranking_start(&scratch->ranking, esp_popularity_now(index), match[m].lo, match[m].hi);
-        for (uint32_t i = 0;
-            i < ESP_CORRECTED_EACH && left > 0 && esp_ranking_next(&scratch->ranking, &label);
+        esp_sift sift;
+        esp_sift_start(&sift, &scratch->ranking, plan->sieve, esp_popularity_now(index),
+            match[m].lo, match[m].hi, ESP_CORRECTED_EACH);
+        for (uint32_t i = 0; i < ESP_CORRECTED_EACH && left > 0 && esp_sift_next(&sift, &label);
             i++) {
             const uint8_t *text = NULL;
             uint32_t length = 0;

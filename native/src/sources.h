@@ -3,6 +3,7 @@
 #define ESP_SOURCES_H
 
 #include "scratch.h"
+#include "sieve.h"
 
 enum {
     ESP_ALL_SOURCES = ESP_SOURCE_MODEL | ESP_SOURCE_POPULAR | ESP_SOURCE_TAIL | ESP_SOURCE_CORRECTED
@@ -11,6 +12,7 @@ enum {
 /* A query with its defaults filled in. */
 typedef struct esp_plan {
     const esp_query *query;
+    const esp_sieve *sieve; /* NULL where the query has no filter */
     uint32_t k;
     uint32_t beam;
     uint32_t pool;

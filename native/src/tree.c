@@ -212,8 +212,10 @@ static esp_status expand_labels(const esp_index *index, esp_scratch *scratch,
             const uint32_t label = index->label_at[position];
             if (ESP_UNLIKELY(label >= n_labels))
                 return esp_index_damaged(ESP_SEC_LPOS, "N4", position, err);
-            esp_top_offer(&scratch->labels,
-                (esp_scored){.score = esp_score_combine(post, at->score, scores[c]), .id = label});
+            if (esp_sieve_lets(search->sieve, label))
+                esp_top_offer(&scratch->labels,
+                    (esp_scored){
+                        .score = esp_score_combine(post, at->score, scores[c]), .id = label});
         }
         return ESP_OK;
     }
@@ -224,7 +226,8 @@ static esp_status expand_labels(const esp_index *index, esp_scratch *scratch,
         const uint32_t label = index->label_at[below->begin + c];
         if (ESP_UNLIKELY(label >= n_labels))
             return esp_index_damaged(ESP_SEC_LPOS, "N4", below->begin + c, err);
-        if (open || (label >= search->lo && label < search->hi))
+        if ((open || (label >= search->lo && label < search->hi)) &&
+            esp_sieve_lets(search->sieve, label))
             esp_top_add(&scratch->labels, (esp_scored){.score = score, .id = label});
     }
     return ESP_OK;

@@ -17,13 +17,15 @@
 #define ESP_TREE_H
 
 #include "scratch.h"
+#include "sieve.h"
 
 typedef struct esp_search {
     uint32_t lo; /* labels wanted */
     uint32_t hi;
     bool constrained;
     uint32_t beam;
-    uint32_t pool; /* labels kept */
+    uint32_t pool;          /* labels kept */
+    const esp_sieve *sieve; /* NULL: all labels count */
 } esp_search;
 
 /* Fills scratch->labels with the best labels, not sorted.  The features of the

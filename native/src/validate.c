@@ -102,6 +102,8 @@ esp_status esp_index_validate(const esp_index *index, esp_error *err) {
         ESP_TRY(esp_trie_validate(index, err));
         ESP_TRY(esp_maxima_validate(index, err));
     }
+    if (index->attributes.head != NULL)
+        ESP_TRY(esp_attributes_validate(&index->attributes, err));
     if (index->has_features)
         ESP_TRY(validate_features(index, err));
     if (index->tree != NULL)

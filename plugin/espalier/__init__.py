@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from espalier.errors import EspalierError
 
 if TYPE_CHECKING:
+    from espalier.filters import Filter
     from espalier.index import Completion, Index, IndexInfo, Suggestion, open  # noqa: A004
     from espalier.model import Model, open_model
     from espalier.native import Source
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Completion",
     "EspalierError",
+    "Filter",
     "Index",
     "IndexInfo",
     "Model",
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 # Loaded at first use: `espalier --help` and shell completion need no numpy.
 _LATER = {
     "Completion": "espalier.index",
+    "Filter": "espalier.filters",
     "Index": "espalier.index",
     "IndexInfo": "espalier.index",
     "Model": "espalier.model",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.errors import IndexCorruptError, InputError, LimitError
+from espalier.filters import Filter
 from espalier.native import (
     FEATURE_GROUPS,
     FEATURES,
@@ -33,8 +35,10 @@ from espalier.native import (
     SectionInfo,
     Source,
     Work,
+    attribute_values,
     feature_groups,
     feature_names,
+    label_attributes,
 )
 from espalier.overlay import Overlay
 from espalier.text import normalise, normalise_prefix, utf16_length
@@ -43,6 +47,7 @@ __all__ = [
     "Completion",
     "Contribution",
     "Explanation",
+    "Filter",
     "Index",
     "IndexInfo",
     "Source",
@@ -170,6 +175,7 @@ class IndexInfo:
         fingerprint: Names the training run, 16 hexadecimal digits.
         format_version: "major.minor".
         sections: Name, offset, length and checksum of each section.
+        attributes: What labels can be filtered by: name, and how many values it has.
         meta: What training recorded: settings, counts, data digest.
     """
 
@@ -182,6 +188,7 @@ class IndexInfo:
     format_version: str
     sections: tuple[SectionInfo, ...]
     meta: dict[str, Any]
+    attributes: dict[str, int]
 
 
 class Index:
@@ -231,6 +238,7 @@ class Index:
             format_version=native.format_version,
             sections=tuple(self._native.sections()),
             meta=meta,
+            attributes=dict(Counter(value.partition(":")[0] for value in self.attributes())),
         )
 
     def validate(self, *, deep: bool = False) -> None:
@@ -255,14 +263,16 @@ class Index:
         matcher: Literal["constrained", "unconstrained"] | None = None,
         overlay: Overlay | None = None,
         previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
         keep_variants: bool = False,
     ) -> list[Suggestion]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
         Every completion starts with the normalised prefix, unless it is CORRECTED, and
         if ``k`` eligible labels do, ``k`` come back (unless ``sources`` leaves out
-        POPULAR). Not eligible are the query submitted last, what the overlay blocks,
-        and variants of better suggestions: other plurals, word orders or spacings.
+        POPULAR). Not eligible are the query submitted last, what the overlay blocks, what
+        ``where`` rules out, and variants of better suggestions: other plurals, word orders
+        or spacings.
 
         Args:
             prefix: What was typed so far; "" asks for the next query.
@@ -278,12 +288,15 @@ class Index:
                 patterns, resolve it for this index first: otherwise they filter the
                 answer, which may then be shorter than ``k``.
             previous_age: Seconds since each of ``previous``; None if not known.
+            where: What suggestions must be: see :class:`espalier.Filter`; None for anything.
             keep_variants: Whether variants of better suggestions stay.
 
         Raises:
             InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
             InputError: As many ages as previous queries were not given, or one is NaN.
-            LimitError: ``prefix`` above 1,024 bytes of UTF-8, or a number out of range.
+            LimitError: ``prefix`` above 1,024 bytes of UTF-8, a number out of range, or more
+                than 32 values in a list of ``where``.
+            UnsupportedError: ``where`` asks for something, and the index has no attributes.
         """
         return self._complete(
             self._scratch(),
@@ -298,6 +311,7 @@ class Index:
             KEEP_VARIANTS if keep_variants else 0,
             0,
             overlay,
+            where,
         )
 
     def complete_with_work(
@@ -312,6 +326,7 @@ class Index:
         matcher: Literal["constrained", "unconstrained"] | None = None,
         overlay: Overlay | None = None,
         previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
         keep_variants: bool = False,
         groups_off: Sequence[str] = (),
     ) -> Completion:
@@ -337,6 +352,7 @@ class Index:
             KEEP_VARIANTS if keep_variants else 0,
             _group_bits(groups_off),
             overlay,
+            where,
         )
         labels, texts = scratch.candidates()
         return Completion(found, scratch.work(), labels, tuple(texts), hygiene=not keep_variants)
@@ -353,6 +369,7 @@ class Index:
         matcher: Literal["constrained", "unconstrained"] | None = None,
         overlay: Overlay | None = None,
         previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
     ) -> list[Explanation]:
         """Complete, and give every feature of every suggestion. Arguments as in ``complete``."""
         scratch = self._scratch()
@@ -369,6 +386,7 @@ class Index:
             FEATURES,
             0,
             overlay,
+            where,
         )
         values = scratch.ranked_features()
         names, groups = feature_names(), feature_groups()
@@ -431,6 +449,22 @@ class Index:
         """
         return self._native.label_users(self._number(number))
 
+    def attributes(self) -> dict[str, int]:
+        """Return every attribute value labels have, and how many labels have it.
+
+        Raises:
+            IndexCorruptError: One of them is no text.
+        """
+        return dict(attribute_values(self._native.handle))
+
+    def attributes_of(self, number: int) -> list[str]:
+        """Return the attribute values of a label, ascending.
+
+        Raises:
+            InputError: There is no such label.
+        """
+        return label_attributes(self._native.handle, self._number(number))
+
     @cached_property
     def _n_labels(self) -> int:
         return self._native.info.labels
@@ -461,6 +495,7 @@ class Index:
         flags: int,
         groups_off: int,
         overlay: Overlay | None,
+        where: Filter | None,
     ) -> list[Suggestion]:
         if not 1 <= k <= MAX_K:
             raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
@@ -484,6 +519,7 @@ class Index:
             groups_off=groups_off,
             overlay=None if overlay is None else overlay.native,
             age=age,
+            chosen=None if where is None else where.native(self._native),
         )
         if overlay is not None and overlay.patterns:
             found = self._unmatched(found, overlay)

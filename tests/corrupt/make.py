@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from espalier.native import maxima_build
 from espalier.train.forest_model import Forest, ForestTree
-from tests.reference import build, build_words, forest, query, words
+from tests.reference import attributes, build, build_words, forest, query, words
 from tests.reference.format import (
     CHUNK,
     HEADER,
@@ -285,6 +285,33 @@ def _in_words(
     return damage
 
 
+def attribute_sections() -> build.Sections:
+    """Return ATTR for the labels: up to three values each."""
+    named = [b"category:a", b"category:b", "locale:\u00e9".encode()]
+    values = [
+        frozenset(value for place, value in enumerate(named) if number % (place + 2) == 0)
+        for number in range(len(_label_texts()))
+    ]
+    return {"ATTR": attributes.section(values)}
+
+
+def _in_attributes(name: str, change: Any, *, number: int = 0, kind: str = "<u4") -> Damage:
+    """Damage an index that has attributes: item ``number`` of an array, or a field."""
+
+    def damage(made: build.Sections) -> build.Sections:
+        data = attribute_sections()["ATTR"]
+        head = np.frombuffer(data, attributes.HEADER, 1)[0]
+        begins = words.places(attributes.HEADER, attributes.arrays(head, len(_label_texts())))
+        assert attributes.HEADER.fields is not None
+        begin = begins[name] if name in begins else attributes.HEADER.fields[name][1]
+        at = begin + number * np.dtype(kind).itemsize
+        old = np.frombuffer(data, kind, 1, at)[0]
+        value = change(old) if callable(change) else change
+        return made | {"ATTR": _patched(data, at, value, kind)}
+
+    return damage
+
+
 def _taken_slot(made: build.Sections) -> build.Sections:
     """Let a slot name another word."""
     data = word_sections()["VOCA"]
@@ -437,6 +464,12 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "B8": _in_scorer(lambda at: at.test + 3 * 4 + 3, 1, "u1"),  # first of node 3
     "B9": _in_scorer(lambda at: at.test + 2, 0xFF, "u1"),  # keep
     "B10": _in_scorer(lambda at: at.names, 0xFF, "u1"),
+    "A1": _in_attributes("n_entries", lambda old: old + 1),
+    "A2": _in_attributes("reserved", 1),
+    "A3": _in_attributes("text", ord("a"), number=19, kind="u1"),  # "category:b" is another
+    "A4": _in_attributes("label_ptr", 99, number=1),
+    "A5": _in_attributes("value", 3, kind="<u2"),
+    "A6": _in_attributes("label", 1),
 }
 """Damage done to a section before checksums are computed."""
 

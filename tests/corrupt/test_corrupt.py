@@ -20,8 +20,9 @@ from espalier.errors import (
     IndexVersionError,
     UnsupportedError,
 )
+from espalier.index import Filter
 from espalier.native import FEATURES, NativeIndex, Source
-from tests.corrupt.make import FOLDER, damaged, sections, word_sections
+from tests.corrupt.make import FOLDER, attribute_sections, damaged, sections, word_sections
 from tests.reference import build, invariants
 from tests.reference import format as reference
 
@@ -41,11 +42,17 @@ PREFIXES = ("", "a", "a ", "ab", "b", "d ", "d é", "zz", "é")
 CONTEXTS: tuple[list[str], ...] = ([], ["ab"], ["c", "d é", "x" * 300])
 
 
-@pytest.fixture(params=["labels", "words"])
+BESIDE: Final[dict[str, Callable[[], build.Sections]]] = {
+    "labels": dict,
+    "words": word_sections,
+    "attributes": attribute_sections,
+}
+
+
+@pytest.fixture(params=BESIDE)
 def whole(request: pytest.FixtureRequest) -> bytes:
-    """Return the index before it was damaged, without and with a word model."""
-    made = sections()
-    return build.assemble(made | word_sections() if request.param == "words" else made)
+    """Return the index before it was damaged, alone and with what may stand beside it."""
+    return build.assemble(sections() | BESIDE[request.param]())
 
 
 def _check(data: bytes) -> None:
@@ -77,6 +84,7 @@ def _use(index: espalier.Index) -> None:
                     )
         _survives(partial(index.popular, prefix))
         _survives(partial(index.find, prefix))
+    _use_attributes(index)
 
 
 def _use_words(index: NativeIndex) -> None:
@@ -86,6 +94,24 @@ def _use_words(index: NativeIndex) -> None:
             _survives(partial(index.word_chance, before, b"\xc3\xa9"))
             _survives(partial(index.likely_words, before, b"a", 64))
             _survives(partial(index.likely_words, before, b"", 64))
+
+
+FILTERS: Final = (
+    Filter(all_of=["category:a"]),
+    Filter(any_of=["category:b", "locale:é", "none:such"], none_of=["category:a"]),
+    Filter(none_of=["category:a"]),
+)
+
+
+def _use_attributes(index: espalier.Index) -> None:
+    """Filter by the attributes and list them, if there are any."""
+    for chosen in FILTERS:
+        for prefix in ("", "a", "d é", "bax"):
+            with contextlib.suppress(UnsupportedError):
+                _survives(partial(index.complete, prefix, ["ab d"], where=chosen))
+    _survives(index.attributes)
+    for label in range(79):
+        _survives(partial(index.attributes_of, label))
 
 
 def _use_candidates(index: NativeIndex) -> None:
@@ -107,6 +133,7 @@ def _use_bytes(data: bytes) -> None:
     with espalier.Index(native, Path("memory")) as index:
         _use_words(native)
         _use_candidates(native)
+        _use_attributes(index)
         for prefix in ("", "a", "d é", "a "):
             for matcher in MATCHERS:
                 _survives(partial(index.complete, prefix, ["ab d"], matcher=matcher))

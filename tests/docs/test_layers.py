@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("settings",),
     ("_native",),
     ("native",),
-    ("overlay",),
+    ("overlay", "filters"),
     ("index",),
     ("model",),
     ("querylog", "sessions", "client"),

@@ -30,6 +30,8 @@ PHRASE_WORDS = [
     *("t-shirt", "tshirt", "to", "1", "12", "größe"),
 ]
 """Words of texts that are variants of each other."""
+VALUES = [b"category:a", b"category:b", b"category:b c", b"locale:de", "locale:字".encode()]
+"""What labels may have; some of it none has."""
 POST_PROCESSORS = (0, 1, 2, 11, 12, 13, 21, 22, 23)
 
 
@@ -133,12 +135,14 @@ def index_sections(
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     users = rng.integers(0, draw(st.sampled_from([1, 3, 1000])) + 1, len(texts))
     decays = draw(st.booleans())
+    shares = rng.choice([0.0, 0.01, 0.2, 0.9], len(VALUES)) * draw(st.sampled_from([0, 1]))
     labels = [
         build.Label(
             text,
             int(count),
             text.upper() if rng.random() < 0.3 else None,
             int(count) << 8 >> int(rng.integers(12)) if decays else None,
+            frozenset(v for v, share in zip(VALUES, shares, strict=True) if rng.random() < share),
         )
         for text, count in zip(texts, users, strict=True)
     ]
@@ -196,3 +200,13 @@ def contexts(draw: st.DrawFn, pair: Pair) -> list[str]:
     """Draw previous queries, some of them labels."""
     label = st.integers(0, pair.n_labels - 1).map(lambda i: pair.twin.label(i).decode())
     return draw(st.lists(st.one_of(label, TEXTS), max_size=4))
+
+
+@st.composite
+def filters(draw: st.DrawFn, pair: Pair) -> query.Filter | None:
+    """Draw a filter, of values that some labels, few or none have; None without attributes."""
+    if "ATTR" not in pair.twin.sections:
+        return None
+    values = st.lists(st.sampled_from([*VALUES, b"locale:nowhere"]), max_size=3).map(tuple)
+    few = st.one_of(st.just(()), values)
+    return draw(st.builds(query.Filter, few, few, few))

@@ -14,13 +14,14 @@ from espalier.native import (
     KEEP_VARIANTS,
     Caps,
     Csr,
+    NativeFilter,
     NativeOverlay,
     RawRule,
     RawSuggestion,
     RuleKind,
     Scratch,
 )
-from tests.property.indexes import Pair, alike_pairs, contexts, pairs, prefixes
+from tests.property.indexes import Pair, alike_pairs, contexts, filters, pairs, prefixes
 from tests.reference import fuzzy, query, variants
 
 FULL = 2048
@@ -35,7 +36,13 @@ def _scratch(pair: Pair) -> Scratch:
     return pair.native.scratch(Caps(k=FULL, beam=FULL, pool=FULL))
 
 
-def _ask(scratch: Scratch, asked: query.Asked) -> list[RawSuggestion]:
+def _native(pair: Pair, wanted: query.Filter | None) -> NativeFilter | None:
+    if wanted is None:
+        return None
+    return NativeFilter(pair.native.handle, wanted.all_of, wanted.any_of, wanted.none_of)
+
+
+def _ask(pair: Pair, scratch: Scratch, asked: query.Asked) -> list[RawSuggestion]:
     rules = [RawRule(RuleKind.BLOCK_QUERY, text) for text in asked.blocked if text]
     return scratch.complete(
         asked.prefix,
@@ -47,6 +54,7 @@ def _ask(scratch: Scratch, asked: query.Asked) -> list[RawSuggestion]:
         matcher=1 if asked.constrained else 2,
         flags=KEEP_VARIANTS if asked.keep_variants else 0,
         overlay=NativeOverlay(rules) if rules else None,
+        chosen=_native(pair, asked.filter),
     )
 
 
@@ -79,6 +87,7 @@ def questions(draw: st.DrawFn, pair: Pair) -> query.Asked:
         constrained=draw(st.booleans()),
         keep_variants=draw(st.booleans()),
         blocked=draw(st.frozensets(label.filter(bool), max_size=5)),
+        filter=draw(filters(pair)),
     )
 
 
@@ -92,7 +101,7 @@ def test_a_full_beam_finds_the_best_labels_in_order(pair: Pair, data: st.DataObj
     asked = replace(data.draw(questions(pair)), k=FULL, beam=FULL, pool=FULL, keep_variants=True)
     expected = query.complete(pair.twin, asked).found
 
-    found = _ask(_scratch(pair), asked)
+    found = _ask(pair, _scratch(pair), asked)
 
     _same_order(expected, found)
     model = {one.label: one.model for one in expected}
@@ -110,7 +119,7 @@ def test_a_narrow_beam_keeps_what_the_definition_keeps(pair: Pair, data: st.Data
     assume(expected.gap > 1e-4)
     scratch = _scratch(pair)
 
-    found = _ask(scratch, asked)
+    found = _ask(pair, scratch, asked)
 
     assert expected.considered == set(scratch.candidates()[0].tolist())
     assert len(expected.found) == len(found)
@@ -131,12 +140,14 @@ def test_answers_keep_their_contract(pair: Pair, data: st.DataObject) -> None:
     lo, hi = query.prefix_range(labels, asked.prefix)
     scratch = _scratch(pair)
 
-    found = _ask(scratch, asked)
+    found = _ask(pair, scratch, asked)
 
     assert len(found) <= asked.k
     assert len({one.text for one in found}) == len(found)
     assert all(one.text.encode() == labels[one.label] for one in found)
     assert all(asked.eligible(one.text.encode()) for one in found)
+    passing = query.passing(pair.twin, asked.filter)
+    assert all(one.label in passing for one in found)
     exact = [one for one in found if lo <= one.label < hi]
     assert found[: len(exact)] == exact
     assert asked.sources & query.CORRECTED or found == exact
@@ -155,14 +166,14 @@ def test_answers_keep_their_contract(pair: Pair, data: st.DataObject) -> None:
             variants.same(one.text, other.text) for one, other in itertools.combinations(found, 2)
         )
     if len(exact) < asked.k and asked.sources & query.POPULAR:
-        missing = set(range(lo, hi)) - {one.label for one in exact}
+        missing = set(range(lo, hi)) & passing - {one.label for one in exact}
         for label in missing:
             text = labels[label].decode()
             assert not asked.eligible(labels[label]) or (
                 not asked.keep_variants and any(variants.same(text, one.text) for one in exact)
             )
-    assert found == _ask(scratch, asked)
-    assert found == _ask(_scratch(pair), asked)
+    assert found == _ask(pair, scratch, asked)
+    assert found == _ask(pair, _scratch(pair), asked)
 
 
 @given(alike_pairs(), st.data())
@@ -170,11 +181,11 @@ def test_variants_of_better_suggestions_are_left_out(pair: Pair, data: st.DataOb
     """The list without variants is the list with them, less the variants, and refilled."""
     asked = replace(data.draw(questions(pair)), k=FULL, beam=FULL, pool=FULL, keep_variants=True)
     kept: list[RawSuggestion] = []
-    for one in _ask(_scratch(pair), asked):
+    for one in _ask(pair, _scratch(pair), asked):
         if not any(variants.same(one.text, better.text) for better in kept):
             kept.append(one)
 
-    found = _ask(_scratch(pair), replace(asked, keep_variants=False))
+    found = _ask(pair, _scratch(pair), replace(asked, keep_variants=False))
 
     assert kept == found
 
@@ -196,7 +207,7 @@ def test_without_constraint_the_full_ranking_is_filtered(pair: Pair, data: st.Da
     }
     ranking = sorted(scores.values(), reverse=True)
 
-    found = _ask(_scratch(pair), asked)
+    found = _ask(pair, _scratch(pair), asked)
 
     assert len(ranking) == len(found)
     for place, one in enumerate(found):

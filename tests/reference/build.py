@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.native import chunk_encode, crc32c, maxima_build, trie_build
+from tests.reference import attributes
 from tests.reference.format import (
     ALIGNMENT,
     ENDIAN,
@@ -35,12 +36,13 @@ Nested = Sequence["Nested | int"]
 
 @dataclass(frozen=True)
 class Label:
-    """One label: text, users, the form it is shown in if that differs, decayed users."""
+    """One label: text, users, the form it is shown in if that differs, decayed users, values."""
 
     text: bytes
     users: int = 1
     display: bytes | None = None
     recent: int | None = None
+    values: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _labels_of(node: Nested) -> list[int]:
 
 
 def label_sections(labels: Sequence[Label]) -> Sections:
-    """Return texts, display texts, trie and popularity; ``labels`` sorted by text."""
+    """Return texts, display texts, trie, popularity and attributes; ``labels`` sorted by text."""
     texts = [label.text for label in labels]
     offsets = np.cumsum([0, *map(len, texts)]).astype("<u4")
     blob = b"".join(texts)
@@ -126,6 +128,7 @@ def label_sections(labels: Sequence[Label]) -> Sections:
     displays = [labels[i].display or b"" for i in shown]
     users = np.array([label.users for label in labels], "<u4")
     recent = [label.recent for label in labels if label.recent is not None]
+    values = [label.values for label in labels]
     return {
         "LOFF": offsets.tobytes(),
         "LTXT": blob,
@@ -136,6 +139,7 @@ def label_sections(labels: Sequence[Label]) -> Sections:
         "USER": users.tobytes(),
         "PMAX": maxima_build(users),
         **(_recency_sections(recent) if recent else {}),
+        **({"ATTR": attributes.section(values)} if any(values) else {}),
     }
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from tests.reference import forest, words
+from tests.reference import attributes, forest, words
 from tests.reference.format import (
     BLOCK,
     HEADER,
@@ -44,6 +44,8 @@ def validate(index: Index) -> None:
         _maxima(index.users.tolist(), index.sections["PMAX"], "P2")
         if index.recent is not None:
             _maxima(index.recent.tolist(), index.sections["RMAX"], "R2")
+        if "ATTR" in index.sections:
+            attributes.parse(index.sections["ATTR"], index.n_labels)
     if index.keys is not None:
         _features(index)
     if index.tree is not None:

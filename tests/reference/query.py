@@ -11,13 +11,14 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.reference import fuzzy, variants
+from tests.reference import attributes, fuzzy, variants
 from tests.reference.format import Index
 
 F64 = NDArray[np.float64]
@@ -296,8 +297,17 @@ class Ranker:
             for position, own in zip(range(begin, end), self.own_scores(node), strict=True):
                 yield self.combine(score, float(own)), int(self.index.label_at[position])
 
-    def search(self, lo: int, hi: int, *, constrained: bool, beam: int, pool: int) -> Found:
-        """Return the best labels by beam search."""
+    def search(
+        self,
+        lo: int,
+        hi: int,
+        *,
+        constrained: bool,
+        beam: int,
+        pool: int,
+        passing: AbstractSet[int] | None = None,
+    ) -> Found:
+        """Return the best labels by beam search, of those ``passing`` where that is given."""
         gaps = [math.inf]
 
         def best(items: Iterator[Scored], limit: int) -> list[Scored]:
@@ -314,7 +324,7 @@ class Ranker:
             (
                 (score, label)
                 for score, label in self.labels_of(level)
-                if not constrained or lo <= label < hi
+                if (not constrained or lo <= label < hi) and (passing is None or label in passing)
             ),
             pool,
         )
@@ -363,12 +373,30 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Filter:
+    """Values a label must have: all, any, none of these."""
+
+    all_of: tuple[bytes, ...] = ()
+    any_of: tuple[bytes, ...] = ()
+    none_of: tuple[bytes, ...] = ()
+
+    def passes(self, values: frozenset[bytes]) -> bool:
+        """Return whether a label with these values may be suggested."""
+        return (
+            values.issuperset(self.all_of)
+            and (not self.any_of or not values.isdisjoint(self.any_of))
+            and values.isdisjoint(self.none_of)
+        )
+
+
+@dataclass(frozen=True)
 class Asked:
     """A query without its defaults.
 
     Attributes:
         blocked: Texts an overlay keeps out.
         fresh: How many previous queries are not too old to count.
+        filter: What labels must have; None for anything.
     """
 
     prefix: bytes
@@ -381,6 +409,7 @@ class Asked:
     keep_variants: bool = False
     blocked: frozenset[bytes] = frozenset()
     fresh: int = 32
+    filter: Filter | None = None
 
     @property
     def counted(self) -> Sequence[str]:
@@ -411,6 +440,7 @@ class _Completion:
         self.params = index.params
         self.wants_popular = asked.wants(index, POPULAR)
         self.labels, self.users = index.labels(), popularity_now(index)
+        self.passing = passing(index, asked.filter)
         lo, hi = prefix_range(self.labels, asked.prefix)
         self.popular = by_popularity(self.users, lo, hi)
         self.most = max(1, self.users[self.popular[0]]) if self.popular else 1
@@ -428,7 +458,7 @@ class _Completion:
             for label in offered[: max(2 * asked.k, 32)]:
                 self.source.setdefault(label, POPULAR)
         if asked.wants(index, CORRECTED) and sum(map(self.eligible, self.source)) < asked.k:
-            for label, distance in corrected(self.labels, self.users, asked):
+            for label, distance in corrected(self.labels, self.users, asked, self.passing):
                 self.source[label], self.edits[label] = CORRECTED, distance
                 self.model[label] = 0.0
 
@@ -436,7 +466,12 @@ class _Completion:
         asked = self.asked
         lo, hi = min(self.popular), max(self.popular) + 1
         found = ranker.search(
-            lo, hi, constrained=asked.constrained, beam=asked.beam, pool=max(asked.k, asked.pool)
+            lo,
+            hi,
+            constrained=asked.constrained,
+            beam=asked.beam,
+            pool=max(asked.k, asked.pool),
+            passing=self.passing,
         )
         self.gap = found.gap
         self.source = {label: MODEL for _, label in found.labels if lo <= label < hi}
@@ -445,7 +480,7 @@ class _Completion:
         self.model |= {label: score for score, label in found.labels}
 
     def eligible(self, label: int) -> bool:
-        return self.asked.eligible(self.labels[label])
+        return label in self.passing and self.asked.eligible(self.labels[label])
 
     def candidate(self, label: int) -> Candidate:
         """Score a label: by the tree, by popularity, or by both with the file's weights."""
@@ -483,7 +518,8 @@ class _Completion:
             # Whatever else there is, in the order of popularity and below all that was ranked.
             least = answer[-1].score if answer else 0.0
             done = {one.label for one in ranked}
-            for place, label in enumerate(self.popular, 1):
+            others = [label for label in self.popular if label in self.passing]
+            for place, label in enumerate(others, 1):
                 if label not in done and self.eligible(label):
                     share = self.users[label] / self.most
                     take(Candidate(least - place, label, POPULAR, 0.0, share))
@@ -499,8 +535,16 @@ def complete(index: Index, asked: Asked) -> Answer:
     return Answer(completion.answer(), set(completion.source), completion.gap)
 
 
+def passing(index: Index, wanted: Filter | None) -> AbstractSet[int]:
+    """Return the labels that a filter lets through."""
+    if wanted is None:
+        return set(range(index.n_labels))
+    values = attributes.parse(index.sections["ATTR"], index.n_labels)
+    return {label for label, own in enumerate(values) if wanted.passes(own)}
+
+
 def corrected(
-    labels: Sequence[bytes], users: Sequence[int], asked: Asked
+    labels: Sequence[bytes], users: Sequence[int], asked: Asked, passing: AbstractSet[int]
 ) -> Iterator[tuple[int, int]]:
     """Yield labels that start almost as typed and their distance, nearest first.
 
@@ -511,7 +555,8 @@ def corrected(
     left = min(2 * asked.k, 32)
     texts = [label.decode() for label in labels]
     for match in fuzzy.ranges(texts, users, prefix, errors)[:16] if errors else []:
-        for label in by_popularity(users, match.lo, match.hi)[:8]:
+        popular = [i for i in by_popularity(users, match.lo, match.hi) if i in passing]
+        for label in popular[:8]:
             if left and asked.eligible(labels[label]):
                 yield label, match.distance
                 left -= 1

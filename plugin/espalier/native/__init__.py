@@ -8,6 +8,13 @@ looks from Python.
 
 from __future__ import annotations
 
+from espalier.native.attributes import (
+    FILTER_VALUES,
+    AttributeValue,
+    NativeFilter,
+    attribute_values,
+    label_attributes,
+)
 from espalier.native.border import (
     FeatureKind,
     Matcher,
@@ -81,6 +88,7 @@ __all__ = [
     "AFFIX_RULE",
     "FEATURES",
     "FEATURE_GROUPS",
+    "FILTER_VALUES",
     "FOREST_BLOCK",
     "FOREST_COLUMN",
     "FOREST_COLUMNS",
@@ -103,6 +111,7 @@ __all__ = [
     "WORD_BLOCK",
     "WORD_BYTES",
     "WORD_LIMIT",
+    "AttributeValue",
     "Caps",
     "Csr",
     "FeatureKind",
@@ -111,6 +120,7 @@ __all__ = [
     "IndexWriter",
     "LikelyWord",
     "Matcher",
+    "NativeFilter",
     "NativeIndex",
     "NativeInfo",
     "NativeOverlay",
@@ -134,6 +144,7 @@ __all__ = [
     "TextTable",
     "Trainer",
     "Work",
+    "attribute_values",
     "chunk_encode",
     "crc32c",
     "feature_groups",
@@ -144,6 +155,7 @@ __all__ = [
     "forest_contributions",
     "forest_head",
     "forest_predict",
+    "label_attributes",
     "maxima_build",
     "section_id",
     "section_name",

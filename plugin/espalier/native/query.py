@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from espalier.errors import IndexCorruptError, InputError, LimitError
+from espalier.native.attributes import NativeFilter
 from espalier.native.border import F32, U32, check, ffi, lib, make_error, view_of
 from espalier.native.overlay import NativeOverlay
 
@@ -151,6 +152,7 @@ class Scratch:
         groups_off: int = 0,
         overlay: NativeOverlay | None = None,
         age: Sequence[int] | None = None,
+        chosen: NativeFilter | None = None,
     ) -> list[RawSuggestion]:
         """Return at most ``k`` suggestions, best first. Texts are normalised UTF-8.
 
@@ -158,7 +160,18 @@ class Scratch:
             IndexCorruptError: The index is damaged where the query met it.
         """
         self._ask(
-            prefix, previous, k, beam, pool, sources, matcher, flags, groups_off, overlay, age
+            prefix,
+            previous,
+            k,
+            beam,
+            pool,
+            sources,
+            matcher,
+            flags,
+            groups_off,
+            overlay,
+            age,
+            chosen,
         )
         out = self._out
         buffer = ffi.buffer
@@ -196,7 +209,7 @@ class Scratch:
         age: Sequence[int] | None = None,
     ) -> None:
         """Complete without fetching the answer: ``ranked_features`` and the like have it."""
-        self._ask(prefix, previous, k, 0, 0, sources, 0, flags, 0, None, age)
+        self._ask(prefix, previous, k, 0, 0, sources, 0, flags, 0, None, age, None)
 
     def _ask(
         self,
@@ -211,6 +224,7 @@ class Scratch:
         groups_off: int,
         overlay: NativeOverlay | None,
         age: Sequence[int] | None,
+        chosen: NativeFilter | None,
     ) -> None:
         query = self._query
         # Buffers given to C are kept alive by these names until the call is over.
@@ -241,6 +255,7 @@ class Scratch:
         query.flags = flags
         query.groups_off = groups_off
         query.overlay = ffi.NULL if overlay is None else overlay.handle
+        query.filter = ffi.NULL if chosen is None else chosen.handle
         status = lib.esp_complete(
             self._index(), self._scratch, query, self._out, self.caps.k, self._count, self._error
         )
@@ -252,7 +267,7 @@ class Scratch:
         self, prefix: bytes, previous: Sequence[bytes], k: int, *, sources: int = 0
     ) -> None:
         """Complete and drop the answer: the C call and its arguments, for benchmarks."""
-        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0, None, None)
+        self._ask(prefix, previous, k, 0, 0, sources, 0, 0, 0, None, None, None)
 
     def work(self) -> Work:
         """Return what the last completion did."""
