@@ -11,9 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from espalier.sessions.shared import SharedSessionStore
+from integration.disks import small_disk
 from integration.processes import environment
 
 WORKERS = 3
@@ -86,16 +85,7 @@ def test_workers_that_are_killed_leave_a_whole_table(tmp_path: Path) -> None:
 
 def test_on_a_full_disk_workers_share_the_memory_of_one(tmp_path: Path) -> None:
     """The reason is told; the next start, with room again, is on disk."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small file system is not allowed here")
-    try:
+    with small_disk(tmp_path / "disk") as disk:
         path = disk / "sessions.est"
         store = SharedSessionStore(path, max_sessions=1_000, sweep_seconds=None)
         (notice,) = store.notices
@@ -111,5 +101,3 @@ def test_on_a_full_disk_workers_share_the_memory_of_one(tmp_path: Path) -> None:
         store = SharedSessionStore(path, max_sessions=100, sweep_seconds=None)
         assert not store.in_memory
         store.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
