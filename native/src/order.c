@@ -10,7 +10,7 @@
 #include "overlay.h"
 #include "variants.h"
 
-enum { RANKED_LABELS = 48, PINS = 32, STRANGE_TAILS = 4 };
+enum { RANKED_LABELS = 48, PINS = 32 };
 
 /* ---- scores ------------------------------------------------------------- */
 
@@ -272,8 +272,8 @@ esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_pla
         const uint32_t at = scratch->order[i];
         if (scratch->ranked[at]->edits > 0)
             break; /* corrections come after every label that begins as typed */
-        if (plan->strange && scratch->ranked[at]->label == ESP_NO_LABEL && ++tails > STRANGE_TAILS)
-            continue; /* what goes on from an error leaves room for its correction */
+        if (scratch->ranked[at]->label == ESP_NO_LABEL && ++tails > plan->most_tails)
+            continue;
         ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
     }
     if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0)

@@ -22,7 +22,18 @@ enum {
     ESP_FOLLOWERS = 64,
     ESP_CORRECTED = 32, /* corrected labels, at most */
     ESP_CORRECTED_RANGES = 16,
-    ESP_CORRECTED_EACH = 8 /* of one way to correct the prefix */
+    ESP_CORRECTED_EACH = 8, /* of one way to correct the prefix */
+    /* A log has misspelt queries too.  Where few people typed anything that begins so, it is
+     * worth a look whether many more typed what almost does. */
+    ESP_DOUBTFUL_BYTES = 6, /* in a short prefix an error is as likely as another word */
+    ESP_DOUBTFUL_USERS = 4,
+    ESP_DOUBTFUL_NODES = 1500,
+    ESP_OUTDONE = 32, /* times as popular, for every error */
+    /* Generated texts that may be suggested where what was typed looks like an error: they
+     * leave room for its corrections, */
+    ESP_TAILS_BESIDE = 2,
+    /* and where a word was begun that nobody knows, there is little to say. */
+    ESP_TAILS_BEGUN = 3
 };
 
 bool esp_eligible(const esp_plan *plan, const uint8_t *text, uint32_t length) {
@@ -220,15 +231,31 @@ static esp_status find_followers(
     return ESP_OK;
 }
 
-/* Labels that begin almost as typed.  Whether there are any. */
-static bool find_corrected(const esp_index *index, esp_scratch *scratch, const esp_plan *plan) {
+/* Whether a correction is so much more popular than whatever begins as typed that what was
+ * typed is likely to be an error that others have made before. */
+static bool is_outdone(const esp_plan *plan, const esp_fuzzy_match *match, uint32_t n) {
+    for (uint32_t m = 0; m < n; m++) {
+        const float times = match[m].distance == 1 ? ESP_OUTDONE : ESP_OUTDONE * ESP_OUTDONE;
+        if ((float)match[m].popularity >= times * plan->most)
+            return true;
+    }
+    return false;
+}
+
+/* Labels that begin almost as typed; with `doubtful` only if one of them outdoes what begins
+ * as typed.  Whether there are any. */
+static bool find_corrected(
+    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool doubtful) {
     const esp_text *prefix = &plan->query->prefix;
     const uint32_t most = esp_fuzzy_distance(prefix->data, (size_t)prefix->length);
     if (most == 0)
         return false;
     esp_fuzzy_match match[ESP_CORRECTED_RANGES];
     const uint32_t n = esp_fuzzy_find(index, &scratch->fuzzy, prefix->data, (size_t)prefix->length,
-        most, ESP_FUZZY_NODES, match, ESP_CORRECTED_RANGES, &scratch->work.corrected_nodes);
+        most, doubtful ? ESP_DOUBTFUL_NODES : ESP_FUZZY_NODES, match, ESP_CORRECTED_RANGES,
+        &scratch->work.corrected_nodes);
+    if (doubtful && !is_outdone(plan, match, n))
+        return false;
     const uint32_t most_wanted = esp_min_u32(plan->k * 2, ESP_CORRECTED);
     uint32_t left = most_wanted;
     for (uint32_t m = 0; m < n && left > 0; m++) {
@@ -267,12 +294,12 @@ static uint32_t count_eligible(const esp_scratch *scratch, const esp_plan *plan,
     return n;
 }
 
-/* Whether a word stands there, or is begun, that neither log nor session knows.  The
- * generator goes on from anything, so that it found something proves nothing. */
-static bool is_strange(const esp_index *index, const esp_scratch *scratch) {
+/* Whether a word was begun that neither log nor session knows.  The generator goes on
+ * from anything, so that it found something proves nothing. */
+static bool is_begun_strangely(const esp_index *index, const esp_scratch *scratch) {
     const esp_typed *typed = &scratch->typed;
-    if (index->words.n_words == 0 || typed->strange || typed->partial_length == 0)
-        return index->words.n_words > 0 && typed->strange;
+    if (typed->partial_length == 0)
+        return false;
     uint32_t lo = 0;
     uint32_t hi = 0;
     esp_words_range(&index->words, typed->partial, typed->partial_length, &lo, &hi);
@@ -284,6 +311,22 @@ static bool is_strange(const esp_index *index, const esp_scratch *scratch) {
             memcmp(context->word[w].text, typed->partial, typed->partial_length) == 0)
             return false;
     return true;
+}
+
+/* CORRECTED: where there is too little, and where what was typed looks like an error. */
+static void find_corrections(
+    const esp_index *index, esp_scratch *scratch, esp_plan *plan, bool tails) {
+    const bool begun = tails && is_begun_strangely(index, scratch);
+    const bool strange = begun || (tails && scratch->typed.strange);
+    const bool doubtful = tails && !strange && plan->prefix_bytes >= ESP_DOUBTFUL_BYTES &&
+                          plan->log_most <= logf(ESP_DOUBTFUL_USERS);
+    if (begun)
+        plan->most_tails = ESP_TAILS_BEGUN;
+    if (count_eligible(scratch, plan, false) < plan->k)
+        find_corrected(index, scratch, plan, false);
+    else if ((strange || doubtful) && count_eligible(scratch, plan, true) < plan->k &&
+             find_corrected(index, scratch, plan, doubtful))
+        plan->most_tails = ESP_TAILS_BESIDE;
 }
 
 esp_status esp_find_candidates(
@@ -333,10 +376,7 @@ esp_status esp_find_candidates(
         ESP_TRY(find_tails(index, scratch, plan, err));
         ESP_TRY(find_repeats(index, scratch, plan, err));
     }
-    if ((sources & ESP_SOURCE_CORRECTED) != 0) {
-        const bool strange = tails && is_strange(index, scratch);
-        if (count_eligible(scratch, plan, strange) < plan->k)
-            plan->strange = find_corrected(index, scratch, plan) && strange;
-    }
+    if ((sources & ESP_SOURCE_CORRECTED) != 0)
+        find_corrections(index, scratch, plan, tails);
     return ESP_OK;
 }

@@ -345,4 +345,14 @@ def test_a_slip_is_corrected_though_queries_can_be_generated_from_it(demo_index:
     assert wanted in [one.text for one in found if one.source == "CORRECTED"]
     sources = [one.source == "CORRECTED" for one in found]
     assert sorted(sources) == sources
-    assert sum(one.source == "TAIL" for one in found) <= 4
+    assert sum(one.source == "TAIL" for one in found) <= 2
+
+
+def test_of_a_word_nobody_knows_little_is_said(demo_index: Path) -> None:
+    """The generator could go on from anything, with words of the session and of the log."""
+    with espalier.open(demo_index) as index:
+        begun = index.complete("zxqvk", ["camping tent"])
+        alone = index.complete("zxqvk", ["camping tent"], sources=Source.TAIL)
+
+    assert 0 < len(begun) <= 3
+    assert len(alone) > 3

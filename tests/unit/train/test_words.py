@@ -112,3 +112,23 @@ def test_a_query_nobody_typed_is_put_together(log_of: MakeLog, tmp_path: Path) -
 
     assert {"red lamp": "MODEL", "red lamp shade": "TAIL"}.items() <= texts[True].items()
     assert {"red lamp": "MODEL"} == texts[False]
+
+
+@pytest.mark.parametrize(("people", "mended"), [(200, True), (20, False)])
+def test_what_few_people_typed_is_mended_by_what_many_did(
+    log_of: MakeLog, tmp_path: Path, people: int, *, mended: bool
+) -> None:
+    """An index of single users has their slips as labels and words: known is not right."""
+    path = tmp_path / "site.esp"
+    sessions = [["garden hose"]] * people + [["gardne hose"], ["gardne gnome"], ["gnome"]]
+    log = log_of([*sessions, *([f"gnome {n}"] for n in range(20))])
+    train_on(log, path, replace(SETTINGS, min_users=1))
+
+    every = Source.MODEL | Source.POPULAR | Source.TAIL | Source.CORRECTED
+    with espalier.open(path) as index:
+        found = index.complete("gardne", sources=every)
+
+    sources = [one.source for one in found]
+    assert sources == sorted(sources, key=lambda source: source == "CORRECTED")
+    corrected = [one.text for one in found if one.source == "CORRECTED"]
+    assert corrected == (["garden hose"] if mended else [])
