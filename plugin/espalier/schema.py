@@ -87,6 +87,18 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
+class Each:
+    """A list of texts that each match a whole pattern."""
+
+    pattern: str
+    allowed: str
+
+    def holds(self, value: tuple[str, ...]) -> bool:
+        """Return whether every part of ``value`` keeps the rule."""
+        return all(re.fullmatch(self.pattern, part) for part in value)
+
+
+@dataclass(frozen=True, slots=True)
 class Secretive(Matches):
     """The same for text that may hold a password: what was given is not repeated."""
 

@@ -27,6 +27,7 @@ from typing import Any, Final, Literal, TypeAlias, overload
 from espalier.errors import ConfigError
 from espalier.schema import (
     Between,
+    Each,
     Matches,
     OneOf,
     Secretive,
@@ -38,6 +39,7 @@ from espalier.schema import (
     put,
     setting,
 )
+from espalier.text import normalise
 
 __all__ = [
     "POST_PROCESSORS",
@@ -60,6 +62,14 @@ _NAME: Final = Matches(
 _COLUMN: Final = Matches(r"(?s).+", "a column name that is not empty")
 
 
+_MOST_ATTRIBUTES: Final = 16
+
+
+def _attribute(entry: str) -> tuple[str, str]:
+    name, _, column = entry.partition("=")
+    return normalise(name), column or name
+
+
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """How a query log is read: ``[train.log]``.
@@ -79,9 +89,15 @@ class LogSettings:
     user_column: str | None = setting("user", _COLUMN, "who typed it")
     session_column: str | None = setting("session", _COLUMN, "which session it belongs to")
     time_column: str | None = setting("time", _COLUMN, "when it was submitted")
-    locale_column: str | None = setting(None, _COLUMN, "language or market")
-    category_column: str | None = setting(None, _COLUMN, "category searched in")
     results_column: str | None = setting(None, _COLUMN, "number of results found")
+    attributes: tuple[str, ...] = setting(
+        (),
+        Each(
+            r"[^\s:=]{1,64}(=(?s:.+))?",
+            "a list of columns, as NAME or NAME=COLUMN; a name has no space, ':' or '='",
+        ),
+        "columns suggestions can be filtered by: locale, category, brand",
+    )
     session_gap_minutes: int = setting(
         30, Between(1, 10_080, "minutes"), "a longer pause starts a new session"
     )
@@ -97,6 +113,17 @@ class LogSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         check_values(self, "train.log")
+        names = [_attribute(entry)[0] for entry in self.attributes]
+        if len(set(names)) < len(names) or len(names) > _MOST_ATTRIBUTES:
+            raise ConfigError(
+                f"train.log.attributes has {len(names)} names, {len(set(names))} of them "
+                f"different; give at most {_MOST_ATTRIBUTES}, each once"
+            )
+
+    @property
+    def attribute_columns(self) -> dict[str, str]:
+        """Name and column of each attribute."""
+        return dict(map(_attribute, self.attributes))
 
 
 POST_PROCESSORS: Final = (
@@ -112,6 +139,11 @@ class TrainSettings:
     log: LogSettings = field(default_factory=LogSettings)
     min_users: int = setting(
         3, Between(1, 1_000_000, "users"), "distinct users behind every query and word kept"
+    )
+    attribute_share: float = setting(
+        0.01,
+        Between(0, 1),
+        "of a query's users who must have typed it with an attribute value for it to have that",
     )
     empty_results: bool = False
     indexer: str = setting("hybrid", _NAME, "kmeans, trie, hybrid, must-link or an entry point")

@@ -31,6 +31,8 @@ from espalier.native.forest import ForestHead, forest_contributions, forest_head
 from espalier.native.layout import (
     AFFIX_BYTES,
     AFFIX_RULE,
+    ATTRIBUTE_HEADER,
+    ATTRIBUTE_VALUES,
     FOREST_BLOCK,
     FOREST_COLUMN,
     FOREST_COLUMNS,
@@ -42,6 +44,7 @@ from espalier.native.layout import (
     FOREST_THRESHOLDS,
     FOREST_TREE,
     FOREST_TREES,
+    LABEL_VALUES,
     LIST_HEAD,
     LIST_LONG,
     NGRAM_HEADER,
@@ -86,6 +89,8 @@ from espalier.native.writing import IndexWriter, maxima_build, trie_build, words
 __all__ = [
     "AFFIX_BYTES",
     "AFFIX_RULE",
+    "ATTRIBUTE_HEADER",
+    "ATTRIBUTE_VALUES",
     "FEATURES",
     "FEATURE_GROUPS",
     "FILTER_VALUES",
@@ -101,6 +106,7 @@ __all__ = [
     "FOREST_TREE",
     "FOREST_TREES",
     "KEEP_VARIANTS",
+    "LABEL_VALUES",
     "LIST_HEAD",
     "LIST_LONG",
     "NGRAM_HEADER",

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from espalier.native.border import check, ffi, lib
+from espalier.native.layout import LABEL_VALUES
 
 FILTER_VALUES: Final = int(lib.ESP_FILTER_VALUES)
 """Values in one list of a filter, at most."""
-
-_LABEL_VALUES = 16
 
 
 class AttributeValue(NamedTuple):
@@ -82,11 +81,11 @@ def label_attributes(index: Any, label: int) -> list[str]:
     Raises:
         IndexCorruptError: One of them is no text, or does not exist.
     """
-    values = ffi.new("uint32_t[]", _LABEL_VALUES)
+    values = ffi.new("uint32_t[]", LABEL_VALUES)
     text, labels = ffi.new("esp_text *"), ffi.new("uint32_t *")
     error = ffi.new("esp_error *")
     found = []
-    for value in values[0 : lib.esp_label_attributes(index, label, values, _LABEL_VALUES)]:
+    for value in values[0 : lib.esp_label_attributes(index, label, values, LABEL_VALUES)]:
         check(lib.esp_attribute_text(index, value, text, labels, error), error)
         found.append(ffi.buffer(text.data, text.length)[:].decode())
     return found

@@ -1,4 +1,4 @@
-"""Structures of the index file as numpy sees them (FORMAT.md: PARM, TREE, NGRM)."""
+"""Structures of the index file as numpy sees them (FORMAT.md: PARM, TREE, NGRM, ATTR)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ NGRAM_HEADER: Final = np.dtype(
         ("half_life", "<f4"),
     ]
 )
+ATTRIBUTE_HEADER: Final = np.dtype(
+    [("n_values", "<u4"), ("n_entries", "<u4"), ("text_bytes", "<u4"), ("reserved", "<u4")]
+)
+ATTRIBUTE_VALUES: Final = 65_535
+"""Attribute values of an index, at most."""
+LABEL_VALUES: Final = 16
+"""Of a label, at most."""
 RELATION_HEADER: Final = np.dtype(
     [
         ("n_rules", "<u4"),

@@ -12,7 +12,7 @@ questions of an evaluation, ``write_demo_log`` makes a synthetic log to try both
                                                                    │
                                  sessions   people, order, cuts, repeats: table events
                                                                    │
-                                 reading ──┬──► dataset   QueryLog: arrays and texts
+                                 reading ──┬─► attributes ──► dataset   QueryLog: arrays, texts
                                            └──► pairs ──► pairs_file
                         split   who is held out ──► holdout   a QueryLog without them
 

@@ -2,8 +2,9 @@
 
 Roles are our names for the columns, column names are the log's. ``user``,
 ``session`` and ``time`` are used where the log has them; a role whose name was
-changed in the settings must be found. Names match exactly or, failing that, but
-for case.
+changed in the settings must be found, and so must every attribute, whose role is
+``attribute_0`` and so on in the order of the settings. Names match exactly or, failing
+that, but for case.
 """
 
 from __future__ import annotations
@@ -18,17 +19,28 @@ from typing import Final
 from espalier.errors import LogError
 from espalier.settings import LogSettings
 
-ROLES: Final = ("user", "session", "time", "query", "locale", "category", "results")
-"""Columns of the table all logs are read into, in its order."""
+ROLES: Final = ("user", "session", "time", "query", "results")
+"""What every log may have a column for."""
 
 _DEFAULTS: Final = {item.name: item.default for item in fields(LogSettings)}
 _NAMES_SHOWN: Final = 30
 _NAME: Final = re.compile(r"[^\W\d][\w.@:-]{0,40}")
 
 
+def attribute_roles(settings: LogSettings) -> tuple[str, ...]:
+    """Return the roles of the attributes, in the order of the settings."""
+    return tuple(f"attribute_{number}" for number in range(len(settings.attributes)))
+
+
+def roles_of(settings: LogSettings) -> tuple[str, ...]:
+    """Return the columns of the table all logs are read into, in its order."""
+    return ROLES + attribute_roles(settings)
+
+
 def wanted_columns(settings: LogSettings) -> dict[str, str]:
     """Return the column name of each role the settings give one."""
     names = {role: getattr(settings, f"{role}_column") for role in ROLES}
+    names |= zip(attribute_roles(settings), settings.attribute_columns.values(), strict=True)
     return {role: name for role, name in names.items() if name}
 
 
@@ -36,7 +48,7 @@ def must_exist(settings: LogSettings) -> set[str]:
     """Return the roles a log cannot be without: the query, and every name that was set."""
     wanted = wanted_columns(settings)
     return {"query"} | {
-        role for role, name in wanted.items() if name != _DEFAULTS[f"{role}_column"]
+        role for role, name in wanted.items() if name != _DEFAULTS.get(f"{role}_column")
     }
 
 
@@ -66,7 +78,7 @@ def map_columns(
         if len(fits) > 1:
             raise LogError(
                 f"{path}: {len(fits)} columns fit {wanted!r}; rename all but one, "
-                f"or name another with --set log.{role}_column=NAME"
+                f"or name another with {_how_to_name(role, settings)}"
             )
         if fits:
             found[role] = fits[0]
@@ -80,12 +92,19 @@ def missing_error(
     missing: AbstractSet[str], settings: LogSettings, path: Path, found: str
 ) -> LogError:
     """Return the error that names the missing column, what was found and the setting."""
-    role = min(missing, key=ROLES.index)
+    role = min(missing, key=roles_of(settings).index)
     wanted = wanted_columns(settings)[role]
     return LogError(
-        f"{path}: no column {wanted!r} for the {role}; {found}. "
-        f"Name the right one: --set log.{role}_column=NAME"
+        f"{path}: no column {wanted!r} for the {role.partition('_')[0]}; {found}. "
+        f"Name the right one: {_how_to_name(role, settings)}"
     )
+
+
+def _how_to_name(role: str, settings: LogSettings) -> str:
+    if role in ROLES:
+        return f"--set log.{role}_column=NAME"
+    name = list(settings.attribute_columns)[attribute_roles(settings).index(role)]
+    return f"--set 'log.attributes=[\"{name}=COLUMN\"]'"
 
 
 def describe_names(names: Sequence[str]) -> str:

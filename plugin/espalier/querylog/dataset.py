@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espalier.progress import NO_PROGRESS, Progress
+from espalier.querylog.attributes import EventAttributes, collect_attributes
 from espalier.querylog.reading import Events, read_events, results
 from espalier.querylog.report import ReadReport
 from espalier.querylog.split import point_sql
@@ -38,10 +39,8 @@ class QueryLog:
         has_users: Whether the log says who typed.
         has_sessions: Whether the log itself names sessions.
         report: What became of the rows.
-        locales: Distinct locales, ascending; empty if the log has none.
-        event_locale: Index into ``locales``, -1 for none, ``(E,)``; None without locales.
-        categories: Distinct categories, ascending; empty if the log has none.
-        event_category: Index into ``categories``, -1 for none, ``(E,)``; None without.
+        attributes: What the log says about events besides their text, by the columns
+            that the settings name.
         results: Number of results of each query when it was last typed with one, -1 if
             never, shape ``(Q,)``; None if the log does not say.
         user_point: Where each person stands in the split of users (``split.point_of``),
@@ -59,10 +58,7 @@ class QueryLog:
     has_users: bool
     has_sessions: bool
     report: ReadReport
-    locales: list[str]
-    event_locale: NDArray[np.int32] | None
-    categories: list[str]
-    event_category: NDArray[np.int32] | None
+    attributes: EventAttributes
     results: NDArray[np.int64] | None
     user_point: NDArray[np.int64] | None = None
 
@@ -97,7 +93,7 @@ def read_log(
         read_events(paths, settings, progress, threads=threads, memory=memory) as events,
         progress.stage("collecting queries"),
     ):
-        return _collect(events)
+        return _collect(events, settings)
 
 
 def pairs_of(log: QueryLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -109,7 +105,7 @@ def pairs_of(log: QueryLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return following - 1, following
 
 
-def _collect(events: Events) -> QueryLog:
+def _collect(events: Events, settings: LogSettings) -> QueryLog:
     connection, present = events.connection, events.ingested.present
     connection.execute(
         "CREATE TABLE queries AS SELECT label, row_number() OVER (ORDER BY label) - 1 AS query, "
@@ -127,8 +123,7 @@ def _collect(events: Events) -> QueryLog:
         "FROM events JOIN queries ON queries.label = events.label "
         "ORDER BY events.session, events.second, events.spot"
     ).fetchnumpy()
-    locales, event_locale = _coded(connection, "locale", present)
-    categories, event_category = _coded(connection, "category", present)
+    attributes, ignored = collect_attributes(connection, events.ingested, settings)
     texts: list[str] = queries["text"].tolist()
     return QueryLog(
         queries=texts,
@@ -141,11 +136,8 @@ def _collect(events: Events) -> QueryLog:
         event_time=typed["second"] if events.ingested.has_times else None,
         has_users=events.ingested.has_users,
         has_sessions=events.ingested.has_sessions,
-        report=events.report,
-        locales=locales,
-        event_locale=event_locale,
-        categories=categories,
-        event_category=event_category,
+        report=replace(events.report, ignored_values={**events.report.ignored_values, **ignored}),
+        attributes=attributes,
         results=_results(connection) if "results" in present else None,
         user_point=_points(connection) if present & {"user", "session"} else None,
     )
@@ -169,29 +161,6 @@ def _display(connection: duckdb.DuckDBPyConnection, queries: list[str]) -> list[
         query if display is None else display
         for query, display in zip(queries, rows["display"].tolist(), strict=True)
     ]
-
-
-def _coded(
-    connection: duckdb.DuckDBPyConnection, role: str, present: frozenset[str]
-) -> tuple[list[str], NDArray[np.int32] | None]:
-    """Return the distinct values of a column over the events, and each event's among them."""
-    if role not in present:
-        return [], None
-    connection.execute(
-        f"CREATE TABLE coded AS SELECT events.session, events.second, events.spot, "
-        f"nullif(trim(log.raw_{role}), '') AS value FROM events JOIN log ON log.spot = events.spot"
-    )
-    values = connection.execute(
-        "SELECT DISTINCT value FROM coded WHERE value IS NOT NULL ORDER BY value"
-    ).fetchall()
-    codes = connection.execute(
-        "SELECT CAST(coalesce(place, -1) AS INTEGER) AS code FROM coded LEFT JOIN "
-        "(SELECT value, row_number() OVER (ORDER BY value) - 1 AS place FROM "
-        "(SELECT DISTINCT value FROM coded WHERE value IS NOT NULL)) AS places "
-        "ON places.value = coded.value ORDER BY session, second, spot"
-    ).fetchnumpy()
-    connection.execute("DROP TABLE coded")
-    return [value for (value,) in values], codes["code"]
 
 
 def _points(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:

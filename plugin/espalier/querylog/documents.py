@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from espalier.querylog.batches import Batch
 from espalier.querylog.columns import (
     map_columns,
     missing_error,
     must_exist,
+    roles_of,
     wanted_columns,
 )
 from espalier.querylog.kinds import (
@@ -32,18 +33,8 @@ from espalier.settings import LogSettings
 _DECODE: Final = json.JSONDecoder().decode
 
 
-class Row(NamedTuple):
-    """One row of a log, its fields named as ``columns.ROLES``; None is absent."""
-
-    user: str | None
-    session: str | None
-    time: str | None
-    query: str
-    locale: str | None
-    category: str | None
-    results: str | None
-
-
+Row: TypeAlias = tuple[str | None, ...]
+"""One row of a log, its values in the order of ``columns.roles_of``; None is absent."""
 Document: TypeAlias = dict[str, object]
 Extract: TypeAlias = Callable[[Document], Row | str]
 """Makes a row of a document, or names the kind of what is wrong with it."""
@@ -61,7 +52,7 @@ def parse(line: str) -> Document | str:
 def as_text(value: object) -> str | None:
     """Return a JSON value as the text a TSV log would have for it; None if it has none.
 
-    Numbers are written out, lists of text joined by ``|`` (several categories).
+    Numbers are written out, lists of text joined by ``|`` (several values of an attribute).
     """
     if isinstance(value, str):
         return value
@@ -79,27 +70,23 @@ def no_query(value: object) -> str:
     return MISSING_QUERY if value is None else QUERY_NOT_TEXT
 
 
-def extract_by_keys(keys: Mapping[str, str]) -> Extract:
+def extract_by_keys(keys: Mapping[str, str], roles: Sequence[str]) -> Extract:
     """Return the function that reads documents with the key of each role in ``keys``."""
-    query_key = keys["query"]
-    user, session, time, locale, category, results = (
-        keys.get(role) for role in Row._fields if role != "query"
-    )
+    query_key, query_place = keys["query"], roles.index("query")
+    others = [(place, keys[role]) for place, role in enumerate(roles) if role in keys]
+    others.remove((query_place, query_key))
+    blank: list[str | None] = [None] * len(roles)
 
     def extract(document: Document) -> Row | str:
         query = document.get(query_key)
         if not isinstance(query, str):
             return no_query(query)
         get = document.get
-        return Row(
-            as_text(get(user)) if user else None,
-            as_text(get(session)) if session else None,
-            as_text(get(time)) if time else None,
-            query,
-            as_text(get(locale)) if locale else None,
-            as_text(get(category)) if category else None,
-            as_text(get(results)) if results else None,
-        )
+        row = blank.copy()
+        row[query_place] = query
+        for place, key in others:
+            row[place] = as_text(get(key))
+        return tuple(row)
 
     return extract
 
@@ -113,6 +100,7 @@ class DocumentReader:
         self._path = path
         self._settings = settings
         self._extract = extract
+        self._roles = roles_of(settings)
         self._must_exist = must_exist(settings) if extract is None else set()
 
     def batches(self, advance: Callable[[int], None]) -> Iterator[Batch]:
@@ -143,7 +131,7 @@ class DocumentReader:
         bad.sort(key=lambda item: item[1])
         columns: dict[str, Sequence[str | None]] = {}
         if rows:
-            columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+            columns = dict(zip(self._roles, zip(*rows, strict=True), strict=True))
             self.present |= {
                 role for role, values in columns.items() if any(v is not None for v in values)
             }
@@ -155,7 +143,7 @@ class DocumentReader:
             # Keys that only later rows have are looked for under their exact name.
             found = map_columns(names, self._settings, self._path, needed={"query"})
             keys |= {role: names[at] for role, at in found.items()}
-        return extract_by_keys(keys)
+        return extract_by_keys(keys, self._roles)
 
 
 def _is_unicode(row: Row) -> bool:

@@ -78,4 +78,6 @@ def row_reader(path: Path, layout: str, settings: LogSettings) -> RowReader:
         return DelimitedReader(path, settings, delimiter="\t", has_quotes=False)
     if layout == "csv":
         return DelimitedReader(path, settings, delimiter=settings.delimiter or ",", has_quotes=True)
-    return documents.DocumentReader(path, settings, ubi.row_of if layout == "ubi" else None)
+    return documents.DocumentReader(
+        path, settings, ubi.row_reader(settings) if layout == "ubi" else None
+    )

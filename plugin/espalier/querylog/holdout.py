@@ -118,8 +118,7 @@ def only_people(log: QueryLog, people: NDArray[np.bool_]) -> QueryLog:
         event_session=event_session.astype(np.uint32),
         event_user=event_user.astype(np.uint32),
         event_time=None if log.event_time is None else log.event_time[kept],
-        event_locale=None if log.event_locale is None else log.event_locale[kept],
-        event_category=None if log.event_category is None else log.event_category[kept],
+        attributes=log.attributes.of_events(kept),
         results=None if log.results is None else log.results[query],
         user_point=None if log.user_point is None else log.user_point[member],
     )

@@ -3,7 +3,7 @@
 ``log`` has one row per readable row of the files::
 
     spot BIGINT             where it came from: file number * 2^40 + line (see ``place``)
-    raw_user VARCHAR, ...   one for each of ``columns.ROLES``, as it stands in the file,
+    raw_user VARCHAR, ...   one for each of ``columns.roles_of``, as it stands in the file,
                             NULL or empty where absent
 
 ``spot`` is unique, orders rows as they stand in the files in the order given, and leads
@@ -24,7 +24,7 @@ from espalier.errors import LogError
 from espalier.progress import Progress
 from espalier.querylog import formats, parquet
 from espalier.querylog.batches import Batch
-from espalier.querylog.columns import ROLES
+from espalier.querylog.columns import roles_of
 from espalier.querylog.kinds import Tally
 from espalier.settings import LogSettings
 
@@ -83,7 +83,9 @@ def ingest(
     if not paths:
         raise LogError("no log given; name at least one with --log FILE")
     connection.execute(
-        "CREATE TABLE log (spot BIGINT, " + ", ".join(f"raw_{role} VARCHAR" for role in ROLES) + ")"
+        "CREATE TABLE log (spot BIGINT, "
+        + ", ".join(f"raw_{role} VARCHAR" for role in roles_of(settings))
+        + ")"
     )
     tally = Tally()
     rows = 0

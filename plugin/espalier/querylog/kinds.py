@@ -56,6 +56,8 @@ QUERY_TOO_LONG: Final = "query_too_long"
 
 BAD_RESULTS: Final = "bad_results"
 """A value that is ignored while its row is used: a results column without a number."""
+BAD_ATTRIBUTE: Final = "bad_attribute"
+"""The same: an attribute too long to be one (see ``attributes``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from espalier.errors import ConfigError, LogError
 from espalier.files import refuse_to_overwrite
 from espalier.progress import NO_PROGRESS, Progress
-from espalier.querylog.columns import ROLES, wanted_columns
+from espalier.querylog.columns import roles_of, wanted_columns
 from espalier.querylog.output import new_text_file
 from espalier.querylog.pairs_file import MAX_EARLIER, PairRow, PairsWriter
 from espalier.querylog.reading import Events, read_events
@@ -174,7 +174,7 @@ def _mark_training(connection: duckdb.DuckDBPyConnection, split: float | None) -
 def _write_training(events: Events, settings: LogSettings, stream: TextIO) -> int:
     """Write the usable rows of the training users in the order of the logs; count them."""
     names = wanted_columns(settings)
-    roles = [role for role in ROLES if role in events.ingested.present and role in names]
+    roles = [role for role in roles_of(settings) if role in events.ingested.present & names.keys()]
     # What would end a field or a line is white space inside a query all the same.
     columns = ", ".join(
         f"regexp_replace(coalesce(log.raw_{role}, ''), '[\\t\\n\\v\\f\\r]', ' ', 'g')"

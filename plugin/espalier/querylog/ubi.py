@@ -14,7 +14,7 @@ UBI field                    what becomes of it
 ``timestamp``                the time (ISO 8601; see ``sessions`` for what is read)
 ``query_response_hit_ids``   their number is the number of results: UBI logs one
                              page, so only "none" and "some" can be told apart
-``query_attributes.locale``  the locale
+``query_attributes``         the attributes the settings name, by their column
 ``application``              ``type-ahead`` rows are keystrokes and are left out
 ``action_name``              present in events (clicks, purchases): left out
 ===========================  ====================================================
@@ -25,8 +25,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from espalier.querylog.documents import Row, as_text, no_query
+from espalier.querylog.columns import ROLES
+from espalier.querylog.documents import Extract, Row, as_text, no_query
 from espalier.querylog.kinds import NOT_A_QUERY, TYPE_AHEAD
+from espalier.settings import LogSettings
 
 VERSION: Final = "1.3.0"
 
@@ -39,28 +41,35 @@ def looks_like_ubi(document: Mapping[str, object]) -> bool:
     return "user_query" in fields or ("action_name" in fields and "client_id" in fields)
 
 
-def row_of(document: Mapping[str, object]) -> Row | str:
-    """Return the row of one UBI document, or the kind of what is wrong with it."""
-    fields = _unwrap(document)
-    if fields.get("action_name") is not None:
-        return NOT_A_QUERY
-    if fields.get("application") == _TYPE_AHEAD_APPLICATION:
-        return TYPE_AHEAD
-    query = fields.get("user_query")
-    if not isinstance(query, str):
-        return no_query(query)
-    attributes = fields.get("query_attributes")
-    extra: Mapping[str, object] = attributes if isinstance(attributes, dict) else {}
-    hits = fields.get("query_response_hit_ids")
-    return Row(
-        user=as_text(fields.get("client_id")) or as_text(fields.get("user_id")),
-        session=as_text(fields.get("session_id")) or as_text(extra.get("session_id")),
-        time=as_text(fields.get("timestamp")),
-        query=query,
-        locale=as_text(extra.get("locale")),
-        category=None,
-        results=str(len(hits)) if isinstance(hits, list) else None,
-    )
+def row_reader(settings: LogSettings) -> Extract:
+    """Return the function that makes a row of a UBI document, or says what is wrong with it."""
+    attributes = tuple(settings.attribute_columns.values())
+
+    def row_of(document: Mapping[str, object]) -> Row | str:
+        fields = _unwrap(document)
+        if fields.get("action_name") is not None:
+            return NOT_A_QUERY
+        if fields.get("application") == _TYPE_AHEAD_APPLICATION:
+            return TYPE_AHEAD
+        query = fields.get("user_query")
+        if not isinstance(query, str):
+            return no_query(query)
+        given = fields.get("query_attributes")
+        extra: Mapping[str, object] = given if isinstance(given, dict) else {}
+        hits = fields.get("query_response_hit_ids")
+        known = {
+            "user": as_text(fields.get("client_id")) or as_text(fields.get("user_id")),
+            "session": as_text(fields.get("session_id")) or as_text(extra.get("session_id")),
+            "time": as_text(fields.get("timestamp")),
+            "query": query,
+            "results": str(len(hits)) if isinstance(hits, list) else None,
+        }
+        return (
+            *(known[role] for role in ROLES),
+            *(as_text(extra.get(column)) for column in attributes),
+        )
+
+    return row_of
 
 
 def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:

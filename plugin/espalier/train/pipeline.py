@@ -31,10 +31,11 @@ import numpy as np
 
 from espalier.errors import InputError
 from espalier.files import refuse_to_overwrite
-from espalier.native import NativeIndex, version
+from espalier.native import ATTRIBUTE_VALUES, NativeIndex, version
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog import QueryLog, Split, hold_out, read_log
 from espalier.settings import TrainSettings
+from espalier.train.attributes import LabelAttributes, choose_attributes
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import choose_blend
 from espalier.train.fold import (
@@ -50,7 +51,7 @@ from espalier.train.matrices import take_rows
 from espalier.train.rank import Entries, RankInput, rank_tree, tree_order
 from espalier.train.recency import Recency, decayed_popularity
 from espalier.train.report import TrainReport
-from espalier.train.rows import Labels, log_digest
+from espalier.train.rows import log_digest
 from espalier.train.stages import make_blender, make_indexer, make_matcher, make_ranker
 from espalier.train.tree import Tree
 from espalier.train.vectorise import Lessons, label_vectors, make_lessons
@@ -151,7 +152,7 @@ def train_split(
         "settings": recorded_settings(settings),
         "fingerprint": f"{fingerprint:016x}",
         "counts": {**_counts(log, learned), **blend_facts.counts},
-        "dropped": _dropped(log, learned.lessons.labels),
+        "dropped": _dropped(log, learned),
         "holdout": split.to_json(),
         "recency": _recency_facts(learned.recency, settings),
     }
@@ -166,7 +167,7 @@ def train_split(
         section_bytes={name: len(data) for name, data in sections.items()},
         file_bytes=out.stat().st_size,
         peak_memory_bytes=_peak_memory(),
-        warnings=(*_warnings(log, settings), *blend_facts.warnings),
+        warnings=(*_warnings(log, settings, learned), *blend_facts.warnings),
         **facts,
     )
 
@@ -180,6 +181,7 @@ class _Learned:
     chunks: list[bytes]
     recency: Recency | None
     words: dict[str, bytes]
+    attributes: LabelAttributes
 
     def sections(
         self, settings: TrainSettings, meta: dict[str, Any], scorer: bytes = b""
@@ -194,6 +196,7 @@ class _Learned:
             recency=self.recency,
             words=self.words,
             scorer=scorer,
+            attributes=self.attributes.section(),
         )
 
 
@@ -207,7 +210,8 @@ def _learn(log: QueryLog, settings: TrainSettings, run: _Run) -> _Learned:
     with run.stage("words"):
         words = word_sections(log, lessons.labels, settings)
     recency = decayed_popularity(log, lessons.labels, settings.popularity_half_life_days)
-    return _Learned(lessons, tree, chunks, recency, words)
+    attributes = choose_attributes(log, lessons.labels, settings)
+    return _Learned(lessons, tree, chunks, recency, words, attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,16 +346,22 @@ def _counts(log: QueryLog, learned: _Learned) -> dict[str, int]:
         "nonzeros": int(lessons.x.row_ptr[-1]),
         "nodes": tree.n_nodes,
         "levels": tree.n_levels,
+        "attribute_values": len(learned.attributes.values),
+        "attributes": len(learned.attributes.label),
     }
 
 
-def _dropped(log: QueryLog, labels: Labels) -> dict[str, int]:
+def _dropped(log: QueryLog, learned: _Learned) -> dict[str, int]:
     """Return what was left out, by reason; kinds and rules are those of ``querylog``."""
+    labels, attributes = learned.lessons.labels, learned.attributes
     return {
         **{f"row: {kind}": bad.count for kind, bad in log.report.bad_rows.items()},
         **{f"row: {rule}": count for rule, count in log.report.private_rows.items()},
         "query: too few users": len(log.queries) - len(labels) - labels.without_results,
         "query: no results": labels.without_results,
+        "attribute of a query: too few users": attributes.rare,
+        "attribute of a query: it has 16 with more users": attributes.above_label,
+        "attribute of a query: 65,535 values have more users": attributes.above_index,
     }
 
 
@@ -364,7 +374,7 @@ def _recency_facts(recency: Recency | None, settings: TrainSettings) -> dict[str
     }
 
 
-def _warnings(log: QueryLog, settings: TrainSettings) -> Iterator[str]:
+def _warnings(log: QueryLog, settings: TrainSettings, learned: _Learned) -> Iterator[str]:
     """Yield what the settings ask for and this log cannot teach."""
     if log.event_time is None and settings.popularity_half_life_days > 0:
         yield (
@@ -375,6 +385,23 @@ def _warnings(log: QueryLog, settings: TrainSettings) -> Iterator[str]:
         yield (
             "no query of the log follows another in a session, so nothing is learned from "
             "previous queries; name the column (log.session_column or log.user_column)"
+        )
+    yield from _attribute_warnings(log, settings, learned)
+
+
+def _attribute_warnings(log: QueryLog, settings: TrainSettings, learned: _Learned) -> Iterator[str]:
+    names = settings.log.attribute_columns
+    had = {value.partition(":")[0] for value in learned.attributes.values}
+    missing = [name for name in names if name not in had]
+    if missing:
+        yield (
+            f"no query has enough users with the same {' or '.join(missing)}, so nothing can be "
+            "filtered by that; give more log, or set a smaller min_users or attribute_share"
+        )
+    if learned.attributes.above_index:
+        yield (
+            f"the log has {len(log.attributes.values):,} attribute values, of which an index holds "
+            f"{ATTRIBUTE_VALUES:,}; leave columns that name single things out of log.attributes"
         )
 
 

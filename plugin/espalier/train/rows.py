@@ -137,6 +137,11 @@ def log_digest(log: QueryLog) -> str:
     for optional in (log.results, log.event_time):
         digest.update(b"" if optional is None else np.ascontiguousarray(optional).tobytes())
         digest.update(b"\0\0")
+    if log.attributes.values:
+        digest.update("\0".join(log.attributes.values).encode())
+        for pairs in (log.attributes.event, log.attributes.value):
+            digest.update(b"\0\0")
+            digest.update(np.ascontiguousarray(pairs).tobytes())
     digest.update(bytes((log.has_users, log.has_sessions)))
     return digest.hexdigest()
 

@@ -163,6 +163,7 @@ def all_sections(
     recency: Recency | None = None,
     words: Sections | None = None,
     scorer: bytes = b"",
+    attributes: bytes = b"",
 ) -> Sections:
     """Return every section of an index, by id, in file order."""
     return {
@@ -175,6 +176,7 @@ def all_sections(
         **tree_sections(model.tree, model.chunks),
         **(words or {}),
         **({"FRST": scorer} if scorer else {}),
+        **({"ATTR": attributes} if attributes else {}),
     }
 
 

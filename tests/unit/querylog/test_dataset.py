@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.querylog import read_log
+from espalier.querylog import QueryLog, read_log
 from espalier.querylog.kinds import CONTROL_CHARACTERS, EMPTY_QUERY, QUERY_TOO_LONG
 from espalier.querylog.privacy import load_rules
 from espalier.querylog.texts import judge
@@ -53,23 +53,29 @@ def test_a_query_counts_once_per_person_and_once_per_time(tmp_path: Path) -> Non
     assert np.uint32 == log.users.dtype == log.counts.dtype == log.event_query.dtype
 
 
-def test_locales_categories_and_results_are_kept_where_they_are_named(tmp_path: Path) -> None:
-    """Locale and category per event, results per query as last seen."""
+def attributes_of(log: QueryLog) -> list[set[str]]:
+    """Return the attribute values of every event."""
+    had = log.attributes
+    return [
+        {had.values[i] for i in had.value[had.event == event].tolist()}
+        for event in range(len(log.event_query))
+    ]
+
+
+def test_attributes_and_results_are_kept_where_they_are_named(tmp_path: Path) -> None:
+    """Attributes per event, results per query as last seen."""
     path = write_tsv(
         tmp_path / "log.tsv", "user,time,query,lang,cat,hits",
         "a,10,x,en,shoes,5", "a,30,y,,,", "b,20,x,de,hats,0", "b,25,z,en,hats,2",
     )  # fmt: skip
     log = read(
         path,
-        settings=LogSettings(locale_column="lang", category_column="cat", results_column="hits"),
+        settings=LogSettings(attributes=("locale=lang", "category=cat"), results_column="hits"),
     )
 
-    assert ["de", "en"] == log.locales
-    assert log.event_locale is not None
-    assert [1, -1, 0, 1] == log.event_locale.tolist()
-    assert ["hats", "shoes"] == log.categories
-    assert log.event_category is not None
-    assert [1, -1, 0, 0] == log.event_category.tolist()
+    assert ["category:hats", "category:shoes", "locale:de", "locale:en"] == log.attributes.values
+    shoes, hats = {"locale:en", "category:shoes"}, {"locale:de", "category:hats"}
+    assert [shoes, set(), hats, {"locale:en", "category:hats"}] == attributes_of(log)
     assert log.results is not None
     assert [0, -1, 2] == log.results.tolist()
 
@@ -78,8 +84,8 @@ def test_what_the_log_does_not_say_is_absent(tmp_path: Path) -> None:
     """None is not a guess."""
     log = read(write_tsv(tmp_path / "log.tsv", "user,query", "a,x"))
 
-    assert log.event_time is log.event_locale is log.event_category is log.results is None
-    assert [] == log.locales == log.categories
+    assert log.event_time is log.results is None
+    assert [] == log.attributes.values
 
 
 def test_lengths_are_limited_in_characters_and_bytes() -> None:

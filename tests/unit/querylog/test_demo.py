@@ -10,7 +10,7 @@ import pytest
 from espalier.querylog import QueryLog, pairs_of, read_log, write_demo_log
 from espalier.settings import LogSettings
 
-SETTINGS = LogSettings(locale_column="locale", category_column="category", results_column="results")
+SETTINGS = LogSettings(attributes=("locale", "category"), results_column="results")
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,19 @@ def log(folder: Path) -> QueryLog:
     return read_log([folder / "log.tsv"], SETTINGS, threads=1)
 
 
+def categories_of(log: QueryLog) -> set[str]:
+    """Return the categories people searched in."""
+    named = (value.partition(":") for value in log.attributes.values)
+    return {value for name, _, value in named if name == "category"}
+
+
 def test_every_column_is_used_and_no_row_is_bad(log: QueryLog) -> None:
     """People, sessions, times, locales, categories, results."""
     assert {} == log.report.bad_rows
     assert (True, True) == (log.has_users, log.has_sessions)
     assert log.event_time is not None
-    assert {"en-GB", "en-US"} <= set(log.locales)
-    assert 12 == len(log.categories)
+    assert {"locale:en-gb", "locale:en-us"} <= set(log.attributes.values)
+    assert 12 == len(categories_of(log))
     assert log.results is not None
     assert 0.2 < np.mean(log.results > 0) < 0.8
     assert 360 < log.event_user.max() + 1 <= 400
@@ -74,7 +80,7 @@ def test_the_log_is_consistent_with_the_catalogue(folder: Path, log: QueryLog) -
 
     assert ["product_id", "title", "category", "brand", "colour", "price"] == products[0]
     assert len(products) - 1 == len({row[0] for row in products[1:]})
-    assert {row[2] for row in products[1:]} == set(log.categories)
+    assert {row[2] for row in products[1:]} == categories_of(log)
     assert log.results is not None
     shop_words = {"cheap", "best", "new", "sale", "deals", "reviews"}
     for number in np.argsort(log.counts)[-50:]:

@@ -136,7 +136,7 @@ def test_a_larger_share_keeps_every_training_user() -> None:
 
 def test_the_training_log_reads_as_the_training_half_of_the_log(tmp_path: Path) -> None:
     """The same column names, the same texts as typed, the same order."""
-    settings = LogSettings(user_column="who", query_column="q", category_column="dept")
+    settings = LogSettings(user_column="who", query_column="q", attributes=("category=dept",))
     log = write_tsv(
         tmp_path / "log.tsv", "dept,q,junk,time,who",
         *(f"d{n % 3},QUERY  {n} {i},x,{n * 60 + i},u{n}" for i in range(3) for n in range(50)),

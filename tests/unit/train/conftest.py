@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from espalier.querylog import QueryLog
+from espalier.querylog.attributes import NO_ATTRIBUTES, EventAttributes
 from espalier.querylog.report import ReadReport
 
 MakeLog = Callable[..., QueryLog]
@@ -22,6 +23,7 @@ def make_log(
     has_sessions: bool = True,
     results: dict[str, int] | None = None,
     times: Sequence[int] | None = None,
+    attributes: EventAttributes | None = None,
 ) -> QueryLog:
     """Return the log of these sessions; session ``i`` belongs to ``users[i]`` (default ``i``).
 
@@ -45,10 +47,7 @@ def make_log(
         has_users=has_users,
         has_sessions=has_sessions,
         report=ReadReport((), len(events), len(events), 0, {}, {}, {}),
-        locales=[],
-        event_locale=None,
-        categories=[],
-        event_category=None,
+        attributes=attributes or NO_ATTRIBUTES,
         results=None if results is None else np.array([results.get(q, -1) for q in queries]),
     )
 
