@@ -1,6 +1,7 @@
 """Write native/src/unicode_words.h: the code points that words are made of.
 
-A word is a run of letters, marks and numbers (general categories L, M, N).
+A word is a run of letters, marks and numbers (general categories L, M, N); letters and
+numbers alone, and the decimal digits of all scripts, have tables of their own.
 Scripts written without spaces get their own ranges: there a run is cut into
 pairs of characters. Run with the Python whose Unicode version is wanted.
 
@@ -26,17 +27,17 @@ BLOCK = 64
 PLANE = 0x10000
 
 
-def is_word(point: int) -> bool:
-    """Return whether a non-ASCII code point is in categories L, M, N."""
-    return point >= 0x80 and unicodedata.category(chr(point))[0] in "LMN"
+def is_any(point: int, categories: str) -> bool:
+    """Return whether a non-ASCII code point is in general categories: "LMN"."""
+    return point >= 0x80 and unicodedata.category(chr(point))[0] in categories
 
 
-def word_blocks() -> tuple[list[int], list[int]]:
+def blocks(categories: str) -> tuple[list[int], list[int]]:
     """Return the number of each block of the first plane, and the bits of each number."""
     masks: dict[int, int] = {}
     numbers = [
         masks.setdefault(
-            sum(is_word(start + bit) << bit for bit in range(BLOCK)),
+            sum(is_any(start + bit, categories) << bit for bit in range(BLOCK)),
             len(masks),
         )
         for start in range(0, PLANE, BLOCK)
@@ -44,11 +45,11 @@ def word_blocks() -> tuple[list[int], list[int]]:
     return numbers, list(masks)
 
 
-def word_ranges() -> list[tuple[int, int]]:
-    """Return the closed ranges of words' code points beyond the first plane."""
+def ranges_beyond(categories: str) -> list[tuple[int, int]]:
+    """Return the closed ranges of code points beyond the first plane."""
     ranges: list[tuple[int, int]] = []
     for point in range(PLANE, 0x110000):
-        if not is_word(point):
+        if not is_any(point, categories):
             continue
         if ranges and ranges[-1][1] == point - 1:
             ranges[-1] = (ranges[-1][0], point)
@@ -69,17 +70,26 @@ def table(name: str, ranges: list[tuple[int, int]]) -> str:
     return f"static const esp_code_range {name}[] = {{\n    {body},\n}};\n"
 
 
-def block_tables() -> str:
+def block_tables(name: str, categories: str) -> str:
     """Return the two C arrays of the first plane."""
-    numbers, masks = word_blocks()
+    numbers, masks = blocks(categories)
     if len(masks) > 256:
         raise SystemExit("more than 256 blocks differ: their numbers need 16 bits")
     return (
-        f"static const uint8_t esp_word_blocks[] = {{\n    "
+        f"static const uint8_t esp_{name}_blocks[] = {{\n    "
         f"{rows([str(number) for number in numbers], 24)},\n}};\n"
-        f"static const uint64_t esp_word_masks[] = {{\n    "
+        f"static const uint64_t esp_{name}_masks[] = {{\n    "
         f"{rows([f'0x{mask:016X}' for mask in masks], 4)},\n}};\n"
     )
+
+
+def zeros() -> list[int]:
+    """Return the zeros beyond ASCII; the digits of a script follow one another."""
+    return [
+        point
+        for point in range(0x80, 0x110000)
+        if unicodedata.category(chr(point)) == "Nd" and unicodedata.digit(chr(point)) == 0
+    ]
 
 
 def render() -> str:
@@ -93,9 +103,15 @@ def render() -> str:
         "/* clang-format off */\n"
         "/* Letters, marks and numbers beyond ASCII: up to U+FFFF the mask of each block of\n"
         " * 64, and which mask that is. */\n"
-        f"{block_tables()}\n"
+        f"{block_tables('word', 'LMN')}\n"
         "/* Those beyond U+FFFF. */\n"
-        f"{table('esp_word_ranges', word_ranges())}\n"
+        f"{table('esp_word_ranges', ranges_beyond('LMN'))}\n"
+        "/* The same without marks. */\n"
+        f"{block_tables('letter', 'LN')}"
+        f"{table('esp_letter_ranges', ranges_beyond('LN'))}\n"
+        "/* Decimal zeros beyond ASCII; the nine other digits follow each. */\n"
+        f"static const uint32_t esp_zeros[] = {{\n    "
+        f"{rows([f'0x{point:05X}' for point in zeros()], 10)},\n}};\n\n"
         "/* Scripts written without spaces. */\n"
         f"{table('esp_unspaced_ranges', UNSPACED)}"
         "/* clang-format on */\n\n#endif\n"

@@ -253,6 +253,12 @@ esp_status esp_word_likely(const esp_index *index, const esp_text *before, size_
     const uint8_t *prefix, size_t length, esp_word *out, uint32_t cap, size_t *count,
     esp_error *err);
 
+/* Whether the index keeps `text`, which is normalised, from being put together out of
+ * words: it is a blocked query, has a blocked word, or, where the index was trained to
+ * keep those out, has an e-mail address or a long number.  A label may be kept out so
+ * and is suggested all the same.  Cannot fail.  O(length).  Since 1.0. */
+bool esp_index_blocks(const esp_index *index, const uint8_t *text, size_t length);
+
 /* ---- completion --------------------------------------------------------- */
 
 typedef struct esp_scratch esp_scratch;
@@ -867,6 +873,20 @@ esp_status esp_maxima_build(const uint32_t *value, uint32_t n_labels, uint8_t **
  * has not 1 to 255 bytes), ESP_E_MEMORY; ESP_E_LIMIT for words made to collide. */
 esp_status esp_words_build(const uint8_t *blob, const uint64_t *offsets, uint32_t n_words,
     uint8_t **section, size_t *section_bytes, esp_error *err);
+
+/* What esp_blocklist_build() takes beside texts. */
+typedef enum esp_block_flags {
+    ESP_BLOCK_NUMBERS = 1, /* e-mail addresses and long numbers are blocked too */
+} esp_block_flags;
+
+/* Builds the BLCK section: what is never put together out of words.  Of the texts
+ * blob[offsets[i], offsets[i + 1]), normalised and distinct, the first n_queries block
+ * that query, the other n_words every query with that word; `flags` are of
+ * esp_block_flags.  Only hashes of them are kept.  Release with esp_buffer_free().
+ * Fails with ESP_E_ARGUMENT (a text is there twice), ESP_E_LIMIT (more than 16,777,216
+ * texts), ESP_E_MEMORY. */
+esp_status esp_blocklist_build(const uint8_t *blob, const uint64_t *offsets, uint32_t n_queries,
+    uint32_t n_words, uint32_t flags, uint8_t **section, size_t *section_bytes, esp_error *err);
 
 /* CRC-32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). */
 uint32_t esp_crc32c(uint32_t crc, const uint8_t *data, size_t length);

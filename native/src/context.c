@@ -49,6 +49,7 @@ uint32_t esp_context_fresh(const uint32_t *age, uint32_t n_previous, float half_
 
 void esp_context_fill(esp_context *context, const esp_words *words, const esp_text *previous,
     const uint32_t *age, uint32_t n_previous, float decay, float half_life) {
+    const esp_blocklist *blocked = context->blocked;
     context->n_queries = esp_min_u32(n_previous, ESP_CONTEXT_QUERIES);
     context->n_words = 0;
     context->n_made = 0;
@@ -64,11 +65,15 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
         context->query[q] = previous[q].length > 0 ? previous[q] : (esp_text){nothing, 0};
         context->query_weight[q] = counts;
         context->begin[q] = (uint16_t)n_tokens;
+        const bool in_number = blocked != NULL && esp_blocklist_finds_number(blocked,
+                                                      previous[q].data, (size_t)previous[q].length);
         size_t at = 0;
         const uint8_t *text = NULL;
         uint32_t length = 0;
         while (n_tokens < ESP_CONTEXT_TOKENS &&
                esp_next_word(previous[q].data, (size_t)previous[q].length, &at, &text, &length)) {
+            if (blocked != NULL && esp_blocklist_hides(blocked, text, length, in_number))
+                continue;
             const uint32_t number = esp_context_add(context, words, text, length, ESP_CONTEXT_OWN);
             if (number == ESP_NOT_THERE)
                 break; /* the table is full: what was said before that counts */

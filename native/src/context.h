@@ -2,7 +2,7 @@
 #ifndef ESP_CONTEXT_H
 #define ESP_CONTEXT_H
 
-#include "words.h"
+#include "blocklist.h"
 
 enum {
     ESP_CONTEXT_QUERIES = 8, /* previous queries whose words count */
@@ -38,6 +38,7 @@ typedef struct esp_context {
     uint64_t some[ESP_CONTEXT_SLOTS / 64]; /* bits of vocabulary numbers that are there */
     uint8_t made[ESP_CONTEXT_MADE];
     uint32_t n_made;
+    const esp_blocklist *blocked; /* words kept out of it, or NULL; stays as it is */
 } esp_context;
 
 /* How many of the newest queries are not too old to count: after ten half-lives
@@ -70,23 +71,6 @@ static inline uint64_t esp_context_bits(const esp_context *context, uint32_t ses
     return session == ESP_NOT_THERE
                ? 0
                : (uint64_t)1 << session | (uint64_t)1 << context->word[session].like;
-}
-
-/* The next word of `text` from *at on: false at its end.  Words end at spaces. */
-static inline bool esp_next_word(
-    const uint8_t *text, size_t length, size_t *at, const uint8_t **word, uint32_t *bytes) {
-    size_t begin = *at;
-    while (begin < length && text[begin] == ' ')
-        begin++;
-    if (begin == length)
-        return false;
-    size_t end = begin;
-    while (end < length && text[end] != ' ')
-        end++;
-    *word = text + begin;
-    *bytes = (uint32_t)(end - begin);
-    *at = end;
-    return true;
 }
 
 #endif

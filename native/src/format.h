@@ -40,6 +40,7 @@
 #define ESP_SEC_VOCA ESP_ID('V', 'O', 'C', 'A') /* words of the tail model */
 #define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
 #define ESP_SEC_RELA ESP_ID('R', 'E', 'L', 'A') /* what comes after what, query to query */
+#define ESP_SEC_BLCK ESP_ID('B', 'L', 'C', 'K') /* what is never generated */
 #define ESP_SEC_FRST ESP_ID('F', 'R', 'S', 'T') /* scores candidates */
 #define ESP_SEC_ATTR ESP_ID('A', 'T', 'T', 'R') /* attributes of labels */
 
@@ -201,6 +202,21 @@ enum {
     ESP_MOST_RELATED = 255 /* entries of a word */
 };
 
+/* What is never generated.  Followed by u64 hash[n_queries + n_words], ascending, and
+ * u32 first[2^bits + 1]: hashes with the upper bits b are [first[b], first[b + 1]). */
+typedef struct esp_block_header {
+    uint32_t n_queries; /* blocked as a whole */
+    uint32_t n_words;   /* each blocks any query it stands in */
+    uint32_t bits;
+    uint32_t flags;
+} esp_block_header;
+
+enum {
+    ESP_BLOCK_FLAGS = ESP_BLOCK_NUMBERS,
+    ESP_BLOCK_BITS = 24,
+    ESP_BLOCK_LIMIT = 1 << ESP_BLOCK_BITS
+};
+
 /* Scorer of candidates: weights and boosted trees.  Followed by
  * esp_forest_feature[n_features], esp_forest_column[n_columns],
  * f32 threshold[n_thresholds], esp_forest_tree[n_trees],
@@ -289,6 +305,7 @@ static_assert(sizeof(esp_words_header) == 16, "");
 static_assert(sizeof(esp_ngram_header) == 48, "");
 static_assert(sizeof(esp_relation_header) == 32, "");
 static_assert(sizeof(esp_affix_rule) == 24, "");
+static_assert(sizeof(esp_block_header) == 16, "");
 static_assert(sizeof(esp_forest_header) == 64, "");
 static_assert(sizeof(esp_forest_feature) == 8, "");
 static_assert(sizeof(esp_forest_column) == 8, "");

@@ -1,4 +1,5 @@
-/* hash.h: a 64-bit hash of bytes, for tables that compare the bytes as well.
+/* hash.h: a 64-bit hash of bytes, for tables that compare the bytes as well, and for
+ * the blocked texts of an index file, which does not hold them (FORMAT.md, BLCK).
  *
  * Eight bytes at a time, since words and queries are short; the length goes in
  * first, so that the overlapping loads of the tail are unambiguous. */

@@ -185,6 +185,14 @@ static esp_status open_attributes(esp_index *index, esp_error *err) {
     return check == NULL ? ESP_OK : esp_index_damaged(ESP_SEC_ATTR, check, section.length, err);
 }
 
+static esp_status open_blocklist(esp_index *index, esp_error *err) {
+    const esp_section section = find_section(index, ESP_SEC_BLCK);
+    return section.data == NULL ||
+                   esp_blocklist_open(section.data, section.length, &index->blocklist)
+               ? ESP_OK
+               : esp_index_damaged(ESP_SEC_BLCK, "K1", section.length, err);
+}
+
 static esp_status open_model(esp_index *index, esp_error *err) {
     const esp_params *params = index->params;
     const void *data = NULL;
@@ -215,6 +223,7 @@ static esp_status open_sections(esp_index *index, esp_error *err) {
     ESP_TRY(open_attributes(index, err));
     ESP_TRY(open_features(index, err));
     ESP_TRY(open_words(index, err));
+    ESP_TRY(open_blocklist(index, err));
     ESP_TRY(open_model(index, err));
     const esp_section forest = find_section(index, ESP_SEC_FRST);
     return forest.data == NULL

@@ -8,6 +8,7 @@
 #define ESP_INDEX_H
 
 #include "attributes.h"
+#include "blocklist.h"
 #include "chunk.h"
 #include "forest.h"
 #include "format.h"
@@ -54,6 +55,7 @@ struct esp_index {
     esp_ngrams ngrams;
     esp_relations relations;   /* head NULL where the index has none */
     esp_attributes attributes; /* head NULL where the index has none */
+    esp_blocklist blocklist;   /* head NULL where the index has none */
     /* scorer of candidates; its head is NULL where the index has none */
     esp_forest forest;
 };

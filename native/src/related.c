@@ -74,6 +74,10 @@ static void add(esp_relatives *r, const esp_relative *one) {
     if (esp_context_find(r->context, one->text, one->length,
             esp_word_hash(one->text, one->length)) != ESP_NOT_THERE)
         return; /* the session has the word itself */
+    /* What is in the vocabulary was searched for, so it is not blocked. */
+    if (one->word == ESP_NO_WORD &&
+        esp_blocklist_hides(&r->index->blocklist, one->text, one->length, false))
+        return;
     if (fits(r, one->text, one->length))
         r->n_fitting = insert(r->fitting, r->n_fitting, FITTING, one);
     else

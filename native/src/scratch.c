@@ -128,6 +128,7 @@ esp_status esp_scratch_new(const esp_index *index, const esp_scratch_options *op
     if (made == NULL)
         ESP_FAIL(err, ESP_E_MEMORY, "scratch", 0, "no memory for a scratch object");
     made->index = index;
+    made->context.blocked = index->blocklist.head == NULL ? NULL : &index->blocklist;
     made->caps = (esp_scratch_options){
         .struct_size = sizeof made->caps,
         .max_k = cap_or(options->max_k, DEFAULT_K),

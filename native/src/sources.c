@@ -139,6 +139,9 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
     if (there == NULL) {
         if (plan->lo < plan->hi)
             ESP_TRY(esp_find_label(index, text, length, &label, err));
+        /* Labels were filtered when they were chosen, by the rules as they are written. */
+        if (label == ESP_NO_LABEL && esp_blocklist_blocks(&index->blocklist, text, length))
+            return ESP_OK;
         if (label == ESP_NO_LABEL) {
             if (!esp_sieve_lets(plan->sieve, ESP_NO_LABEL))
                 return ESP_OK;

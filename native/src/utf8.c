@@ -72,11 +72,38 @@ static bool in_ranges(const esp_code_range *ranges, size_t n, uint32_t point) {
     return lo < n && ranges[lo].lo <= point;
 }
 
-esp_char_class esp_char_classify(uint32_t point) {
-    if (point < 0x80) {
-        const bool letter = (point | 0x20u) >= 'a' && (point | 0x20u) <= 'z';
-        return letter || (point >= '0' && point <= '9') ? ESP_CHAR_WORD : ESP_CHAR_SEPARATOR;
+static bool is_ascii_alnum(uint32_t point) {
+    const bool letter = (point | 0x20u) >= 'a' && (point | 0x20u) <= 'z';
+    return letter || (point >= '0' && point <= '9');
+}
+
+bool esp_char_is_alnum(uint32_t point) {
+    if (point < 0x80)
+        return is_ascii_alnum(point);
+    if (point < 0x10000)
+        return (esp_letter_masks[esp_letter_blocks[point / 64]] >> (point % 64) & 1) != 0;
+    return in_ranges(
+        esp_letter_ranges, sizeof esp_letter_ranges / sizeof *esp_letter_ranges, point);
+}
+
+bool esp_char_is_digit(uint32_t point) {
+    if (point < 0x80)
+        return point >= '0' && point <= '9';
+    size_t lo = 0;
+    size_t hi = sizeof esp_zeros / sizeof *esp_zeros;
+    while (lo < hi) {
+        const size_t middle = lo + (hi - lo) / 2;
+        if (esp_zeros[middle] <= point)
+            lo = middle + 1;
+        else
+            hi = middle;
     }
+    return lo > 0 && point - esp_zeros[lo - 1] < 10;
+}
+
+esp_char_class esp_char_classify(uint32_t point) {
+    if (point < 0x80)
+        return is_ascii_alnum(point) ? ESP_CHAR_WORD : ESP_CHAR_SEPARATOR;
     const bool word =
         point < 0x10000
             ? (esp_word_masks[esp_word_blocks[point / 64]] >> (point % 64) & 1) != 0

@@ -27,4 +27,10 @@ typedef enum esp_char_class {
 
 esp_char_class esp_char_classify(uint32_t point);
 
+/* Whether a code point is a letter or a number; a mark is neither. */
+bool esp_char_is_alnum(uint32_t point);
+
+/* Whether it is a decimal digit of any script. */
+bool esp_char_is_digit(uint32_t point);
+
 #endif

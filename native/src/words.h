@@ -35,6 +35,23 @@ const uint8_t *esp_word_text(const esp_words *words, uint32_t word, uint32_t *le
 void esp_words_range(
     const esp_words *words, const uint8_t *prefix, size_t length, uint32_t *lo, uint32_t *hi);
 
+/* The next word of `text` from *at on: false at its end.  Words end at spaces. */
+static inline bool esp_next_word(
+    const uint8_t *text, size_t length, size_t *at, const uint8_t **word, uint32_t *bytes) {
+    size_t begin = *at;
+    while (begin < length && text[begin] == ' ')
+        begin++;
+    if (begin == length)
+        return false;
+    size_t end = begin;
+    while (end < length && text[end] != ' ')
+        end++;
+    *word = text + begin;
+    *bytes = (uint32_t)(end - begin);
+    *at = end;
+    return true;
+}
+
 /* Checks the content of the section (FORMAT.md, V2 to V6). */
 esp_status esp_words_validate(const esp_words *words, esp_error *err);
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from espalier.native import maxima_build
+from espalier.native import blocklist_build, maxima_build
 from espalier.train.forest_model import Forest, ForestTree
-from tests.reference import attributes, build, build_words, forest, query, words
+from tests.reference import attributes, blocklist, build, build_words, forest, query, words
 from tests.reference.format import (
     CHUNK,
     HEADER,
@@ -211,7 +211,7 @@ def _in_scorer(place: Callable[[_ScorerPlaces], int], value: Any, kind: str) -> 
 
 
 def word_sections() -> build.Sections:
-    """Return VOCA, NGRM and RELA for the words of the labels, one of them with a long list."""
+    """Return VOCA, NGRM, RELA (one word with a long list) and BLCK, for words of the labels."""
     labels = [label.decode() for label in _label_texts()]
     known = sorted({word.encode() for label in labels for word in label.split()})
     n = len(known)
@@ -250,6 +250,7 @@ def word_sections() -> build.Sections:
         "VOCA": build_words.vocabulary_section(known),
         "NGRM": build_words.ngram_section(made),
         "RELA": build_words.relation_section(relations),
+        "BLCK": blocklist_build([b"ab", b"d bad"], [b"bad", "böse".encode()], numbers=True),
     }
 
 
@@ -257,6 +258,7 @@ WORD_LAYOUTS: Final = {
     "VOCA": (words.VOCABULARY, words.vocabulary_arrays),
     "NGRM": (words.NGRAMS, words.ngram_arrays),
     "RELA": (words.RELATIONS, words.relation_arrays),
+    "BLCK": (blocklist.HEADER, blocklist.arrays),
 }
 
 
@@ -269,7 +271,7 @@ def _in_words(
     """
 
     def damage(made: build.Sections) -> build.Sections:
-        made |= word_sections()
+        made = made | word_sections()
         data = made[section]
         record, arrays = WORD_LAYOUTS[section]
         assert record.fields is not None
@@ -324,7 +326,7 @@ def _taken_slot(made: build.Sections) -> build.Sections:
 
 def _list_of_b(made: build.Sections) -> build.Sections:
     """Turn the list of "b" round."""
-    made |= word_sections()
+    made = made | word_sections()
     head = np.frombuffer(made["NGRM"], words.NGRAMS, 1)[0]
     places = words.places(words.NGRAMS, words.ngram_arrays(head))
     number = words.parse_words(made["VOCA"]).index(b"b")
@@ -454,6 +456,10 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "Q6": _in_words("RELA", "related", lambda old: old | 63 << 24),
     "Q7": _in_words("RELA", "label", 79, number=2),
     "Q8": _in_words("RELA", "users", 0, number=1),
+    "K1": _in_words("BLCK", "n_words", lambda old: old + 1),
+    "K2": _in_words("BLCK", "flags", lambda old: old | 2),
+    "K3": _in_words("BLCK", "hash", lambda _: 0, number=1, kind="<u8"),
+    "K4": _in_words("BLCK", "first", lambda old: old + 1, number=1),
     "B1": _in_scorer(lambda at: at.header + 24, 99, "<u4"),  # n_tests
     "B2": _in_scorer(lambda at: at.header + 60, 1, "<u4"),
     "B3": _in_scorer(lambda at: at.header + 32, np.nan, "<f4"),  # bias

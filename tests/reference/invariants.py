@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from tests.reference import attributes, forest, words
+from tests.reference import attributes, blocklist, forest, words
 from tests.reference.format import (
     BLOCK,
     HEADER,
@@ -53,6 +53,8 @@ def validate(index: Index) -> None:
         _positions(index)
         _chunks(index)
     words.parse(index)
+    if "BLCK" in index.sections:
+        blocklist.parse(index.sections["BLCK"])
     if "FRST" in index.sections:
         forest.validate(index.sections["FRST"])
 

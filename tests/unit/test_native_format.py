@@ -14,7 +14,7 @@ import pytest
 
 from espalier import native
 from espalier.train import write
-from tests.reference import build, build_words, forest, words
+from tests.reference import blocklist, build, build_words, forest, words
 from tests.reference import format as reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,7 @@ STRUCTS: Final[dict[str, tuple[str, np.dtype[Any]]]] = {
     "NGRM": ("esp_ngram_header", words.NGRAMS),
     "RELA": ("esp_relation_header", words.RELATIONS),
     "RELA: rules": ("esp_affix_rule", words.RULE),
+    "BLCK": ("esp_block_header", blocklist.HEADER),
     "FRST": ("esp_forest_header", forest.HEADER),
     "FRST: features": ("esp_forest_feature", forest.FEATURE),
     "FRST: columns": ("esp_forest_column", forest.COLUMN),

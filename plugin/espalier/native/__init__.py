@@ -84,7 +84,13 @@ from espalier.native.sessions import (
     SessionsReport,
 )
 from espalier.native.training import RankOptions, RankTask, Trainer, chunk_encode
-from espalier.native.writing import IndexWriter, maxima_build, trie_build, words_build
+from espalier.native.writing import (
+    IndexWriter,
+    blocklist_build,
+    maxima_build,
+    trie_build,
+    words_build,
+)
 
 __all__ = [
     "AFFIX_BYTES",
@@ -151,6 +157,7 @@ __all__ = [
     "Trainer",
     "Work",
     "attribute_values",
+    "blocklist_build",
     "chunk_encode",
     "crc32c",
     "feature_groups",

@@ -235,6 +235,11 @@ class NativeIndex:
         check(lib.esp_prefix_range(self._open(), view, len(prefix), lo, hi, error), error)
         return lo[0], hi[0]
 
+    def blocks(self, text: bytes) -> bool:
+        """Return whether the index keeps a normalised text from being put together."""
+        view = ffi.from_buffer("uint8_t[]", text)
+        return bool(lib.esp_index_blocks(self._open(), view, len(text)))
+
     def word_chance(self, before: Sequence[bytes], word: bytes) -> float:
         """Return the probability that ``word`` comes next after the words ``before``.
 

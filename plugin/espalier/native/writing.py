@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from espalier.native.border import U8, U32, check, ffi, lib, section_id, take_buffer, view_of
+from espalier.native.border import U8, U32, U64, check, ffi, lib, section_id, take_buffer, view_of
 
 
 def trie_build(blob: U8, offsets: NDArray[Any]) -> bytes:
@@ -39,9 +39,7 @@ def words_build(words: list[bytes]) -> bytes:
     section = ffi.new("uint8_t **")
     length = ffi.new("size_t *")
     error = ffi.new("esp_error *")
-    blob = np.frombuffer(b"".join(words), np.uint8)
-    offsets = np.zeros(len(words) + 1, np.uint64)
-    np.cumsum(np.fromiter(map(len, words), np.uint64, len(words)), out=offsets[1:])
+    blob, offsets = _joined(words)
     status = lib.esp_words_build(
         view_of("uint8_t", blob),
         view_of("uint64_t", offsets),
@@ -52,6 +50,42 @@ def words_build(words: list[bytes]) -> bytes:
     )
     check(status, error)
     return take_buffer(section, length)
+
+
+def blocklist_build(queries: list[bytes], words: list[bytes], *, numbers: bool) -> bytes:
+    """Return the BLCK section: what is never put together out of words.
+
+    Args:
+        queries: Normalised queries, distinct.
+        words: Normalised words, distinct; each blocks every query it stands in.
+        numbers: Whether e-mail addresses and long numbers are kept out too.
+
+    Raises:
+        LimitError: More than 16,777,216 texts.
+    """
+    section = ffi.new("uint8_t **")
+    length = ffi.new("size_t *")
+    error = ffi.new("esp_error *")
+    blob, offsets = _joined([*queries, *words])
+    status = lib.esp_blocklist_build(
+        view_of("uint8_t", blob),
+        view_of("uint64_t", offsets),
+        len(queries),
+        len(words),
+        lib.ESP_BLOCK_NUMBERS if numbers else 0,
+        section,
+        length,
+        error,
+    )
+    check(status, error)
+    return take_buffer(section, length)
+
+
+def _joined(texts: list[bytes]) -> tuple[U8, U64]:
+    """Return texts as one array, and where each begins, with the end of the last."""
+    offsets = np.zeros(len(texts) + 1, np.uint64)
+    np.cumsum(np.fromiter(map(len, texts), np.uint64, len(texts)), out=offsets[1:])
+    return np.frombuffer(b"".join(texts), np.uint8), offsets
 
 
 def maxima_build(values: U32) -> bytes:

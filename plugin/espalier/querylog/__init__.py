@@ -28,11 +28,13 @@ from espalier.querylog.holdout import Split, hold_out, only_people, pairs_of_hel
 from espalier.querylog.kinds import Bad
 from espalier.querylog.pairs import PairsReport, prefix_lengths, write_pairs
 from espalier.querylog.pairs_file import PairRow, PairsFile, read_pairs
+from espalier.querylog.privacy import KeptOut
 from espalier.querylog.report import ReadReport
 from espalier.querylog.split import is_training_user
 
 __all__ = [
     "Bad",
+    "KeptOut",
     "PairRow",
     "PairsFile",
     "PairsReport",

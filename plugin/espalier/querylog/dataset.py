@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog.attributes import EventAttributes, collect_attributes
+from espalier.querylog.privacy import NOTHING, KeptOut
 from espalier.querylog.reading import Events, read_events, results
 from espalier.querylog.report import ReadReport
 from espalier.querylog.split import point_sql
@@ -45,6 +46,7 @@ class QueryLog:
             never, shape ``(Q,)``; None if the log does not say.
         user_point: Where each person stands in the split of users (``split.point_of``),
             indexed by the numbers in ``event_user``; None where rows are persons.
+        kept_out: What the privacy rules keep out, whoever types it.
     """
 
     queries: list[str]
@@ -61,6 +63,7 @@ class QueryLog:
     attributes: EventAttributes
     results: NDArray[np.int64] | None
     user_point: NDArray[np.int64] | None = None
+    kept_out: KeptOut = NOTHING
 
 
 def read_log(
@@ -140,6 +143,7 @@ def _collect(events: Events, settings: LogSettings) -> QueryLog:
         attributes=attributes,
         results=_results(connection) if "results" in present else None,
         user_point=_points(connection) if present & {"user", "session"} else None,
+        kept_out=events.kept_out,
     )
 
 

@@ -20,9 +20,11 @@ rule                 a query is kept out if it ...
 ``blocked_pattern``  matches a line of ``blocked_patterns``
 ===================  ==================================================================
 
-``drop_pii = false`` switches off ``email`` to ``pii_pattern``. A query is counted under
-the first rule that fits. In the three files a line is an entry; blank lines and lines
-that begin with ``# `` are not.
+``drop_pii = false`` switches off ``email`` to ``pii_pattern``. An index takes the lists
+along, hashed, and whether ``drop_pii`` is on (:class:`KeptOut`), for the queries it puts
+together out of words; the patterns an operator writes judge what was typed, no more.
+A query is counted under the first rule that fits. In the three files a line is an entry;
+blank lines and lines that begin with ``# `` are not.
 """
 
 from __future__ import annotations
@@ -83,6 +85,29 @@ _WORDS: Final = re.compile(r"\w+")
 class _Entries(Protocol):
     def __len__(self) -> int: ...
     def __contains__(self, key: str, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """What an index can keep out by itself, of queries nobody has typed.
+
+    Attributes:
+        queries: Normalised queries that are blocked, ascending.
+        words: Normalised words that block the query they stand in, ascending.
+        numbers: Whether e-mail addresses and long numbers are kept out.
+    """
+
+    queries: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    numbers: bool = False
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to keep out."""
+        return bool(self.queries or self.words or self.numbers)
+
+
+NOTHING: Final = KeptOut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +125,11 @@ class Rules:
     words: _Entries
     patterns: tuple[tuple[str, str], ...]
     cards: bool
+
+    @property
+    def kept_out(self) -> KeptOut:
+        """What of the rules holds for texts that stand in no log, too."""
+        return KeptOut(tuple(sorted(self.queries)), tuple(sorted(self.words)), self.cards)
 
     def blocked(self, text: str) -> str | None:
         """Return the list rule a normalised query breaks, if any."""

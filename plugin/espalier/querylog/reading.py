@@ -14,7 +14,7 @@ from espalier.progress import Progress
 from espalier.querylog.engine import workspace
 from espalier.querylog.ingest import Ingested, ingest, place
 from espalier.querylog.kinds import BAD_RESULTS, Bad, Tally, explain
-from espalier.querylog.privacy import RULES
+from espalier.querylog.privacy import RULES, KeptOut
 from espalier.querylog.report import ReadReport
 from espalier.querylog.sessions import make_events
 from espalier.querylog.texts import make_known
@@ -29,11 +29,13 @@ class Events:
         connection: Holds ``log``, ``forms``, ``labels``, ``judged``, ``persons``, ``events``.
         ingested: What was in the files.
         report: What became of their rows.
+        kept_out: What the privacy rules keep out, whoever types it.
     """
 
     connection: duckdb.DuckDBPyConnection
     ingested: Ingested
     report: ReadReport
+    kept_out: KeptOut
 
 
 @contextlib.contextmanager
@@ -63,9 +65,9 @@ def read_events(
     """
     with workspace(threads, memory) as connection:
         ingested = ingest(connection, paths, settings, progress)
-        make_known(connection, settings, progress)
+        kept_out = make_known(connection, settings, progress)
         make_events(connection, ingested, settings, progress)
-        yield Events(connection, ingested, _report(connection, ingested))
+        yield Events(connection, ingested, _report(connection, ingested), kept_out)
 
 
 def _report(connection: duckdb.DuckDBPyConnection, ingested: Ingested) -> ReadReport:

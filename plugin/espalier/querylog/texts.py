@@ -24,7 +24,7 @@ import numpy as np
 
 from espalier.progress import Progress
 from espalier.querylog.kinds import CONTROL_CHARACTERS, EMPTY_QUERY, QUERY_TOO_LONG
-from espalier.querylog.privacy import Rules, judge_labels, load_rules
+from espalier.querylog.privacy import KeptOut, Rules, judge_labels, load_rules
 from espalier.settings import LogSettings
 from espalier.text import normalise
 
@@ -54,8 +54,10 @@ def judge(raw: str, rules: Rules, max_chars: int) -> tuple[str, str | None, str 
 
 def make_known(
     connection: duckdb.DuckDBPyConnection, settings: LogSettings, progress: Progress
-) -> None:
+) -> KeptOut:
     """Make the tables ``forms``, ``labels`` and ``known`` from the table ``log``.
+
+    Returns what the rules keep out.
 
     Raises:
         ConfigError: A blocklist or pattern cannot be used.
@@ -95,3 +97,4 @@ def make_known(
             "LEFT JOIN labels ON forms.verdict IS NULL AND labels.text = forms.text"
         )
         connection.execute("DROP TABLE raws")
+    return rules.kept_out

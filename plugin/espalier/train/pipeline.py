@@ -340,6 +340,8 @@ def _counts(log: QueryLog, learned: _Learned) -> dict[str, int]:
         "events": len(log.event_query),
         "queries": len(log.queries),
         "labels": len(lessons.labels),
+        "blocked_queries": len(log.kept_out.queries),
+        "blocked_words": len(log.kept_out.words),
         "training_rows": len(lessons.rows),
         "features": len(lessons.vocabulary.space.keys),
         "context_features": int(lessons.vocabulary.is_context.sum()),

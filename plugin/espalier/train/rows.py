@@ -142,7 +142,10 @@ def log_digest(log: QueryLog) -> str:
         for pairs in (log.attributes.event, log.attributes.value):
             digest.update(b"\0\0")
             digest.update(np.ascontiguousarray(pairs).tobytes())
-    digest.update(bytes((log.has_users, log.has_sessions)))
+    for blocked in (log.kept_out.queries, log.kept_out.words):
+        digest.update("\0".join(blocked).encode())
+        digest.update(b"\0\0")
+    digest.update(bytes((log.has_users, log.has_sessions, log.kept_out.numbers)))
     return digest.hexdigest()
 
 
