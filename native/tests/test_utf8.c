@@ -99,6 +99,18 @@ static void characters_have_their_class(void) {
     CHECK(esp_char_classify(0x10FFFF) == ESP_CHAR_SEPARATOR);
 }
 
+static void letters_numbers_and_digits_are_told_apart(void) {
+    CHECK(esp_char_is_alnum('a') && esp_char_is_alnum('7') && esp_char_is_alnum(0xE9));
+    CHECK(esp_char_is_alnum(0x5B57) && esp_char_is_alnum(0xB2)); /* superscript two */
+    CHECK(esp_char_is_alnum(0x104A3) && esp_char_is_alnum(0x20000));
+    CHECK(!esp_char_is_alnum('_') && !esp_char_is_alnum(0x301) && !esp_char_is_alnum(0x94D));
+    CHECK(!esp_char_is_alnum(0x1F45F) && !esp_char_is_alnum(0x10FFFF));
+    CHECK(esp_char_is_digit('0') && esp_char_is_digit('9') && !esp_char_is_digit('a'));
+    CHECK(!esp_char_is_digit(0xB2) && !esp_char_is_digit(0x65F) && !esp_char_is_digit(0x66A));
+    CHECK(esp_char_is_digit(0x660) && esp_char_is_digit(0x669) && esp_char_is_digit(0x1FBF9));
+    CHECK(!esp_char_is_digit(0x80) && !esp_char_is_digit(0x10FFFF));
+}
+
 static void the_checksum_has_its_published_values(void) {
     uint8_t bytes[32] = {0};
     CHECK(esp_crc32c(0, (const uint8_t *)"123456789", 9) == 0xE3069283u);
@@ -131,6 +143,7 @@ int main(int argc, char **argv) {
     TEST(first_two_bytes_decide_as_the_standard_says);
     TEST(the_first_bad_byte_is_found);
     TEST(characters_have_their_class);
+    TEST(letters_numbers_and_digits_are_told_apart);
     TEST(the_checksum_has_its_published_values);
     TEST(the_checksum_continues_and_does_not_depend_on_the_step);
     return TEST_END();

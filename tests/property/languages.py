@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import strategies as st
 
+from espalier.native import blocklist_build
 from tests.property.indexes import Pair, index_sections, opened
+from tests.reference.blocklist import NOTHING, Blocklist, parse
 from tests.reference.build_words import (
     ngram_head,
     ngram_section,
@@ -59,10 +61,24 @@ class Spoken:
     ngrams: Ngrams
     relations: Relations
     words: list[bytes]
+    blocklist: Blocklist = NOTHING
 
     def session(self, previous: Sequence[bytes], prefix: bytes, age: Sequence[int] = ()) -> Session:
         """Return what the session makes likely, as much of it as the index looks at."""
-        return Session(self.ngrams, self.relations, previous[: self.max_context], prefix, age)
+        return Session(
+            self.ngrams,
+            self.relations,
+            previous[: self.max_context],
+            prefix,
+            age,
+            blocklist=self.blocklist,
+        )
+
+    def blocking(self, queries: list[bytes], words: list[bytes], *, numbers: bool) -> Spoken:
+        """Return the same index with a list of what is never put together."""
+        section = blocklist_build(queries, words, numbers=numbers)
+        pair = opened(self.pair.twin.sections | {"BLCK": section})
+        return replace(self, pair=pair, blocklist=parse(section))
 
     @property
     def max_context(self) -> int:

@@ -146,6 +146,37 @@ def test_what_is_blocked_is_not_generated(index: Spoken, data: st.DataObject) ->
     assert not typed[0] or typed[0][0].decode() not in free
 
 
+NUMBERED = [b"red 030 123 4567 shoe", b"bob@corp.example shoe", "靴 ٠١٢٣٤٥٦٧٨ 赤い".encode()]
+
+
+@given(spoken(), st.booleans(), st.data())
+def test_what_an_index_keeps_out_is_not_generated(
+    index: Spoken, numbers: bool, data: st.DataObject
+) -> None:
+    """Nor does a word support others that is kept out; what is a label may come."""
+    previous, _, prefix = data.draw(sessions(index))
+    previous += data.draw(st.lists(st.sampled_from(NUMBERED), max_size=1))
+    typed: Typed = (previous, [], prefix)
+    labels = {label.decode() for label in index.pair.twin.labels()}
+    free = _generated(index, typed)
+    # No word of the vocabulary is blocked: queries with such were left out of the log.
+    unknown = [word for word in [*index.words, b"zz", b"reds"] if word not in index.ngrams.words]
+    words = data.draw(st.lists(st.sampled_from(sorted({*unknown})), max_size=3, unique=True))
+    queries = [text.encode() for text in [*free.keys() - labels][:3]]
+    kept = index.blocking(queries, words, numbers=numbers)
+
+    found = _generated(kept, typed)
+
+    session = kept.session(previous, prefix)
+    stem = len(prefix) - len(session.partial)
+    allowed = {text for text in free if text in labels or not kept.blocklist.blocks(text)}
+    assert all(text in labels or not kept.blocklist.blocks(text) for text in found)
+    assert words or numbers or found.keys() == allowed
+    for text, chance in found.items():
+        expected = _log_chance(session, text.encode()[stem:].split(b" "))
+        assert text.encode() in previous or _is_close(expected, chance)
+
+
 @given(spoken(), st.data())
 def test_generated_text_has_a_limit(index: Spoken, data: st.DataObject) -> None:
     """Words of any length are no reason to generate more than 120 bytes."""

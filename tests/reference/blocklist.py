@@ -89,6 +89,9 @@ class Blocklist:
         )
 
 
+NOTHING: Final = Blocklist(frozenset(), numbers=False)
+
+
 def parse(data: bytes) -> Blocklist:
     """Return the list, everything checked (K1 to K4)."""
     need(len(data) >= HEADER.itemsize, "K1")

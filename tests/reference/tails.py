@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.reference.blocklist import NOTHING, Blocklist
 from tests.reference.words import UNKNOWN, Ngrams, Relations
 
 QUERIES: Final = 8
@@ -91,8 +92,11 @@ class Session:
         previous: Sequence[bytes],
         prefix: bytes,
         age: Sequence[int] = (),
+        *,
+        blocklist: Blocklist = NOTHING,
     ) -> None:
         self.ngrams = ngrams
+        self.blocklist = blocklist
         self.relations = relations
         self.previous = list(previous[: self.fresh(age)][:QUERIES])
         self.prefix = prefix
@@ -129,6 +133,8 @@ class Session:
         for query, weight in zip(self.previous, self.weights, strict=True):
             tokens: list[bytes] = []
             for text in filter(None, query.split(b" ")):
+                if self.blocklist.hides(text.decode(), query.decode()):
+                    continue
                 if left == 0 or (text not in self.own and len(self.own) == OWN):
                     break
                 self.own.setdefault(text, Word(text, 0.0, text)).weight += weight
@@ -167,7 +173,7 @@ class Session:
                 self.words[one.text] = Word(one.text, one.weight, one.like or one.text)
 
     def _keep(self, one: _Relative, fitting: list[_Relative], later: list[_Relative]) -> None:
-        if one.text in self.own:
+        if one.text in self.own or self.blocklist.hides(one.text.decode(), ""):
             return
         if one.text.startswith(self.partial):
             _insert(fitting, FITTING, one)
