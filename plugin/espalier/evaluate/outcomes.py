@@ -118,7 +118,7 @@ def ask_all(
                 prefix=question.prefix,
                 k=k,
                 matching=matching if system.promises_k else None,
-                submitted=question.previous[0] if question.previous else None,
+                submitted=question.previous[0] if question.previous and not answer.blind else None,
             )
         if (row + 1) % _PROGRESS_ROWS == 0:
             advance(_PROGRESS_ROWS)

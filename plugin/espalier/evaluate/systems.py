@@ -159,6 +159,7 @@ class Answer:
         top_score: Score of the best suggestion; not a number if there is none.
         hygiene: Whether variants, and the query submitted last, were kept out.
         with_variants: How many suggestions come back with variants kept, if that was asked.
+        blind: The system was not told of the session, and cannot know what was submitted.
     """
 
     texts: Sequence[str]
@@ -170,6 +171,7 @@ class Answer:
     top_score: float = math.nan
     hygiene: bool = False
     with_variants: int | None = None
+    blind: bool = False
 
 
 class System(Protocol):
@@ -220,6 +222,7 @@ class Completion:
             best[0].score if best else math.nan,
             found.hygiene,
             with_variants,
+            not self.session,
         )
 
     def _ask(
