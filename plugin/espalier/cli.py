@@ -729,6 +729,7 @@ def validate(*, index: Path, deep: bool) -> None:
         "espalier serve --index site.esp",
         "espalier serve --index de=german.esp --index en=english.esp --listen 0.0.0.0:50051",
         "espalier serve --config site.toml --set session_ttl_seconds=600",
+        "espalier serve --config site.toml --print-config",
     )
 )
 @click.option(
@@ -747,6 +748,11 @@ def validate(*, index: Path, deep: bool) -> None:
 @_config
 @_set
 @_no_verify
+@click.option(
+    "--print-config",
+    is_flag=True,
+    help="Print what is set and where it comes from, as TOML, and end.",
+)
 def serve(
     *,
     indexes: tuple[str, ...],
@@ -757,20 +763,30 @@ def serve(
     config: Path | None,
     assignments: tuple[str, ...],
     no_verify: bool,
+    print_config: bool,
 ) -> int:
     """Serve completions over gRPC until SIGTERM or Ctrl-C, which drain first."""
-    from espalier.serve.runner import run
-    from espalier.settings import load_settings, parse_assignments
+    from espalier.settings import load, parse_assignments
 
-    overrides = parse_assignments(list(assignments))
-    flags = {"listen": listen, "unix": unix, "workers": workers, "state_dir": state_dir}
-    overrides |= {name: value for name, value in flags.items() if value is not None}
-    settings = load_settings(config, "serve", overrides)
-    if indexes:
-        settings = dataclasses.replace(settings, index=_named(indexes))
-    if not settings.index:
+    given = {
+        "index": _named(indexes) or None,
+        "listen": listen,
+        "unix": unix,
+        "workers": workers,
+        "state_dir": state_dir,
+    }
+    flags = {name: value for name, value in given.items() if value is not None}
+    loaded = load(config, "serve", parse_assignments(list(assignments)), flags=flags)
+    if print_config:
+        from espalier.config import as_toml
+
+        click.echo(as_toml(loaded, "serve"), nl=False)
+        return 0
+    from espalier.serve.runner import run
+
+    if not loaded.settings.index:
         raise ConfigError("nothing to serve: give --index NAME.esp, or index under [serve]")
-    return run(settings, verify=not no_verify)
+    return run(loaded.settings, verify=not no_verify)
 
 
 def _named(indexes: Sequence[str]) -> dict[str, Path]:
@@ -782,6 +798,31 @@ def _named(indexes: Sequence[str]) -> dict[str, Path]:
             raise ConfigError(f"--index: two indexes are named {name}; write --index NAME=PATH")
         named[name] = Path(path)
     return named
+
+
+@cli.command(
+    "check-config",
+    epilog=_examples(
+        "espalier check-config site.toml",
+        "espalier check-config site.toml --json | jq '.problems[].key'",
+    ),
+)
+@click.argument("file", type=_FILE, metavar="FILE.toml")
+@_json
+def check_config(*, file: Path, want_json: bool) -> int:
+    """Say everything that is wrong with a configuration; ends with 2 if anything is."""
+    from espalier.config import problems_in
+
+    problems = problems_in(file)
+    if want_json:
+        found = [dataclasses.asdict(problem) for problem in problems]
+        click.echo(console.as_json({"file": str(file), "ok": not found, "problems": found}))
+    elif problems:
+        for problem in problems:
+            click.echo(console.printable(problem.message), err=True)
+    else:
+        click.echo(f"ok: {file}")
+    return console.EXIT_INPUT if problems else 0
 
 
 @cli.command(

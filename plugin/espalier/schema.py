@@ -1,24 +1,25 @@
 """Typed settings out of TOML, environment variables and flags, for any dataclass.
 
 A setting is a dataclass field; its type says how text is read, and its metadata
-holds the rule (``check``) and a sentence (``meaning``). What exists in
-``espalier.settings`` is declared there; this module only knows how.
+holds the rule (``check``), a sentence (``meaning``) and whether a running service
+takes a new value (``reloads``). Rules that concern several settings are what the
+class yields from ``conflicts()``. What exists in ``espalier.settings`` is declared
+there; this module only knows how.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, Union
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, Union
 
 from espalier.errors import ConfigError
 
@@ -103,32 +104,86 @@ class Secretive(Matches):
     """The same for text that may hold a password: what was given is not repeated."""
 
 
-def setting(default: Any, check: Check, meaning: str) -> Any:
-    """Return a dataclass field with a default, the rule it keeps and a sentence about it."""
-    return field(default=default, metadata={"check": check, "meaning": meaning})
+@dataclass(frozen=True, slots=True)
+class EachName:
+    """A table whose every name keeps a rule."""
+
+    rule: Matches
+
+    @property
+    def allowed(self) -> str:
+        """What may stand there."""
+        return f"a table of paths; an index name must be {self.rule.allowed}"
+
+    def holds(self, value: Mapping[str, object]) -> bool:
+        """Return whether every name of ``value`` keeps the rule."""
+        return all(map(self.rule.holds, value))
+
+
+class Conflict(NamedTuple):
+    """Values that are fine alone and not together: the keys, and what to do."""
+
+    keys: tuple[str, ...]
+    says: str
+
+
+def setting(
+    default: Any, check: Check | None = None, meaning: str = "", *, reloads: bool = False
+) -> Any:
+    """Return a dataclass field with a default, the rule it keeps and a sentence about it.
+
+    A callable default makes the value. ``reloads`` says that a running service takes a new
+    value on SIGHUP.
+    """
+    metadata = {"check": check, "meaning": meaning, "reloads": reloads}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def check_values(settings: Any, table: str) -> None:
-    """Check the type and the rule of every field.
+    """Check the type and the rule of every field, then the rules for several of them.
 
     Raises:
         ConfigError: naming the first field that has an unusable value, and what it may be.
     """
-    kinds = _kinds(settings.__class__)
     for item in dataclasses.fields(settings):
-        value = getattr(settings, item.name)
-        kind = kinds[item.name]
         name = f"{table}.{item.name}"
-        if not kind.holds(value):
-            raise ConfigError(f"{name} must be {kind.name}, not {type(value).__name__}")
-        check: Check | None = item.metadata.get("check")
-        if check is not None and value is not None and not check.holds(value):
-            shown = name if isinstance(check, Secretive) else f"{name} = {value}"
-            raise ConfigError(f"{shown} cannot be used; it must be {check.allowed}")
+        check_one(settings.__class__, item.name, getattr(settings, item.name), name)
+    for conflict in conflicts_of(settings):
+        raise ConfigError(conflict.says)
+
+
+def conflicts_of(settings: Any) -> Iterator[Conflict]:
+    """Yield what its class finds wrong with several values of ``settings`` together."""
+    yield from getattr(settings, "conflicts", lambda: ())()
+
+
+def check_one(settings: type, name: str, value: object, shown: str) -> None:
+    """Check one value; ``shown`` is what an error calls it.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    kind = kinds_of(settings)[name]
+    if not kind.holds(value):
+        got = "one of others" if isinstance(value, dict | tuple) else type(value).__name__
+        raise ConfigError(f"{shown} must be {kind.name}, not {got}")
+    check = check_of(settings, name)
+    if check is not None and value is not None and not check.holds(value):
+        if not isinstance(check, Secretive):
+            shown = f"{shown} = {value}"
+        raise ConfigError(f"{shown} cannot be used; it must be {check.allowed}")
+
+
+def check_of(settings: type, name: str) -> Check | None:
+    """Return the rule of a setting, ``None`` if any value of its type will do."""
+    found: Check | None = settings.__dataclass_fields__[name].metadata.get("check")  # type: ignore[attr-defined]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """The type of a setting: how it is named, recognised and read from text."""
 
     name: str
@@ -136,6 +191,7 @@ class _Kind:
     optional: bool
 
     def holds(self, value: object) -> bool:
+        """Return whether ``value`` is of this kind."""
         if value is None:
             return self.optional
         if isinstance(value, bool) or self.base is bool:
@@ -144,6 +200,8 @@ class _Kind:
             return isinstance(value, int | float)
         if self.base is tuple:
             return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+        if self.base is Mapping:
+            return isinstance(value, Mapping) and all(isinstance(p, Path) for p in value.values())
         return isinstance(value, self.base)
 
     def convert(self, value: object, folder: Path) -> object:
@@ -198,9 +256,12 @@ def _name_and_path(part: str) -> tuple[str, str]:
 
 
 @functools.cache
-def _kinds(settings: Any) -> dict[str, _Kind]:
-    kinds: dict[str, _Kind] = {}
+def kinds_of(settings: Any) -> dict[str, Kind]:
+    """Return the kind of every setting, by name."""
+    kinds: dict[str, Kind] = {}
     for name, hint in typing.get_type_hints(settings).items():
+        if typing.get_origin(hint) is ClassVar:
+            continue
         if isinstance(hint, types.UnionType) or typing.get_origin(hint) is Union:
             options = set(typing.get_args(hint))
         else:
@@ -208,96 +269,5 @@ def _kinds(settings: Any) -> dict[str, _Kind]:
         optional = type(None) in options
         (option,) = options - {type(None)}
         base = typing.get_origin(option) or option
-        kinds[name] = _Kind(_KIND_NAMES.get(base, "a table"), base, optional)
+        kinds[name] = Kind(_KIND_NAMES.get(base, "a table"), base, optional)
     return kinds
-
-
-def refuse_unknown(name: str, known: list[str], where: str) -> None:
-    """Raise ``ConfigError`` naming the nearest known name, unless ``name`` is known."""
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    raise ConfigError(
-        f"{where}: nobody knows the setting {name!r}; did you mean {near[0]!r}? "
-        f"Known: {', '.join(sorted(known))}"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a value came from: its name in errors, the folder relative paths start from."""
-
-    where: str
-    folder: Path = Path()
-    is_text: bool = True
-
-
-def put(values: dict[str, Any], settings: type, key: str, value: Any, source: Source) -> None:
-    """Store ``value`` under a possibly dotted ``key``; nested tables become dictionaries."""
-    name, _, rest = key.partition(".")
-    refuse_unknown(name, list(_kinds(settings)), source.where)
-    kind = _kinds(settings)[name]
-    if dataclasses.is_dataclass(kind.base):
-        if not rest and not isinstance(value, dict):
-            below = ", ".join(f"{name}.{part}" for part in _kinds(kind.base))
-            raise ConfigError(f"{source.where}: {name} is a table; set one of {below}")
-        inside = dataclasses.replace(source, where=f"{source.where}, table {name}")
-        for part, item in ({rest: value} if rest else value).items():
-            put(values.setdefault(name, {}), kind.base, part, item, inside)
-    elif rest and kind.base is Mapping:
-        values[name] = {**values.get(name, {}), rest: source.folder / Path(value).expanduser()}
-    elif rest:
-        raise ConfigError(f"{source.where}: {name} has no settings below it; set {name} itself")
-    else:
-        parsed = kind.parse(value) if source.is_text else value
-        values[name] = kind.convert(parsed, source.folder)
-
-
-def from_environment(env: Mapping[str, str], table: str, settings: type) -> dict[str, str]:
-    """Return ``{dotted key: text}`` of the variables that belong to ``table``."""
-    keys: dict[str, str] = {}
-    for name, kind in _kinds(settings).items():
-        if dataclasses.is_dataclass(kind.base):
-            keys |= {f"{name}_{part}".upper(): f"{name}.{part}" for part in _kinds(kind.base)}
-        else:
-            keys[name.upper()] = name
-    prefix = f"ESPALIER_{table.upper()}_"
-    found = {}
-    for variable, text in sorted(env.items()):
-        if not variable.startswith(prefix):
-            continue
-        short = variable.removeprefix(prefix)
-        # Kubernetes adds such variables for every service; they are not meant for us.
-        if re.search(r"(^|_)(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d.*)$", short):
-            continue
-        refuse_unknown(variable, [prefix + key for key in keys], "environment")
-        found[keys[short]] = text
-    return found
-
-
-def build(settings: type, values: dict[str, Any]) -> Any:
-    """Return ``settings(**values)``, nested tables built first."""
-    kinds = _kinds(settings)
-    return settings(
-        **{
-            name: build(kinds[name].base, value)
-            if dataclasses.is_dataclass(kinds[name].base)
-            else value
-            for name, value in values.items()
-        }
-    )
-
-
-def parse_assignments(assignments: list[str]) -> dict[str, str]:
-    """Return ``{key: value}`` of ``key=value`` texts, as ``--set`` takes them.
-
-    Raises:
-        ConfigError: One of them has no ``=`` or no key.
-    """
-    parsed = {}
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError("--set takes key=value, as in --set min_users=1")
-        parsed[key.strip()] = value.strip()
-    return parsed

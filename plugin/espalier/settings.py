@@ -3,6 +3,7 @@
 One TOML file holds the tables ``[train]`` (with ``[train.log]``), ``[serve]`` and
 ``[experiments]``. A value is looked for in this order, the first one wins:
 
+    a flag of its own    --listen and the like
     --set key=value      keys of the command's own table, ``log.user_column`` for a nested one
     environment          ESPALIER_TRAIN_MIN_USERS=1, ESPALIER_TRAIN_LOG_USER_COLUMN=who
     the TOML file        relative paths in it start from the file's folder
@@ -11,44 +12,53 @@ One TOML file holds the tables ``[train]`` (with ``[train.log]``), ``[serve]`` a
 A key nobody knows is refused, with the nearest known one named: a misspelled
 setting that is silently ignored is found months later. Every value is checked
 where it is stored, so settings built in code obey the same ranges.
+
+How a file is checked as a whole, and what holds in the end is shown: ``config``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, overload
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
 from espalier.errors import ConfigError
+from espalier.gather import (
+    Gathered,
+    Source,
+    entries_of,
+    from_environment,
+    parse_assignments,
+    read_document,
+    table_problems,
+)
 from espalier.schema import (
     Between,
+    Conflict,
     Each,
+    EachName,
     Matches,
     OneOf,
     Secretive,
-    Source,
-    build,
     check_values,
-    from_environment,
-    parse_assignments,
-    put,
     setting,
 )
 from espalier.text import normalise
 
 __all__ = [
+    "CLASSES",
     "POST_PROCESSORS",
     "TABLES",
+    "Loaded",
     "LogSettings",
     "ServeSettings",
     "Settings",
     "TrainSettings",
     "as_json",
+    "load",
     "load_settings",
     "parse_assignments",
 ]
@@ -104,20 +114,32 @@ class LogSettings:
     max_query_chars: int = setting(
         200, Between(1, 1_000, "characters"), "longer queries are dropped"
     )
-    drop_pii: bool = True
-    pii_patterns: tuple[str, ...] = ()
-    blocklist: Path | None = None
-    blocked_words: Path | None = None
-    blocked_patterns: Path | None = None
+    drop_pii: bool = setting(
+        True, meaning="drop queries with e-mail addresses, phone, card or other long numbers"
+    )
+    pii_patterns: tuple[str, ...] = setting(
+        (), meaning="regular expressions (RE2) of further queries to drop"
+    )
+    blocklist: Path | None = setting(None, meaning="file of queries to drop, one a line")
+    blocked_words: Path | None = setting(
+        None, meaning="file of words; queries with one are dropped"
+    )
+    blocked_patterns: Path | None = setting(
+        None, meaning="file of regular expressions (RE2); queries that match one are dropped"
+    )
 
     def __post_init__(self) -> None:
         """Check every value."""
         check_values(self, "train.log")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what is wrong with several values together."""
         names = [_attribute(entry)[0] for entry in self.attributes]
         if len(set(names)) < len(names) or len(names) > _MOST_ATTRIBUTES:
-            raise ConfigError(
+            yield Conflict(
+                ("attributes",),
                 f"train.log.attributes has {len(names)} names, {len(set(names))} of them "
-                f"different; give at most {_MOST_ATTRIBUTES}, each once"
+                f"different; give at most {_MOST_ATTRIBUTES}, each once",
             )
 
     @property
@@ -145,7 +167,7 @@ class TrainSettings:
         Between(0, 1),
         "of a query's users who must have typed it with an attribute value for it to have that",
     )
-    empty_results: bool = False
+    empty_results: bool = setting(False, meaning="keep queries that found nothing")
     indexer: str = setting("hybrid", _NAME, "kmeans, trie, hybrid, must-link or an entry point")
     ranker: str = setting("linear", _NAME, "linear or an entry point")
     depth: int = setting(
@@ -187,7 +209,7 @@ class TrainSettings:
     context_cut: float = setting(
         0.2, Between(0, 1), "share of the training rows whose session is cut at a random place"
     )
-    include_first: bool = True
+    include_first: bool = setting(True, meaning="learn from the first query of a session, too")
     blend_model: float = setting(1.0, Between(0, 1e3), "weight of the model's log score")
     blend_popularity: float = setting(1.6, Between(0, 1e3), "weight of the log popularity")
     blender: str = setting(
@@ -204,7 +226,7 @@ class TrainSettings:
     blend_learning_rate: float = setting(
         0.08, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
     )
-    tails: bool = True
+    tails: bool = setting(True, meaning="generate queries that nobody has typed")
     tail_context: float = setting(
         0.4, Between(0, 0.95), "share of the session's words in a generated step"
     )
@@ -246,13 +268,17 @@ class TrainSettings:
 class ServeSettings:
     """How the sidecar runs: ``[serve]``."""
 
-    index: Mapping[str, Path] = field(default_factory=dict)
+    index: Mapping[str, Path] = setting(
+        dict, EachName(_NAME), "what to serve, by name; the first is the default"
+    )
     listen: str = setting(
         "127.0.0.1:50051",
         Matches(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):\d{1,5}", "HOST:PORT, as in 127.0.0.1:50051"),
         "address of the gRPC service",
     )
-    unix: Path | None = None
+    unix: Path | None = setting(
+        None, meaning="Unix sockets as well: this path with .0 and so on, one a worker"
+    )
     workers: int = setting(
         0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"
     )
@@ -270,7 +296,7 @@ class ServeSettings:
     connection_age_seconds: int = setting(
         1_800, Between(1, 604_800, "seconds"), "until a client has to connect anew"
     )
-    state_dir: Path | None = None
+    state_dir: Path | None = setting(None, meaning="folder for what survives a restart")
     sessions: str = setting(
         "auto",
         Secretive(
@@ -279,7 +305,9 @@ class ServeSettings:
         ),
         "where sessions are; auto: shared with a state folder, else memory",
     )
-    session_key_file: Path | None = None
+    session_key_file: Path | None = setting(
+        None, meaning="secret that session ids are hashed with, where hosts share sessions"
+    )
     session_budget_ms: float = setting(
         2.0, Between(0.1, 1_000, "ms"), "that a call to Redis may take in all"
     )
@@ -297,46 +325,41 @@ class ServeSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         check_values(self, "serve")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what is wrong with several values together."""
         if self.sessions == "shared" and self.state_dir is None:
-            raise ConfigError("serve.sessions is shared; name a folder for it in serve.state_dir")
-        if "://" in self.sessions and self.session_key_file is None:
-            raise ConfigError(
-                "serve.sessions names a Redis server; name a file with a secret for the session "
-                "ids in serve.session_key_file, as made by: head -c 32 /dev/urandom"
+            yield Conflict(
+                ("sessions", "state_dir"),
+                "serve.sessions is shared; name a folder for it in serve.state_dir",
             )
-        for name in self.index:
-            if not _NAME.holds(name):
-                raise ConfigError(f"serve.index: an index name must be {_NAME.allowed}")
+        if "://" in self.sessions and self.session_key_file is None:
+            yield Conflict(
+                ("sessions", "session_key_file"),
+                "serve.sessions names a Redis server; name a file with a secret for the session "
+                "ids in serve.session_key_file, as made by: head -c 32 /dev/urandom",
+            )
 
 
 Settings: TypeAlias = TrainSettings | ServeSettings
 
 
-_CLASSES: Final[dict[str, type[TrainSettings | ServeSettings]]] = {
+CLASSES: Final[Mapping[str, type[TrainSettings | ServeSettings]]] = {
     "train": TrainSettings,
     "serve": ServeSettings,
 }
+"""What may stand in each table; in ``[experiments]`` nothing may yet."""
 
 
-def _read_table(path: Path, table: str) -> dict[str, object]:
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check --config") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
-    for name, value in document.items():
-        if name not in TABLES:
-            near = difflib.get_close_matches(name, TABLES, n=1, cutoff=0.0)[0]
-            raise ConfigError(
-                f"{path}: settings stand in the tables [train], [serve] and [experiments]; "
-                f"{name!r} is none of them, did you mean [{near}]?"
-            )
-        if not isinstance(value, dict):
-            raise ConfigError(f"{path}: {name} must be a table; write [{name}] above its settings")
-    return dict(document.get(table, {}))
+_S = TypeVar("_S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[_S]):
+    """Settings, and where each value that is no default came from, by dotted key."""
+
+    settings: _S
+    origins: Mapping[str, str]
 
 
 @overload
@@ -371,18 +394,54 @@ def load_settings(
         ConfigError: An unknown key or table, a value of the wrong type or outside
             its range, a file that is missing, not UTF-8 or not TOML.
     """
-    settings = _CLASSES[table]
-    values: dict[str, Any] = {}
+    return load(path, table, overrides, env).settings
+
+
+@overload
+def load(
+    path: Path | None,
+    table: Literal["train"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, str | Mapping[str, Path]] | None = None,
+) -> Loaded[TrainSettings]: ...
+@overload
+def load(
+    path: Path | None,
+    table: Literal["serve"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, str | Mapping[str, Path]] | None = None,
+) -> Loaded[ServeSettings]: ...
+def load(
+    path: Path | None,
+    table: Literal["train", "serve"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, str | Mapping[str, Path]] | None = None,
+) -> Loaded[Any]:
+    """Return the settings of one table and where they came from.
+
+    As `load_settings`; ``flags`` are the values of flags of their own, by the setting they
+    name, and win over everything.
+    """
+    settings = CLASSES[table]
+    gathered = Gathered(settings)
     if path is not None:
+        document = read_document(path)
+        for problem in table_problems(path, document, TABLES, CLASSES).values():
+            raise ConfigError(problem)
         source = Source(f"{path}, [{table}]", path.parent, is_text=False)
-        for key, value in _read_table(path, table).items():
-            put(values, settings, key, value, source)
-    for key, text in from_environment(os.environ if env is None else env, table, settings).items():
-        put(values, settings, key, text, Source("environment"))
+        for key, value in entries_of(settings, document.get(table, {})):
+            gathered.put(key, value, source)
+    environment = from_environment(os.environ if env is None else env, table, settings)
+    for key, (variable, text) in environment.items():
+        gathered.put(key, text, Source(f"environment, {variable}"))
     for key, text in (overrides or {}).items():
-        put(values, settings, key, text, Source("--set"))
-    built: Settings = build(settings, values)
-    return built
+        gathered.put(key, text, Source("--set"))
+    for key, given in (flags or {}).items():
+        gathered.put(key, given, Source("--" + key.replace("_", "-")))
+    return Loaded(gathered.build(), gathered.origins)
 
 
 def as_json(settings: Settings | LogSettings) -> dict[str, object]:

@@ -65,14 +65,17 @@ class Reader:
         if words[0] in {"make", "pip"}:
             return  # tested below, and by the packaging test
         # The module, so that the test runs the tree it stands in.
+        words, into = (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, None)
         command = [sys.executable, "-m", *words]
-        if words[:2] == ["espalier", "serve"]:
+        if words[:2] == ["espalier", "serve"] and "--print-config" not in words:
             self._server = subprocess.Popen(command, cwd=self._folder, env=self._env)
             self._wait_for_server()
         elif words[:2] == ["espalier", "try"]:
             self._type_into(command[1:])
         else:
-            self._run(command)
+            printed = self._run(command)
+            if into is not None:
+                (self._folder / into).write_text(printed, encoding="utf-8")
 
     def _type_into(self, arguments: list[str]) -> None:
         """Do what the README says of the screen: type, submit, type the same, leave."""
@@ -87,13 +90,14 @@ class Reader:
 
             assert typist.end() == 0
 
-    def _run(self, command: list[str]) -> None:
+    def _run(self, command: list[str]) -> str:
         done = subprocess.run(
             command, cwd=self._folder, env=self._env, capture_output=True, text=True, check=False
         )
 
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
         assert done.stdout.strip(), f"{shlex.join(command)} printed nothing"
+        return done.stdout
 
     def _wait_for_server(self) -> None:
         host, port = self._address.split(":")

@@ -499,6 +499,45 @@ def test_serve_names_its_indexes(espalier: Espalier, served: list[tuple[Any, boo
     assert verify is True
 
 
+def test_serve_prints_its_configuration_and_serves_nothing(
+    espalier: Espalier, served: list[tuple[Any, bool]], tmp_path: Path
+) -> None:
+    """What is printed is a file to serve with; it needs no index yet."""
+    printed = espalier("serve", "--print-config", "--workers", "3", "--set", "threads=2")
+    path = tmp_path / "site.toml"
+    path.write_text(printed.out, encoding="utf-8")
+
+    assert printed.code == 0
+    assert served == []
+    assert "workers = 3  # --workers" in printed.out
+    assert espalier("check-config", path) == Ended(0, f"ok: {path}\n", "")
+
+
+def test_check_config_says_everything_and_ends_with_2(espalier: Espalier, tmp_path: Path) -> None:
+    """One problem a line on stderr, or all of them as JSON on stdout."""
+    path = tmp_path / "site.toml"
+    path.write_text("[train]\nmin_user = 1\n[serve]\nthreads = 0\n", encoding="utf-8")
+
+    as_text, as_json = espalier("check-config", path), espalier("check-config", path, "--json")
+
+    assert (as_text.code, as_text.out) == (2, "")
+    assert "did you mean 'min_users'" in as_text.err.splitlines()[0]
+    assert "threads = 0 cannot be used" in as_text.err.splitlines()[1]
+    document = json.loads(as_json.out)
+    assert (as_json.code, document["ok"], document["file"]) == (2, False, str(path))
+    assert [("train", "min_user"), ("serve", "threads")] == [
+        (one["table"], one["key"]) for one in document["problems"]
+    ]
+
+
+def test_check_config_of_no_file_ends_with_2(espalier: Espalier, tmp_path: Path) -> None:
+    """The check of a deployment must not pass because a file was not there."""
+    ended = espalier("check-config", tmp_path / "none.toml")
+
+    assert ended.code == 2
+    assert "cannot be read" in ended.err
+
+
 def test_serve_takes_settings_from_everywhere(
     espalier: Espalier, served: list[tuple[Any, bool]], tmp_path: Path
 ) -> None:

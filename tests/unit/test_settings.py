@@ -41,7 +41,6 @@ def config(tmp_path: Path) -> Path:
         [serve.index]
         main = "main.esp"
         [experiments]
-        anything = 1
         """,
         encoding="utf-8",
     )
