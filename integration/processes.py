@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +88,11 @@ class Sidecar:
         if not self._ready.wait(PATIENCE) or not self.addresses:
             self._end()
             raise AssertionError(f"serve did not start: {self.stderr}")
+        # Its log comes another way, perhaps later; what it says of the start is in it now.
+        deadline = time.monotonic() + PATIENCE
+        while not any('"event": "listening"' in line for line in list(self._lines)):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
         return self
 
     def __exit__(

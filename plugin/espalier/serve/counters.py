@@ -57,3 +57,13 @@ class Counters:
         for (family, *labels), count in counts:
             found.setdefault(family, {})[" ".join(labels)] = count
         return found
+
+    def totals(self) -> dict[str, int]:
+        """Return counts added up by family and last label, as in ``calls_ok``."""
+        with self._lock:
+            counts = sorted(self._counts.items())
+        found: dict[str, int] = {}
+        for (family, *labels), count in counts:
+            name = f"{family}_{labels[-1].lower()}"
+            found[name] = found.get(name, 0) + count
+        return found

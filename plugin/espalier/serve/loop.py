@@ -10,6 +10,12 @@ meanwhile is known (only a queue that is seen can be limited), and after every f
 events, so that a flood of them cannot stop all work. Where an answer must wait for
 something else than a processor, ``threads`` work beside the loop.
 
+Asked with a deadline that has passed, the core hands out events it has and looks at no
+socket. Asked with one that is now it reads what is there, and if there is nothing it
+waits for up to a millisecond. So while calls wait it is asked like that every few
+milliseconds: often enough to hear of new calls and of clients that left, and seldom
+enough that the time lost, if it is, does not matter.
+
 grpcio's own server stands on the same few classes of ``grpc._cython.cygrpc``, but
 they are no public interface. Hence the exact minor version in ``pyproject.toml``.
 """
@@ -30,6 +36,8 @@ from espalier.serve.rpc import Method, Unary
 
 # Without events the loop wakes up as often to look for requests that never came.
 _TICK_SECONDS: Final = 1.0
+# While calls wait the sockets are read as often.
+_READ_SECONDS: Final = 0.01
 # Turns of the loop: so many calls are worked on after at most so many events.
 _EVENTS_A_TURN: Final = 32
 _CALLS_A_TURN: Final = 4
@@ -143,12 +151,20 @@ class CallLoop:
             self._finished.set()
 
     def _take_turns(self) -> None:
-        poll, ready = self._queue.poll, self._desk.ready
+        poll, ready, clock = self._queue.poll, self._desk.ready, self._clock
+        read_at = clock()
         while not (self._down and not self._asked and not self._desk.open):
+            overdue = clock() - read_at > _READ_SECONDS
             for _ in range(_EVENTS_A_TURN):
-                event = poll(0.0 if ready else time.time() + _TICK_SECONDS)
+                if not ready:
+                    # In wall-clock time, which the core turns into its own at once.
+                    event = poll(time.time() + _TICK_SECONDS)
+                else:
+                    event = poll(time.time() if overdue else 0.0)
                 handle = event.tag
                 if handle is None:
+                    if overdue:
+                        read_at = clock()
                     break
                 handle(event)
                 # An event keeps its call alive; while we sleep nothing should.
@@ -159,6 +175,7 @@ class CallLoop:
                 ready.popleft().take_turn()
             if not ready:
                 self._desk.give_up_unread()
+                read_at = clock()
 
     def _ask(self) -> None:
         try:

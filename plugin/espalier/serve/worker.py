@@ -156,7 +156,8 @@ class _Worker:
         # Asked to end by the supervisor and by a signal is being asked once: who stops all
         # processes of a service sends both.
         cut_off = self._server.drain(self._grace, hurry)
-        self._log.info("stopped", calls_cut_off=cut_off)
+        # What it counted goes with it, so it is said here.
+        self._log.info("stopped", calls_cut_off=cut_off, **self._counters.totals())
         if received != _ORPHANED:
             self._tell("stopped", calls_cut_off=cut_off)
         code = SIGNALLED + second[0] if second else 0

@@ -23,6 +23,17 @@ def test_counts_are_kept_by_family_and_labels() -> None:
     }
 
 
+def test_totals_leave_methods_out() -> None:
+    """One number for each outcome, under a name that a log can have."""
+    counters = Counters()
+    counters.add("calls", "/s/Complete", "OK")
+    counters.add("calls", "/s/Delete", "OK")
+    counters.add("calls", "/s/Delete", "NOT_FOUND")
+    counters.add("degraded", "popular_only")
+
+    assert counters.totals() == {"calls_not_found": 1, "calls_ok": 2, "degraded_popular_only": 1}
+
+
 def test_no_count_is_lost_between_threads() -> None:
     """Many threads count the same thing."""
     counters = Counters()
