@@ -140,6 +140,28 @@ def _sources(command: _Command) -> _Command:
     )(command)
 
 
+def _filter(command: _Command) -> _Command:
+    kinds = {
+        "all-of": "Only suggestions with this attribute, as locale:de.",
+        "any-of": "Only suggestions with this attribute or another one given so.",
+        "none-of": "No suggestions with this attribute.",
+    }
+    generated = click.option(
+        "--keep-generated",
+        is_flag=True,
+        help="With --all-of or --any-of: also suggestions that nobody has typed.",
+    )
+    for name, meaning in reversed(kinds.items()):
+        command = click.option(
+            f"--{name}",
+            multiple=True,
+            metavar="NAME:VALUE",
+            callback=console.query_texts,
+            help=f"{meaning} May repeat.",
+        )(generated(command) if name == "none-of" else command)
+    return command
+
+
 def _source_flags(names: Sequence[str]) -> Source | None:
     from espalier.index import Source
 
@@ -349,6 +371,7 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
         'espalier complete site.esp --previous "running shoes" "" -k 5 --json',
         "espalier complete site.esp runn --overlay rules.json",
         'espalier complete site.esp --previous "tent" c -k 3 --explain',
+        "espalier complete site.esp runn --all-of locale:de --none-of category:toys",
     )
 )
 @_index
@@ -357,6 +380,7 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
 @_count
 @_json
 @_sources
+@_filter
 @click.option("--matcher", type=click.Choice(_MATCHERS), help="How the beam meets the prefix.")
 @click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
 @click.option(
@@ -378,6 +402,10 @@ def complete(
     k: int,
     want_json: bool,
     sources: tuple[str, ...],
+    all_of: tuple[str, ...],
+    any_of: tuple[str, ...],
+    none_of: tuple[str, ...],
+    keep_generated: bool,
     matcher: Any,
     beam: int,
     rules: Path | None,
@@ -385,8 +413,10 @@ def complete(
     no_verify: bool,
 ) -> None:
     """Complete PREFIX, which may be empty."""
+    from espalier.filters import Filter
     from espalier.overlay import Overlay
 
+    where = Filter(all_of, any_of, none_of, keep_generated=keep_generated)
     overlay = None if rules is None else Overlay.load(rules)
     with _open(index, verify=not no_verify) as opened:
         ask = opened.explain if why else opened.complete
@@ -399,6 +429,7 @@ def complete(
                 sources=_source_flags(sources),
                 matcher=matcher,
                 overlay=overlay,
+                where=where,
             )
         )
     found = [one.suggestion for one in answer] if why else answer
@@ -411,7 +442,8 @@ def complete(
                 row["features"] = {name: _plain(part) for name, part in one.features.items()}
         click.echo(console.as_json({"suggestions": rows}))
     elif not found:
-        click.echo("nothing in this index starts with the prefix", err=True)
+        having = " and has what is asked for" if all_of or any_of or none_of else ""
+        click.echo(f"nothing in this index starts with the prefix{having}", err=True)
     else:
         shown = [
             [str(i), console.printable(one.display_text), f"{one.score:.4f}", one.source.lower()]
@@ -680,6 +712,7 @@ def _facts(index: Index) -> dict[str, Any]:
         "nodes": info.nodes,
         "depth": info.depth,
         "features": info.features,
+        "attributes": info.attributes,
         "sections": [
             {"id": name, "offset": offset, "length": length, "crc32c": f"{crc:08x}"}
             for name, offset, length, crc in info.sections

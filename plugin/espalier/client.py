@@ -47,6 +47,7 @@ from grpc_status import rpc_status
 from espalier.errors import EspalierError
 from espalier.v1.completion_service_pb2 import (
     AcceptedSuggestion,
+    AttributeFilter,
     CompleteRequest,
     CompleteResponse,
     DeleteSessionRequest,
@@ -120,6 +121,11 @@ class Client:
         index: str = "",
         sequence: int = 0,
         sources: Sequence[SuggestionSource] = (),
+        all_of: Sequence[str] = (),
+        any_of: Sequence[str] = (),
+        none_of: Sequence[str] = (),
+        include_generated: bool = False,
+        explain: bool = False,
     ) -> CompleteResponse:
         """Return completions.
 
@@ -133,10 +139,19 @@ class Client:
             index: Name of the index; the default one if empty.
             sequence: Echoed, to tell an old reply from a new one.
             sources: Where suggestions may come from; everywhere if empty.
+            all_of: Attribute values a suggestion must have, as ``["locale:de"]``.
+            any_of: Attribute values of which it must have one or more, if there are any.
+            none_of: Attribute values it must not have.
+            include_generated: With ``all_of`` or ``any_of``, also suggestions that are no
+                query of the log and so have no attributes.
+            explain: Whether suggestions come with what their scores are made of; slower.
 
         Raises:
             CallError: The call failed.
         """
+        where = AttributeFilter(
+            all_of=all_of, any_of=any_of, none_of=none_of, include_generated=include_generated
+        )
         request = CompleteRequest(
             prefix=prefix,
             previous_queries=previous,
@@ -146,6 +161,8 @@ class Client:
             index=index,
             sequence=sequence,
             allowed_sources=sources,
+            filter=where if all_of or any_of or none_of else None,
+            explain=explain,
         )
         try:
             return next(self._stubs).Complete(request, timeout=self._timeout)

@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from espalier.errors import InvalidTextError, LimitError
+from espalier.errors import InvalidTextError, LimitError, UnsupportedError
+from espalier.filters import FILTER_VALUES, Filter
 from espalier.index import MAX_K, MAX_PREFIX_BYTES, MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
 from espalier.serve.counters import Counting
@@ -17,8 +18,9 @@ from espalier.serve.errors import (
     PrefixTooLongError,
     RequestError,
     SessionIdTooLongError,
+    UnsupportedRequestError,
 )
-from espalier.serve.indexes import Indexes, ServedIndex, Suggested
+from espalier.serve.indexes import Completing, Explained, Indexes, ServedIndex, Suggested
 from espalier.serve.log import EventLog
 from espalier.sessions.base import (
     MAX_SESSION_ID_BYTES,
@@ -31,6 +33,8 @@ from espalier.text import normalise
 
 DEFAULT_SUGGESTIONS = 10
 MAX_SET_ID_BYTES = 64
+MAX_VALUE_BYTES = 128
+"""UTF-8 bytes of an attribute value; no label has a longer one."""
 SHORT_SECONDS = 0.005
 """Time left until the deadline below which only popular completions are looked up.
 
@@ -73,6 +77,8 @@ class Question:
         index: Name of the index; "" for the default.
         sources: Where suggestions may come from; ``None`` for everywhere.
         ages: Seconds since each of ``previous``; empty if not known.
+        where: What suggestions must have; ``None`` for anything.
+        explain: Whether to tell what every score is made of.
     """
 
     prefix: str
@@ -82,16 +88,23 @@ class Question:
     index: str = ""
     sources: Source | None = None
     ages: Sequence[int] = ()
+    where: Filter | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Completions, and how they came about."""
+    """Completions, and how they came about.
+
+    Attributes:
+        explanations: Of every suggestion, where that was asked for and could be given.
+    """
 
     served: ServedIndex
     suggestions: Sequence[Suggested]
     session: SessionState
     degradations: tuple[Degradation, ...]
+    explanations: Sequence[Explained] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +154,15 @@ class Completer:
 
         Raises:
             PrefixTooLongError, SessionIdTooLongError, UnknownIndexError: As named.
+            RequestError: The filter is larger than a filter may be, or other than one age
+                was given for every previous query.
+            UnsupportedRequestError: The index has no attributes to filter by.
             UnsupportedError: The index cannot do what is asked.
         """
         _check_bytes(question.prefix, MAX_PREFIX_BYTES, "prefix", PrefixTooLongError)
         _check_session_id(question.session_id)
+        if question.where is not None:
+            _check_filter(question.where)
         served = self.indexes.get(question.index)
         previous, ages, state = question.previous, question.ages, SessionState.NONE
         if ages and len(ages) != len(previous):
@@ -157,20 +175,13 @@ class Completer:
             previous, ages = recent.queries, recent.ages
             if state is SessionState.UNAVAILABLE:
                 degradations = _WITHOUT_SESSION
-        try:
-            suggestions = served.index.complete(
-                question.prefix,
-                previous,
-                k=min(question.limit or DEFAULT_SUGGESTIONS, MAX_K),
-                sources=sources,
-                previous_age=ages or None,
-            )
-        except LimitError as error:
-            # Normalisation may lengthen text, and only the index sees the result.
-            raise _too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
+        explain = question.explain and degradations is not _POPULAR_ONLY
+        suggestions, explanations = _ask(
+            served.index, question, previous, ages, sources, explain=explain
+        )
         for degradation in degradations:
             self._counters.add("degraded", degradation.value)
-        return Answer(served, suggestions, state, degradations)
+        return Answer(served, suggestions, state, degradations, explanations)
 
     def record(self, session_id: str, query: str, accepted: Accepted | None = None) -> SessionState:
         """Remember a submitted query; return FOUND or NEW.
@@ -223,6 +234,37 @@ class Completer:
                 self._log.info("session_store_recovered")
 
 
+def _ask(
+    index: Completing,
+    question: Question,
+    previous: Sequence[str],
+    ages: Sequence[int],
+    sources: Source | None,
+    *,
+    explain: bool,
+) -> tuple[Sequence[Suggested], Sequence[Explained]]:
+    """Return the suggestions of ``index`` and, with ``explain``, what made them."""
+    prefix, where, age = question.prefix, question.where, ages or None
+    k = min(question.limit or DEFAULT_SUGGESTIONS, MAX_K)
+    try:
+        if not explain:
+            found = index.complete(
+                prefix, previous, k=k, sources=sources, previous_age=age, where=where
+            )
+            return found, ()
+        explained = index.explain(
+            prefix, previous, k=k, sources=sources, previous_age=age, where=where
+        )
+    except LimitError as error:
+        # Normalisation may lengthen text, and only the index sees the result.
+        raise _too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
+    except UnsupportedError as error:
+        if where is None:
+            raise
+        raise UnsupportedRequestError(str(error), field="filter") from error
+    return [one.suggestion for one in explained], explained
+
+
 def _require_session_id(session_id: str) -> None:
     if not session_id:
         raise NoSessionError(
@@ -256,6 +298,19 @@ def _check_accepted(accepted: Accepted) -> None:
             f"accepted.position must be 1 to {MAX_K}, or 0 if unknown",
             field="accepted.position",
         )
+
+
+def _check_filter(where: Filter) -> None:
+    for name in ("all_of", "any_of", "none_of"):
+        values: Sequence[str] = getattr(where, name)
+        if len(values) > FILTER_VALUES:
+            raise RequestError(
+                f"filter.{name} has more than {FILTER_VALUES} values; send fewer",
+                field=f"filter.{name}",
+                limit_values=FILTER_VALUES,
+            )
+        for number, value in enumerate(values):
+            _check_bytes(value, MAX_VALUE_BYTES, f"filter.{name}[{number}]", RequestError)
 
 
 def _check_bytes(text: str, limit: int, field: str, kind: type[RequestError]) -> None:

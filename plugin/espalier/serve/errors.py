@@ -76,6 +76,12 @@ class RequestError(InputError):
         self.metadata = {name: str(value) for name, value in metadata.items()}
 
 
+class UnsupportedRequestError(RequestError):
+    """A field asks for what the index lacks."""
+
+    reason = "UNSUPPORTED"
+
+
 class MalformedRequestError(RequestError):
     """Bytes that are not the request message."""
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import espalier
 from espalier.errors import ConfigError
+from espalier.filters import Filter
 from espalier.native import Source
 from espalier.serve.errors import UnknownIndexError
 from espalier.serve.log import EventLog
@@ -53,6 +54,39 @@ class Suggested(Protocol):
         ...
 
 
+class Contributed(Protocol):
+    """What a feature did, as `espalier.index.Contribution`."""
+
+    @property
+    def value(self) -> float:
+        """Of the feature; NaN where it is not known."""
+        ...
+
+    @property
+    def contribution(self) -> float:
+        """What it added to the score."""
+        ...
+
+
+class Explained(Protocol):
+    """A suggestion and what its score is made of, as `espalier.index.Explanation`."""
+
+    @property
+    def suggestion(self) -> Suggested:
+        """The suggestion."""
+        ...
+
+    @property
+    def average(self) -> float:
+        """Score of an average candidate."""
+        ...
+
+    @property
+    def features(self) -> Mapping[str, Contributed]:
+        """Every feature by name; empty for what is not scored."""
+        ...
+
+
 class Completing(Protocol):
     """What the service needs of an index: `espalier.Index`, or a fake of it."""
 
@@ -64,6 +98,7 @@ class Completing(Protocol):
         k: int = 10,
         sources: Source | None = None,
         previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
     ) -> Sequence[Suggested]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
@@ -73,7 +108,21 @@ class Completing(Protocol):
 
         Raises:
             LimitError: The normalised prefix is too long.
+            UnsupportedError: ``where`` asks for something the index has not.
         """
+        ...
+
+    def explain(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        sources: Source | None = None,
+        previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
+    ) -> Sequence[Explained]:
+        """Complete, and tell what every score is made of. Arguments as in ``complete``."""
         ...
 
     def close(self) -> None:

@@ -9,11 +9,12 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from espalier.filters import Filter
 from espalier.native import Source
 from espalier.serve import domain
 from espalier.serve.domain import Accepted, Completer, Question
 from espalier.serve.errors import RequestError
-from espalier.serve.indexes import ServedIndex
+from espalier.serve.indexes import Explained, ServedIndex
 from espalier.serve.log import EventLog
 from espalier.serve.rpc import Unary
 from espalier.serve.wire import Typed, methods_of
@@ -30,6 +31,7 @@ from espalier.v1.core_pb2 import (
     Degradation,
     ResponseHeader,
     SessionState,
+    Suggestion,
     SuggestionSource,
 )
 
@@ -103,6 +105,8 @@ class CompletionService:
                 limit=request.max_suggestions,
                 index=request.index,
                 sources=_sources(request.allowed_sources),
+                where=_where(request) if request.HasField("filter") else None,
+                explain=request.explain,
             ),
             time_left,
         )
@@ -124,6 +128,8 @@ class CompletionService:
             suggestion.source = _SOURCE_TO_WIRE[one.source]
             suggestion.matched_code_points = one.matched_code_points
             suggestion.matched_utf16_units = one.matched_utf16
+        for suggestion, explanation in zip(reply.suggestions, answer.explanations, strict=False):
+            _explain(suggestion, explanation)
         return reply
 
     def record_query(
@@ -166,3 +172,22 @@ def _sources(allowed: Sequence[SuggestionSource]) -> Source | None:
             field="allowed_sources",
         )
     return wanted
+
+
+def _where(request: CompleteRequest) -> Filter:
+    wanted = request.filter
+    return Filter(
+        tuple(wanted.all_of),
+        tuple(wanted.any_of),
+        tuple(wanted.none_of),
+        keep_generated=wanted.include_generated,
+    )
+
+
+def _explain(suggestion: Suggestion, explanation: Explained) -> None:
+    if explanation.average:
+        suggestion.contributions.add(feature="average", contribution=explanation.average)
+    parts = [(name, part) for name, part in explanation.features.items() if part.contribution]
+    for name, part in sorted(parts, key=lambda item: -abs(item[1].contribution)):
+        value = None if math.isnan(part.value) else part.value
+        suggestion.contributions.add(feature=name, value=value, contribution=part.contribution)

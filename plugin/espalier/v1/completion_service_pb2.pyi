@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources", "previous_query_ages")
+    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources", "previous_query_ages", "filter", "explain")
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_QUERIES_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,8 @@ class CompleteRequest(_message.Message):
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_SOURCES_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_QUERY_AGES_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     prefix: str
     previous_queries: _containers.RepeatedScalarFieldContainer[str]
     session_id: str
@@ -25,7 +27,21 @@ class CompleteRequest(_message.Message):
     sequence: int
     allowed_sources: _containers.RepeatedScalarFieldContainer[_core_pb2.SuggestionSource]
     previous_query_ages: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ..., previous_query_ages: _Optional[_Iterable[int]] = ...) -> None: ...
+    filter: AttributeFilter
+    explain: bool
+    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ..., previous_query_ages: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[AttributeFilter, _Mapping]] = ..., explain: _Optional[bool] = ...) -> None: ...
+
+class AttributeFilter(_message.Message):
+    __slots__ = ("all_of", "any_of", "none_of", "include_generated")
+    ALL_OF_FIELD_NUMBER: _ClassVar[int]
+    ANY_OF_FIELD_NUMBER: _ClassVar[int]
+    NONE_OF_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_GENERATED_FIELD_NUMBER: _ClassVar[int]
+    all_of: _containers.RepeatedScalarFieldContainer[str]
+    any_of: _containers.RepeatedScalarFieldContainer[str]
+    none_of: _containers.RepeatedScalarFieldContainer[str]
+    include_generated: bool
+    def __init__(self, all_of: _Optional[_Iterable[str]] = ..., any_of: _Optional[_Iterable[str]] = ..., none_of: _Optional[_Iterable[str]] = ..., include_generated: _Optional[bool] = ...) -> None: ...
 
 class CompleteResponse(_message.Message):
     __slots__ = ("header", "suggestions", "prefix", "sequence", "suggestion_set_id", "session_state", "degradations")

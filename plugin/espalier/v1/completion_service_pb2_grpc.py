@@ -106,7 +106,7 @@ class CompletionServiceServicer:
         """Complete returns ranked completions of a prefix. Reads only; safe to retry
         and to hedge. Fails with INVALID_ARGUMENT, reasons PREFIX_TOO_LONG,
         SESSION_ID_TOO_LONG, INVALID_REQUEST; with NOT_FOUND, reason UNKNOWN_INDEX;
-        with FAILED_PRECONDITION, reason UNSUPPORTED. A session store that does not
+        with FAILED_PRECONDITION, reason UNSUPPORTED (see AttributeFilter). A session store that does not
         answer is no failure: see CompleteResponse.degradations. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -61,7 +61,7 @@ class CompletionServiceStub:
     """Complete returns ranked completions of a prefix. Reads only; safe to retry
     and to hedge. Fails with INVALID_ARGUMENT, reasons PREFIX_TOO_LONG,
     SESSION_ID_TOO_LONG, INVALID_REQUEST; with NOT_FOUND, reason UNKNOWN_INDEX;
-    with FAILED_PRECONDITION, reason UNSUPPORTED. A session store that does not
+    with FAILED_PRECONDITION, reason UNSUPPORTED (see AttributeFilter). A session store that does not
     answer is no failure: see CompleteResponse.degradations. Since 0.1.
     """
     RecordQuery: _grpc.UnaryUnaryMultiCallable[_completion_service_pb2.RecordQueryRequest, _completion_service_pb2.RecordQueryResponse]
@@ -113,7 +113,7 @@ class CompletionServiceAsyncStub(CompletionServiceStub):
     """Complete returns ranked completions of a prefix. Reads only; safe to retry
     and to hedge. Fails with INVALID_ARGUMENT, reasons PREFIX_TOO_LONG,
     SESSION_ID_TOO_LONG, INVALID_REQUEST; with NOT_FOUND, reason UNKNOWN_INDEX;
-    with FAILED_PRECONDITION, reason UNSUPPORTED. A session store that does not
+    with FAILED_PRECONDITION, reason UNSUPPORTED (see AttributeFilter). A session store that does not
     answer is no failure: see CompleteResponse.degradations. Since 0.1.
     """
     RecordQuery: _aio.UnaryUnaryMultiCallable[_completion_service_pb2.RecordQueryRequest, _completion_service_pb2.RecordQueryResponse]  # type: ignore[assignment]
@@ -168,7 +168,7 @@ class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Complete returns ranked completions of a prefix. Reads only; safe to retry
         and to hedge. Fails with INVALID_ARGUMENT, reasons PREFIX_TOO_LONG,
         SESSION_ID_TOO_LONG, INVALID_REQUEST; with NOT_FOUND, reason UNKNOWN_INDEX;
-        with FAILED_PRECONDITION, reason UNSUPPORTED. A session store that does not
+        with FAILED_PRECONDITION, reason UNSUPPORTED (see AttributeFilter). A session store that does not
         answer is no failure: see CompleteResponse.degradations. Since 0.1.
         """
 

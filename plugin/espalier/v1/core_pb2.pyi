@@ -1,10 +1,11 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -55,17 +56,29 @@ class ResponseHeader(_message.Message):
     def __init__(self, index: _Optional[str] = ..., index_revision: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Suggestion(_message.Message):
-    __slots__ = ("text", "display_text", "score", "source", "matched_code_points", "matched_utf16_units")
+    __slots__ = ("text", "display_text", "score", "source", "matched_code_points", "matched_utf16_units", "contributions")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_TEXT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     MATCHED_CODE_POINTS_FIELD_NUMBER: _ClassVar[int]
     MATCHED_UTF16_UNITS_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     text: str
     display_text: str
     score: float
     source: SuggestionSource
     matched_code_points: int
     matched_utf16_units: int
-    def __init__(self, text: _Optional[str] = ..., display_text: _Optional[str] = ..., score: _Optional[float] = ..., source: _Optional[_Union[SuggestionSource, str]] = ..., matched_code_points: _Optional[int] = ..., matched_utf16_units: _Optional[int] = ...) -> None: ...
+    contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
+    def __init__(self, text: _Optional[str] = ..., display_text: _Optional[str] = ..., score: _Optional[float] = ..., source: _Optional[_Union[SuggestionSource, str]] = ..., matched_code_points: _Optional[int] = ..., matched_utf16_units: _Optional[int] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ...) -> None: ...
+
+class Contribution(_message.Message):
+    __slots__ = ("feature", "value", "contribution")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    value: float
+    contribution: float
+    def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., contribution: _Optional[float] = ...) -> None: ...

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from espalier.filters import Filter
+from espalier.index import Contribution
 from espalier.native import Source
 from espalier.serve.indexes import Indexes, ServedIndex
 from espalier.serve.log import Field
@@ -23,6 +26,15 @@ class FakeSuggestion:
     matched_utf16: int
 
 
+@dataclass(frozen=True, slots=True)
+class FakeExplanation:
+    """One suggestion and why."""
+
+    suggestion: FakeSuggestion
+    average: float
+    features: dict[str, Contribution]
+
+
 @dataclass(slots=True)
 class FakeIndex:
     """Completes from a list; what shares a word with the newest previous query is first.
@@ -30,6 +42,7 @@ class FakeIndex:
     Attributes:
         raises: Thrown by the next calls, if set.
         asked: Arguments of every call: prefix, previous, k, sources.
+        filters: What suggestions had to have, of every call.
         ages: Of the previous queries, of every call.
     """
 
@@ -37,6 +50,7 @@ class FakeIndex:
     raises: BaseException | None = None
     asked: list[tuple[str, tuple[str, ...], int, Source | None]] = field(default_factory=list)
     ages: list[tuple[float, ...] | None] = field(default_factory=list)
+    filters: list[Filter | None] = field(default_factory=list)
     closed: bool = False
 
     def complete(
@@ -47,8 +61,10 @@ class FakeIndex:
         k: int = 10,
         sources: Source | None = None,
         previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
     ) -> list[FakeSuggestion]:
         """Return what starts with the prefix."""
+        self.filters.append(where)
         self.ages.append(None if previous_age is None else tuple(previous_age))
         self.asked.append((prefix, tuple(previous), k, sources))
         if self.raises is not None:
@@ -67,6 +83,33 @@ class FakeIndex:
                 matched_utf16=utf16_length(typed),
             )
             for place, label in enumerate(found[:k], 1)
+        ]
+
+    def explain(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        k: int = 10,
+        sources: Source | None = None,
+        previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
+    ) -> list[FakeExplanation]:
+        """Return the same; its place in the list is all that the first feature knows."""
+        found = self.complete(
+            prefix, previous, k=k, sources=sources, previous_age=previous_age, where=where
+        )
+        return [
+            FakeExplanation(
+                one,
+                0.25,
+                {
+                    "small": Contribution("text", math.nan, -0.125),
+                    "nothing": Contribution("text", 1.0, 0.0),
+                    "place": Contribution("text", float(place), one.score - 0.125),
+                },
+            )
+            for place, one in enumerate(found, 1)
         ]
 
     def close(self) -> None:

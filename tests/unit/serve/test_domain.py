@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.errors import EspalierError, InvalidTextError, LimitError
+from espalier.errors import EspalierError, InvalidTextError, LimitError, UnsupportedError
+from espalier.filters import Filter
 from espalier.native import Source
 from espalier.serve.counters import Counters
 from espalier.serve.domain import (
@@ -330,3 +333,66 @@ def test_any_unicode_gets_an_answer_or_a_typed_error(
         said = str(error)
 
     assert len(prefix) < 8 or prefix not in said
+
+
+def test_a_filter_reaches_the_index_as_it_is(bench: Bench) -> None:
+    """What a suggestion must have is the index's business; nothing is asked where nothing is."""
+    where = Filter(all_of=("locale:de",), none_of=("category:x",))
+
+    bench.completer.complete(Question("n", where=where))
+    bench.completer.complete(Question("n"))
+
+    assert [where, None] == bench.index.filters
+
+
+@pytest.mark.parametrize("name", ["all_of", "any_of", "none_of"])
+def test_a_filter_has_documented_limits(bench: Bench, name: str) -> None:
+    """Too many values, or too long a one, name the field; at the limit all is well."""
+    most, longest = ["v"] * 32, "é" * 64
+
+    def ask(values: list[str]) -> None:
+        lists: dict[str, Any] = {name: values}
+        bench.completer.complete(Question("n", where=Filter(**lists)))
+
+    ask(most)
+    ask([longest])
+    with pytest.raises(RequestError) as many:
+        ask([*most, "v"])
+    with pytest.raises(RequestError) as long:
+        ask(["v", longest + "e"])
+
+    assert ("INVALID_REQUEST", f"filter.{name}") == (many.value.reason, many.value.field)
+    assert {"limit_values": "32"} == many.value.metadata
+    assert ("INVALID_REQUEST", f"filter.{name}[1]") == (long.value.reason, long.value.field)
+    assert {"limit_bytes": "128"} == long.value.metadata
+    assert longest not in str(long.value)
+
+
+def test_an_index_without_attributes_blames_the_filter(bench: Bench) -> None:
+    """The caller learns which field the index cannot serve; other lacks are not its fault."""
+    bench.index.raises = UnsupportedError("the index has no attributes")
+
+    with pytest.raises(RequestError) as caught:
+        bench.completer.complete(Question("n", where=Filter(all_of=("a:b",))))
+    with pytest.raises(UnsupportedError):
+        bench.completer.complete(Question("n"))
+
+    assert ("UNSUPPORTED", "filter") == (caught.value.reason, caught.value.field)
+
+
+def test_explanations_come_with_their_suggestions(bench: Bench) -> None:
+    """The same question, explained or not, has the same suggestions."""
+    plain = bench.completer.complete(Question("nik", previous=("camera",)))
+    answer = bench.completer.complete(Question("nik", previous=("camera",), explain=True))
+
+    assert plain.suggestions == answer.suggestions
+    assert answer.suggestions == [one.suggestion for one in answer.explanations]
+    assert () == plain.explanations
+
+
+def test_nothing_is_explained_when_time_is_short(bench: Bench) -> None:
+    """Popular completions have one reason, and looking for more would take longer."""
+    answer = bench.completer.complete(Question("nik", explain=True), SHORT_SECONDS / 2)
+
+    assert ((Degradation.POPULAR_ONLY,), ()) == (answer.degradations, answer.explanations)
+    assert 3 == len(answer.suggestions)

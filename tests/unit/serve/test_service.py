@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from espalier.filters import Filter
 from espalier.native import Source
 from espalier.serve import domain
 from espalier.serve.counters import Counters
@@ -13,6 +14,7 @@ from espalier.serve.service import CompletionService, new_set_ids
 from espalier.sessions.memory import MemorySessionStore
 from espalier.v1.completion_service_pb2 import (
     AcceptedSuggestion,
+    AttributeFilter,
     CompleteRequest,
     CompleteResponse,
     DeleteSessionRequest,
@@ -149,3 +151,33 @@ def test_set_ids_differ_within_and_between_processes() -> None:
     assert len(set(ids)) == len(ids)
     assert max(len(name) for name in ids) <= domain.MAX_SET_ID_BYTES
     assert all(name.isascii() for name in ids)
+
+
+def test_a_filter_is_handed_on(service: CompletionService, index: FakeIndex) -> None:
+    """Field by field; an absent one is none."""
+    service.complete(
+        CompleteRequest(
+            filter=AttributeFilter(
+                all_of=["a:1"], any_of=["b:1", "b:2"], none_of=["c:1"], include_generated=True
+            )
+        )
+    )
+    service.complete(CompleteRequest())
+
+    assert [Filter(("a:1",), ("b:1", "b:2"), ("c:1",), keep_generated=True), None] == index.filters
+
+
+def test_contributions_come_largest_first_and_add_up(service: CompletionService) -> None:
+    """Features that add nothing are left out; what is not known has no value."""
+    reply = service.complete(CompleteRequest(prefix="nik", explain=True))
+    plain = service.complete(CompleteRequest(prefix="nik"))
+
+    assert 3 == len(reply.suggestions)
+    for place, one in enumerate(reply.suggestions, 1):
+        average, first, second = one.contributions
+        assert ("average", "place", "small") == (average.feature, first.feature, second.feature)
+        assert (False, True, False) == tuple(c.HasField("value") for c in one.contributions)
+        assert place == first.value
+        assert one.score == sum(part.contribution for part in one.contributions)
+        del one.contributions[:]
+    assert reply == plain
