@@ -1,8 +1,8 @@
 /* blocklist.c: asking whether a text may be put together.
  *
- * Three questions, cheapest first for the texts that are asked about most, which are
- * ASCII and blocked by nothing: is the hash of the text there, that of a word, and
- * are there digits enough for a number? */
+ * Three questions: is the hash of the text there, that of a word, and are there digits
+ * enough for a number?  The second is asked about words that come in, since texts are
+ * many more and made of them. */
 #include "blocklist.h"
 
 #include "hash.h"
@@ -97,24 +97,19 @@ static bool blocks_word(const esp_blocklist *list, const uint8_t *word, size_t l
     return run > 0 && run < length && has(list, WORD_SEED, word + run, length - run);
 }
 
-static bool has_blocked_word(const esp_blocklist *list, const uint8_t *text, size_t length) {
-    const uint8_t *word = NULL;
-    uint32_t bytes = 0;
-    size_t at = 0;
-    while (esp_next_word(text, length, &at, &word, &bytes))
-        if (blocks_word(list, word, bytes))
-            return true;
-    return false;
-}
-
 /* ---- numbers ------------------------------------------------------------ */
 
-/* Whether a byte may be a digit, or begin one: of the scripts with digits of their own
- * (U+0660, U+06F0, U+07C0, U+0900 to 1FFF, U+A000, U+FF00, beyond U+FFFF). */
-static bool may_be_digit(uint8_t byte) {
-    return (uint8_t)(byte - '0') < 10 || byte == 0xD9 || byte == 0xDB || byte == 0xDF ||
-           byte == 0xE0 || byte == 0xE1 || byte == 0xEA || byte == 0xEF || byte >= 0xF0;
-}
+/* 1 for a byte that is a digit or begins one of another script (U+0660, U+06F0, U+07C0,
+ * U+0900 to 1FFF, U+A000 to AFFF, U+F000 to FFFF, beyond); for an at sign, which is
+ * reason enough to look closer, as much as for so many digits. */
+/* clang-format off */
+static const uint8_t suspicion[256] = {
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1, [0xD9] = 1, [0xDB] = 1, [0xDF] = 1, [0xE0] = 1, [0xE1] = 1,
+    [0xEA] = 1, [0xEF] = 1, [0xF0] = 1, [0xF1] = 1, [0xF2] = 1, [0xF3] = 1, [0xF4] = 1,
+    ['@'] = INTERNATIONAL_DIGITS,
+};
+/* clang-format on */
 
 static bool may_stand_between_digits(uint32_t point) {
     return point == ' ' || point == '-' || point == '.' || point == '/' || point == '(' ||
@@ -146,17 +141,20 @@ static bool has_long_number(const uint8_t *text, size_t length) {
     return false;
 }
 
-static bool has_number(const uint8_t *text, size_t length) {
-    uint32_t digits = 0;
-    bool at = false;
-    for (size_t i = 0; i < length; i++) {
-        digits += may_be_digit(text[i]);
-        at |= text[i] == '@';
-    }
-    for (size_t i = 1; at && i < length; i++)
+static bool has_address(const uint8_t *text, size_t length) {
+    for (size_t i = 1; i < length; i++)
         if (text[i] == '@' && text[i - 1] != ' ')
             return true;
-    return digits >= INTERNATIONAL_DIGITS && has_long_number(text, length);
+    return false;
+}
+
+/* Nearly every text has few digits and no at sign: one look at each byte says so. */
+static bool has_number(const uint8_t *text, size_t length) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < length; i++)
+        found += suspicion[text[i]];
+    return found >= INTERNATIONAL_DIGITS &&
+           (has_address(text, length) || has_long_number(text, length));
 }
 
 static bool has_digit(const uint8_t *word, size_t length) {
@@ -174,12 +172,27 @@ bool esp_blocklist_finds_number(const esp_blocklist *list, const uint8_t *text, 
            has_number(text, length);
 }
 
-bool esp_blocklist_blocks(const esp_blocklist *list, const uint8_t *text, size_t length) {
-    if (list->head == NULL)
+bool esp_blocklist_blocks_whole(const esp_blocklist *list, const uint8_t *text, size_t length) {
+    return list->head != NULL &&
+           ((list->head->n_queries > 0 && has(list, QUERY_SEED, text, length)) ||
+               esp_blocklist_finds_number(list, text, length));
+}
+
+bool esp_blocklist_blocks_words(const esp_blocklist *list, const uint8_t *text, size_t length) {
+    const uint8_t *word = NULL;
+    uint32_t bytes = 0;
+    size_t at = 0;
+    if (list->head == NULL || list->head->n_words == 0)
         return false;
-    return (list->head->n_queries > 0 && has(list, QUERY_SEED, text, length)) ||
-           (list->head->n_words > 0 && has_blocked_word(list, text, length)) ||
-           esp_blocklist_finds_number(list, text, length);
+    while (esp_next_word(text, length, &at, &word, &bytes))
+        if (blocks_word(list, word, bytes))
+            return true;
+    return false;
+}
+
+bool esp_blocklist_blocks(const esp_blocklist *list, const uint8_t *text, size_t length) {
+    return esp_blocklist_blocks_whole(list, text, length) ||
+           esp_blocklist_blocks_words(list, text, length);
 }
 
 bool esp_blocklist_hides(
@@ -200,7 +213,8 @@ static esp_status damaged(const char *check, uint64_t where, esp_error *err) {
     return esp_index_damaged(ESP_SEC_BLCK, check, where, err);
 }
 
-esp_status esp_blocklist_validate(const esp_blocklist *list, esp_error *err) {
+esp_status esp_blocklist_validate(
+    const esp_blocklist *list, const esp_words *words, esp_error *err) {
     const esp_block_header *head = list->head;
     if ((head->flags & ~(uint32_t)ESP_BLOCK_FLAGS) != 0)
         return damaged("K2", 0, err);
@@ -216,6 +230,12 @@ esp_status esp_blocklist_validate(const esp_blocklist *list, esp_error *err) {
     }
     if (list->first[(uint32_t)1 << head->bits] != list->n)
         return damaged("K4", (uint32_t)1 << head->bits, err);
+    for (uint32_t word = 0; head->n_words > 0 && word < words->n_words; word++) {
+        uint32_t length = 0;
+        const uint8_t *text = esp_word_text(words, word, &length);
+        if (text != NULL && blocks_word(list, text, length))
+            return damaged("K5", word, err);
+    }
     return ESP_OK;
 }
 

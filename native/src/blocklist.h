@@ -23,6 +23,13 @@ bool esp_blocklist_open(const uint8_t *data, uint64_t length, esp_blocklist *lis
  * the index says so, an address or a long number (FORMAT.md, BLCK). */
 bool esp_blocklist_blocks(const esp_blocklist *list, const uint8_t *text, size_t length);
 
+/* The same where the words are known to be fine, one by one: the vocabulary has no
+ * blocked word (K5), and words of the session were asked about when they came in. */
+bool esp_blocklist_blocks_whole(const esp_blocklist *list, const uint8_t *text, size_t length);
+
+/* Whether a text has a blocked word. */
+bool esp_blocklist_blocks_words(const esp_blocklist *list, const uint8_t *text, size_t length);
+
 /* Whether numbers are kept out and a text has an address or a long number. */
 bool esp_blocklist_finds_number(const esp_blocklist *list, const uint8_t *text, size_t length);
 
@@ -31,7 +38,8 @@ bool esp_blocklist_finds_number(const esp_blocklist *list, const uint8_t *text, 
 bool esp_blocklist_hides(
     const esp_blocklist *list, const uint8_t *word, size_t length, bool in_number);
 
-/* Checks the content of the section (FORMAT.md, K2 to K4). */
-esp_status esp_blocklist_validate(const esp_blocklist *list, esp_error *err);
+/* Checks the content of the section (FORMAT.md, K2 to K5). */
+esp_status esp_blocklist_validate(
+    const esp_blocklist *list, const esp_words *words, esp_error *err);
 
 #endif

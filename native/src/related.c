@@ -74,10 +74,6 @@ static void add(esp_relatives *r, const esp_relative *one) {
     if (esp_context_find(r->context, one->text, one->length,
             esp_word_hash(one->text, one->length)) != ESP_NOT_THERE)
         return; /* the session has the word itself */
-    /* What is in the vocabulary was searched for, so it is not blocked. */
-    if (one->word == ESP_NO_WORD &&
-        esp_blocklist_hides(&r->index->blocklist, one->text, one->length, false))
-        return;
     if (fits(r, one->text, one->length))
         r->n_fitting = insert(r->fitting, r->n_fitting, FITTING, one);
     else
@@ -220,6 +216,10 @@ static void add_topics(esp_relatives *r, uint32_t number) {
 
 static void keep(esp_relatives *r, const esp_relative *list, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
+        /* What has a number is in the vocabulary, which has nothing blocked. */
+        if (list[i].word == ESP_NO_WORD &&
+            esp_blocklist_hides(&r->index->blocklist, list[i].text, list[i].length, false))
+            continue;
         const uint32_t number = esp_context_add(
             r->context, &r->index->words, list[i].text, list[i].length, ESP_CONTEXT_WORDS);
         if (number == ESP_NOT_THERE)

@@ -140,7 +140,7 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
         if (plan->lo < plan->hi)
             ESP_TRY(esp_find_label(index, text, length, &label, err));
         /* Labels were filtered when they were chosen, by the rules as they are written. */
-        if (label == ESP_NO_LABEL && esp_blocklist_blocks(&index->blocklist, text, length))
+        if (label == ESP_NO_LABEL && esp_blocklist_blocks_whole(&index->blocklist, text, length))
             return ESP_OK;
         if (label == ESP_NO_LABEL) {
             if (!esp_sieve_lets(plan->sieve, ESP_NO_LABEL))
@@ -163,6 +163,10 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
 
 static esp_status find_tails(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
+    scratch->tails.n = 0;
+    if (esp_blocklist_blocks_words(&index->blocklist, plan->query->prefix.data,
+            plan->prefix_bytes - scratch->typed.partial_length))
+        return ESP_OK; /* whatever begins so has that word in it */
     esp_tails_generate(&scratch->tails, &scratch->steps, &index->words, &scratch->typed);
     for (uint32_t i = 0; i < scratch->tails.n; i++) {
         uint8_t *text = scratch->tail_text + (size_t)i * scratch->tail_bytes;
@@ -190,7 +194,8 @@ static esp_status find_repeats(
         if (length < plan->prefix_bytes || length == 0 || length > scratch->tail_bytes ||
             (plan->prefix_bytes > 0 &&
                 memcmp(text->data, query->prefix.data, plan->prefix_bytes) != 0) ||
-            !esp_eligible(plan, text->data, (uint32_t)length))
+            !esp_eligible(plan, text->data, (uint32_t)length) ||
+            esp_blocklist_blocks_words(&index->blocklist, text->data, length))
             continue;
         const esp_candidate *there =
             esp_candidates_find(&scratch->candidates, text->data, (uint32_t)length);

@@ -124,6 +124,9 @@ static void offer_typed(esp_generation *g, const esp_origin *from, const esp_ste
     const uint32_t word = esp_word_find(g->words, text, length, hash);
     if (esp_context_find(g->context, text, length, hash) != ESP_NOT_THERE)
         return; /* it has been offered */
+    if (g->context->blocked != NULL &&
+        esp_blocklist_blocks_words(g->context->blocked, text, length))
+        return;
     for (uint32_t i = 0; i < n; i++)
         if (found[i].word == word)
             return;

@@ -116,6 +116,6 @@ esp_status esp_index_validate(const esp_index *index, esp_error *err) {
         ESP_TRY(esp_relations_validate(
             &index->relations, index->words.n_words, index->params->n_labels, err));
     if (index->blocklist.head != NULL)
-        ESP_TRY(esp_blocklist_validate(&index->blocklist, err));
+        ESP_TRY(esp_blocklist_validate(&index->blocklist, &index->words, err));
     return esp_forest_present(index) ? esp_forest_validate(&index->forest, err) : ESP_OK;
 }

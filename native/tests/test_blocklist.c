@@ -28,7 +28,7 @@ static esp_status build(const char *const *texts, uint32_t n_queries, uint32_t n
 static void make(const char *const *texts, uint32_t n_queries, uint32_t n_words, uint32_t flags) {
     CHECK(build(texts, n_queries, n_words, flags, NULL) == ESP_OK);
     CHECK(esp_blocklist_open(section, section_length, &list));
-    CHECK(esp_blocklist_validate(&list, NULL) == ESP_OK);
+    CHECK(esp_blocklist_validate(&list, &(esp_words){0}, NULL) == ESP_OK);
 }
 
 static bool blocks(const char *text) {
@@ -141,6 +141,37 @@ static void what_is_blocked_gives_no_support(void) {
     CHECK(!blocks("bad") && !blocks("123456789"));
 }
 
+static void no_word_of_the_vocabulary_may_be_blocked(void) {
+    static const char *const words[] = {"bag", "not-bad", "red"};
+    small_words made = small_words_make(words, 3, NULL, 0);
+    const char *const texts[] = {"bag", "bad", "red"};
+    esp_error err = {0};
+    make(texts, 1, 0, 0);
+    CHECK(esp_blocklist_validate(&list, &made.words, NULL) == ESP_OK);
+    esp_buffer_free(section);
+    make(texts, 1, 1, 0);
+    CHECK(esp_blocklist_validate(&list, &made.words, &err) == ESP_E_CORRUPT);
+    CHECK(strcmp(err.check, "K5") == 0 && err.offset == 1);
+    esp_buffer_free(section);
+    small_words_free(&made);
+}
+
+/* A query is judged in three parts: whole, word by word, and both. */
+static void a_text_of_known_words_is_judged_as_a_whole(void) {
+    const char *const texts[] = {"fake bag", "bad"};
+    const char *const asked[] = {"fake bag", "bad bag", "a@b", "good bag"};
+    const bool whole[] = {true, false, true, false};
+    const bool words[] = {false, true, false, false};
+    make(texts, 1, 1, ESP_BLOCK_NUMBERS);
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint8_t *text = (const uint8_t *)asked[i];
+        CHECK(esp_blocklist_blocks_whole(&list, text, strlen(asked[i])) == whole[i]);
+        CHECK(esp_blocklist_blocks_words(&list, text, strlen(asked[i])) == words[i]);
+        CHECK(blocks(asked[i]) == (whole[i] || words[i]));
+    }
+    esp_buffer_free(section);
+}
+
 /* Any bytes: the sanitizers judge. */
 static void damaged_lists_are_survived(void) {
     const char *const texts[] = {"fake bag", "watch", "bad", "worse", "worst"};
@@ -150,7 +181,8 @@ static void damaged_lists_are_survived(void) {
             section[at] ^= (uint8_t)(1u << bit);
             if (esp_blocklist_open(section, section_length, &list)) {
                 /* Another flag or another hash in the same order is as good. */
-                CHECK(esp_blocklist_validate(&list, NULL) == ESP_E_CORRUPT || at < 16 + 5 * 8);
+                CHECK(esp_blocklist_validate(&list, &(esp_words){0}, NULL) == ESP_E_CORRUPT ||
+                      at < 16 + 5 * 8);
                 for (size_t i = 0; i < 5; i++)
                     (void)blocks(texts[i]);
             }
@@ -169,6 +201,8 @@ int main(int argc, char **argv) {
     TEST(every_entry_is_found_and_nothing_else);
     TEST(a_text_that_is_there_twice_is_refused);
     TEST(what_is_blocked_gives_no_support);
+    TEST(no_word_of_the_vocabulary_may_be_blocked);
+    TEST(a_text_of_known_words_is_judged_as_a_whole);
     TEST(damaged_lists_are_survived);
     return TEST_END();
 }

@@ -460,6 +460,9 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "K2": _in_words("BLCK", "flags", lambda old: old | 2),
     "K3": _in_words("BLCK", "hash", lambda _: 0, number=1, kind="<u8"),
     "K4": _in_words("BLCK", "first", lambda old: old + 1, number=1),
+    "K5": lambda made: (
+        made | word_sections() | {"BLCK": blocklist_build([], ["é".encode()], numbers=False)}
+    ),
     "B1": _in_scorer(lambda at: at.header + 24, 99, "<u4"),  # n_tests
     "B2": _in_scorer(lambda at: at.header + 60, 1, "<u4"),
     "B3": _in_scorer(lambda at: at.header + 32, np.nan, "<f4"),  # bias

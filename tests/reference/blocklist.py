@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,10 +68,9 @@ class Blocklist:
 
     def blocks(self, text: str) -> bool:
         """Return whether a text is kept out."""
-        words = {*text.split(" "), *WORD.findall(text)} - {""}
         return (
             text_hash(text.encode(), QUERY_SEED) in self.hashes
-            or any(text_hash(word.encode(), WORD_SEED) in self.hashes for word in words)
+            or any(self.blocks_word(word) for word in text.split(" ") if word)
             or self.finds_number(text)
         )
 
@@ -81,19 +81,19 @@ class Blocklist:
     def hides(self, word: str, query: str) -> bool:
         """Return whether a word of a previous query gives no support."""
         in_number = self.finds_number(query) and re.search(r"\d", word) is not None
+        return in_number or self.finds_number(word) or self.blocks_word(word)
+
+    def blocks_word(self, word: str) -> bool:
+        """Return whether what stands between two spaces is blocked, or a run in it."""
         found = {word, *WORD.findall(word)}
-        return (
-            in_number
-            or self.finds_number(word)
-            or any(text_hash(one.encode(), WORD_SEED) in self.hashes for one in found)
-        )
+        return any(text_hash(one.encode(), WORD_SEED) in self.hashes for one in found)
 
 
 NOTHING: Final = Blocklist(frozenset(), numbers=False)
 
 
-def parse(data: bytes) -> Blocklist:
-    """Return the list, everything checked (K1 to K4)."""
+def parse(data: bytes, vocabulary: Sequence[bytes] = ()) -> Blocklist:
+    """Return the list, everything checked (K1 to K5)."""
     need(len(data) >= HEADER.itemsize, "K1")
     head = np.frombuffer(data, HEADER, 1)[0]
     n = int(head["n_queries"]) + int(head["n_words"])
@@ -109,4 +109,6 @@ def parse(data: bytes) -> Blocklist:
     need(all(a < b for a, b in itertools.pairwise(hashes)), "K3")
     for bucket, at in enumerate(first):
         need(at == sum(h >> (64 - bits) < bucket for h in hashes), "K4", bucket)
-    return Blocklist(frozenset(hashes), bool(head["flags"]))
+    made = Blocklist(frozenset(hashes), bool(head["flags"]))
+    need(not any(made.blocks_word(word.decode()) for word in vocabulary), "K5")
+    return made

@@ -52,9 +52,9 @@ def validate(index: Index) -> None:
         _tree(index)
         _positions(index)
         _chunks(index)
-    words.parse(index)
+    spoken = words.parse(index)
     if "BLCK" in index.sections:
-        blocklist.parse(index.sections["BLCK"])
+        blocklist.parse(index.sections["BLCK"], spoken[0].words if spoken else ())
     if "FRST" in index.sections:
         forest.validate(index.sections["FRST"])
 

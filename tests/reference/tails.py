@@ -169,11 +169,12 @@ class Session:
                     weight = self.own[first].weight * JOINED
                     self._keep(_Relative(joined, first, weight), fitting, later)
         for one in fitting + later:
-            if len(self.words) < WORDS:
+            blocked = self.blocklist.hides(one.text.decode(), "")
+            if len(self.words) < WORDS and not blocked:
                 self.words[one.text] = Word(one.text, one.weight, one.like or one.text)
 
     def _keep(self, one: _Relative, fitting: list[_Relative], later: list[_Relative]) -> None:
-        if one.text in self.own or self.blocklist.hides(one.text.decode(), ""):
+        if one.text in self.own:
             return
         if one.text.startswith(self.partial):
             _insert(fitting, FITTING, one)
