@@ -41,9 +41,10 @@ test: lint ## lint, C tests under sanitizers, all Python tests with reduced coun
 	$(MAKE) --no-print-directory -C native test sanitize fuzz FUZZ_SECONDS=3
 	ESPALIER_PROFILE=ci $(PY) -m pytest
 
-soak: dev $(PECOS) ## the long runs: full property counts, sanitizers, fuzzing, libpecos beside us
+soak: dev $(PECOS) ## the long runs: full counts, sanitizers, fuzzing, libpecos, ten minutes of load
 	ESPALIER_PROFILE=long $(MAKE) --no-print-directory -C native test sanitize analyze fuzz FUZZ_SECONDS=300
 	ESPALIER_PROFILE=long $(PY) -m pytest
+	$(PY) -m bench.serve_soak --seconds 600
 
 bench: dev ## measure quality and speed (needs ESPALIER_DATA for the large part)
 	$(MAKE) --no-print-directory -C native bench

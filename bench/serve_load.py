@@ -54,6 +54,7 @@ from bench.serve_sides import METHOD
 from espalier.evaluate.questions import Question
 from espalier.querylog import write_demo_log
 from espalier.serve.service import SERVICE_NAME
+from espalier.serve.supervisor import ENVIRONMENT
 from espalier.sessions.opening import FILE_NAME
 from espalier.sessions.shared import SharedSessionStore
 from espalier.v1.completion_service_pb2 import CompleteRequest, RecordQueryRequest
@@ -236,8 +237,10 @@ def other(kind: str, index: Path, size: int) -> Iterator[Target]:
     """Yield a server of `serve_sides`."""
     command = [sys.executable, "-m", "bench.serve_sides", kind]
     command += ["--bytes", str(size)] if kind.startswith("empty") else ["--index", str(index)]
+    # What a worker runs with goes with our loop; grpc.server stays as everybody has it.
+    env = {**ENVIRONMENT, **os.environ} if kind == EMPTY_LOOP else None
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         if process.stdout is None or process.stdin is None:
             raise AssertionError

@@ -18,6 +18,7 @@ from espalier.v1.core_pb2 import SessionState
 from integration.processes import PATIENCE, Sidecar
 
 KILLS = 10
+FOUND = SessionState.SESSION_STATE_FOUND
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -38,20 +39,24 @@ def alive(pid: int) -> bool:
 
 
 def test_clients_do_not_notice_a_worker_killed_every_second(demo_index: Path) -> None:
-    """Under load, with the retries of the service config; only pids change."""
+    """Under load, with the retries of the service config; nor do their sessions. Pids change."""
     outcomes: Counter[str] = Counter()
     stop = threading.Event()
 
     def ask(address: str, number: int) -> None:
+        session = f"s{number}"
         with Client(address, timeout=PATIENCE, channels=2) as client:
+            client.record("something", session=session)
             while not stop.is_set():
                 sequence = outcomes.total()
                 try:
-                    reply = client.complete(chr(97 + number), sequence=sequence)
+                    reply = client.complete(chr(97 + number), sequence=sequence, session=session)
+                    known = client.record(f"query {sequence}", session=session).session_state
                 except CallError as error:
                     outcomes[str(error)] += 1
-                else:
-                    outcomes["right" if reply.sequence == sequence else "wrong"] += 1
+                    continue
+                right = reply.sequence == sequence and {reply.session_state, known} == {FOUND}
+                outcomes["right" if right else "wrong"] += 1
 
     with Sidecar("--index", demo_index, "--set", "workers=3") as sidecar:
         started = sidecar.workers()
@@ -126,7 +131,7 @@ def test_sessions_outlive_the_worker_that_recorded_them(demo_index: Path) -> Non
         with Client(sidecar.address, timeout=PATIENCE, channels=8) as client:
             states = {client.complete("a", session="s").session_state for _ in range(16)}
 
-    assert states == {SessionState.SESSION_STATE_FOUND}
+    assert states == {FOUND}
 
 
 def test_no_worker_outlives_its_supervisor(demo_index: Path) -> None:

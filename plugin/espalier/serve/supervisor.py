@@ -21,14 +21,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from espalier.errors import EspalierError
 from espalier.serve.control import Channel, GoneError, Params, result_of, send
 from espalier.serve.log import EventLog
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 
-_ENVIRONMENT = {
+ENVIRONMENT: Final = {
     # What grpcio itself would say is no JSON.
     "GRPC_VERBOSITY": "NONE",
     # Without it sockets are read by threads of the core, which then wake ours: an empty call
@@ -103,7 +103,7 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**_ENVIRONMENT, **os.environ},
+                env={**ENVIRONMENT, **os.environ},
                 # A group of its own: Ctrl-C in a terminal is for the supervisor, which then
                 # asks all of them.
                 process_group=0,

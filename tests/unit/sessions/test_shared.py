@@ -140,6 +140,24 @@ def test_the_default_clock_is_one_for_all_processes(path: Path) -> None:
         assert abs(one._clock() - time.time_ns() // 1_000_000) < 60_000
 
 
+@pytest.mark.parametrize("days", [400, -400])
+def test_setting_the_wall_clock_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Neither for who has the table open nor for who opens it then: all count from the boot."""
+    with contextlib.closing(SharedSessionStore(path, max_sessions=50)) as one:
+        one.append("s", "nike")
+        wall = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: wall() + days * 86_400 * 10**9)
+        with contextlib.closing(SharedSessionStore(path, max_sessions=50)) as two:
+            for store in (one, two):
+                recent = store.recent("s", 5)
+                assert recent.queries == ("nike",)
+                assert 0 <= recent.ages[0] <= 30
+            assert two.append("s", "adidas")
+            assert one.recent("s", 5).queries == ("adidas", "nike")
+
+
 def test_a_closed_store_says_so(path: Path) -> None:
     """No call after close reaches memory that is gone; closing twice is no error."""
     with opened(path) as store:
