@@ -20,6 +20,7 @@ PATIENCE = 60.0
 ROOT = Path(__file__).resolve().parent.parent
 
 _LISTENING = "listening on "
+_ADMIN = "admin listening on "
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -46,6 +47,7 @@ class Sidecar:
 
     Attributes:
         addresses: Where it listens, as it said.
+        admin: Where its admin listener is, "" without one.
         process: The process.
     """
 
@@ -63,6 +65,7 @@ class Sidecar:
         self._lines: list[str] = []
         self._ready = threading.Event()
         self.addresses: list[str] = []
+        self.admin = ""
 
     def __enter__(self) -> Self:
         """Start it; return once it has said where it listens.
@@ -143,6 +146,9 @@ class Sidecar:
                 self.addresses.append(line.removeprefix(_LISTENING).strip())
                 if len(self.addresses) >= self._expected:
                     self._ready.set()
+            elif line.startswith(_ADMIN):
+                # Said before the others, so known when they are.
+                self.admin = line.removeprefix(_ADMIN).strip()
         self._ready.set()
 
     def _read_err(self, stream: IO[str]) -> None:

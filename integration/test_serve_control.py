@@ -14,7 +14,7 @@ import pytest
 
 from espalier.client import CallError, Client
 from espalier.serve.listen import reserve_tcp
-from espalier.serve.orders import Orders
+from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.supervisor import Supervisor, command
 from espalier.settings import ServeSettings
 from integration.processes import PATIENCE, environment
@@ -40,8 +40,10 @@ def test_workers_count_what_they_did_and_tell_on_request(
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     reserved = reserve_tcp("127.0.0.1:0")
     settings = ServeSettings(index={"default": demo_index}, workers=2, sessions="memory")
+    indexes = (IndexOrder("default", demo_index, demo_index),)
     orders = [
-        Orders(number, settings, reserved.address, None, None, verify=True) for number in range(2)
+        Orders(number, settings, reserved.address, None, None, verify=True, indexes=indexes)
+        for number in range(2)
     ]
     supervisor = Supervisor(
         command(), [one.as_message() for one in orders], grace=PATIENCE, log=ListLog()

@@ -761,6 +761,7 @@ def validate(*, index: Path, deep: bool) -> None:
     epilog=_examples(
         "espalier serve --index site.esp",
         "espalier serve --index de=german.esp --index en=english.esp --listen 0.0.0.0:50051",
+        "espalier serve --index indexes/current --state-dir state --admin unix:admin.sock",
         "espalier serve --config site.toml --set session_ttl_seconds=600",
         "espalier serve --config site.toml --print-config",
     )
@@ -775,6 +776,11 @@ def validate(*, index: Path, deep: bool) -> None:
 @click.option("--listen", metavar="HOST:PORT", help="Address of the gRPC service.")
 @click.option(
     "--unix", metavar="PATH", help="Unix sockets as well: PATH.0 and so on, one a worker."
+)
+@click.option(
+    "--admin",
+    metavar="ADDRESS",
+    help="HOST:PORT or unix:PATH where indexes and rules are changed while they are served.",
 )
 @click.option("--workers", metavar="N", help="Processes; by default one for each processor.")
 @click.option("--state-dir", metavar="DIR", help="Folder for what survives a restart.")
@@ -791,6 +797,7 @@ def serve(
     indexes: tuple[str, ...],
     listen: str | None,
     unix: str | None,
+    admin: str | None,
     workers: str | None,
     state_dir: str | None,
     config: Path | None,
@@ -798,13 +805,18 @@ def serve(
     no_verify: bool,
     print_config: bool,
 ) -> int:
-    """Serve completions over gRPC until SIGTERM or Ctrl-C, which drain first."""
+    """Serve completions over gRPC until SIGTERM or Ctrl-C, which drain first.
+
+    SIGHUP looks for newer files of the indexes and for edited rules. An index path that is
+    a symbolic link is followed when it comes to point elsewhere (`watch_seconds`).
+    """
     from espalier.settings import load, parse_assignments
 
     given = {
         "index": _named(indexes) or None,
         "listen": listen,
         "unix": unix,
+        "admin": admin,
         "workers": workers,
         "state_dir": state_dir,
     }

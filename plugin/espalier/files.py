@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,15 +18,17 @@ from espalier.errors import ConfigError, StorageError
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open ``path`` for writing bytes.
+
+    ``mode`` are its permissions, less what the process's umask takes away.
 
     Raises:
         StorageError: The file cannot be created, written or renamed.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as raw:
+        with open(temporary, "xb", opener=_with_mode(mode)) as raw:
             yield raw
             raw.flush()
             os.fsync(raw.fileno())
@@ -81,6 +83,10 @@ def refuse_to_overwrite(inputs: Iterable[Path], targets: Iterable[Path]) -> None
         if target.resolve() in taken:
             raise ConfigError(f"{target}: would overwrite what is read or written; name another")
         taken.add(target.resolve())
+
+
+def _with_mode(mode: int) -> Callable[[str, int], int]:
+    return lambda path, flags: os.open(path, flags, mode)
 
 
 def _sync_folder(folder: Path) -> None:

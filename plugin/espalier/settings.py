@@ -50,6 +50,7 @@ from espalier.text import normalise
 
 __all__ = [
     "CLASSES",
+    "INDEX_NAME",
     "POST_PROCESSORS",
     "TABLES",
     "Loaded",
@@ -69,6 +70,8 @@ TABLES: Final = ("train", "serve", "experiments")
 _NAME: Final = Matches(
     r"[A-Za-z][A-Za-z0-9._+-]*", "a name of letters, digits, '.', '_', '+' and '-'"
 )
+INDEX_NAME: Final = _NAME
+"""What an index that is served may be called."""
 _COLUMN: Final = Matches(r"(?s).+", "a column name that is not empty")
 
 
@@ -278,6 +281,24 @@ class ServeSettings:
     )
     unix: Path | None = setting(
         None, meaning="Unix sockets as well: this path with .0 and so on, one a worker"
+    )
+    admin: str | None = setting(
+        None,
+        Matches(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):\d{1,5}", "HOST:PORT or unix:PATH"),
+        "address where indexes and rules are changed",
+    )
+    admin_remote: bool = setting(
+        False, meaning="whether other machines may reach the admin address"
+    )
+    index_roots: tuple[str, ...] = setting(
+        (),
+        Each(r"/.*", "a list of whole paths of folders"),
+        "folders that indexes may be loaded from; none: those of the indexes configured",
+    )
+    watch_seconds: float = setting(
+        1.0,
+        Between(0, 3_600, "seconds"),
+        "between two looks at index paths that are links; 0: never",
     )
     workers: int = setting(
         0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"

@@ -30,7 +30,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("index",),
     ("model",),
     ("querylog", "sessions", "client"),
-    ("train", "evaluate", "serve"),
+    ("train", "evaluate", "serve", "admin"),
     ("interop", "publish"),
     ("console",),
     ("terminal",),
@@ -38,7 +38,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 # Only these may know transport, and only this one the extension module.
-GRPC = {"serve", "client", "v1"}
+GRPC = {"serve", "client", "admin", "v1"}
 NATIVE_IMPORTERS = {"native"}
 # Reading logs is free of C: it runs where nothing was compiled.
 FORBIDDEN = {("querylog", "native"), ("querylog", "index"), ("querylog", "_native")}

@@ -76,14 +76,18 @@ def _texts(words: Sequence[bytes]) -> tuple[Any, list[Any]]:
 
 
 class NativeIndex:
-    """An open index file. Shared by threads; each has a scratch object of its own."""
+    """An open index file. Shared by threads; each has a scratch object of its own.
+
+    It is unmapped when it is closed, or when nothing refers to it any more: not before
+    the last call that uses it is over, since a call holds its scratch, and that this.
+    """
 
     def __init__(self, index: Any, keep: Any = None, *, name: str = "") -> None:
         """Own ``index``, an ``esp_index *``; ``keep`` stays alive as long.
 
         Errors about the file begin with ``name``.
         """
-        self._index: Any = index
+        self._index: Any = ffi.gc(index, lib.esp_index_close)
         self._name = name
         self._keep = keep
         self._local = threading.local()
@@ -134,7 +138,7 @@ class NativeIndex:
         index, self._index = self._index, None
         self._local = threading.local()
         if index is not None:
-            lib.esp_index_close(index)
+            ffi.release(index)
 
     def _open(self) -> Any:
         if self._index is None:

@@ -87,13 +87,13 @@ def load(path: Path, make: Callable[[Iterable[Rule]], _Made]) -> _Made:
         raise type(error)(f"{path}: {error}") from None
 
 
-def save(path: Path, rules: Iterable[Rule]) -> None:
-    """Write a file.
+def save(path: Path, rules: Iterable[Rule], *, mode: int = 0o666) -> None:
+    """Write a file with the permissions ``mode``, less the umask.
 
     Raises:
         StorageError: It cannot be written.
     """
-    with new_file(path) as file:
+    with new_file(path, mode=mode) as file:
         file.write(dumps(rules).encode())
 
 

@@ -149,13 +149,15 @@ class Overlay:
         """
         return document.load(Path(path), cls)
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str, *, mode: int = 0o666) -> None:
         """Write an overlay file, which appears whole or not at all.
+
+        ``mode`` are its permissions, less what the process's umask takes away.
 
         Raises:
             StorageError: It cannot be written.
         """
-        document.save(Path(path), self.rules)
+        document.save(Path(path), self.rules, mode=mode)
 
     # ---- asking -------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ side is gone.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
@@ -25,10 +26,11 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
-from espalier.errors import EspalierError
+from espalier.errors import EspalierError, IndexFileError
 
 Params = Mapping[str, Any]
-Handler = Callable[[Params], Mapping[str, Any] | None]
+Result = Mapping[str, Any] | None
+Handler = Callable[[Params], Result | Future[Result]]
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -40,11 +42,15 @@ class ControlError(EspalierError):
 
     Attributes:
         reason: That of the error on the other side; ``INTERNAL`` if there is no other side.
+        evidence: What that error carried, for machines: `evidence_of`.
     """
 
-    def __init__(self, message: str, *, reason: str = "INTERNAL") -> None:
+    def __init__(
+        self, message: str, *, reason: str = "INTERNAL", evidence: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.evidence = dict(evidence or {})
 
 
 class GoneError(ControlError):
@@ -56,7 +62,8 @@ class Channel:
 
     Args:
         handlers: What answers requests of the other side, by method. They run one at a
-            time, in the order of the requests; an `EspalierError` becomes the reply.
+            time, in the order of the requests; an `EspalierError` becomes the reply. One
+            that would keep others waiting returns a future, and the reply follows that.
         closed: Called once when the other side is gone.
     """
 
@@ -165,16 +172,26 @@ class Channel:
             self._closed()
 
     def _serve(self, message: Mapping[str, Any]) -> None:
-        method = message["method"]
+        method, number = message["method"], message["id"]
         handler = self._handlers.get(method, _refuse)
-        reply: dict[str, Any] = {"id": message["id"]}
         try:
-            reply["result"] = handler(message["params"]) or {}
-        except EspalierError as error:
-            reply["error"] = {"reason": error.reason, "message": str(error)}
-        except Exception as error:  # noqa: BLE001 - its message might quote a query
-            reply["error"] = {"reason": "INTERNAL", "message": f"{method}: {type(error).__name__}"}
-        self._send(reply)
+            result = handler(message["params"])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other side waits
+            self._send({"id": number, "error": _described(error, method)})
+            return
+        if isinstance(result, Future):
+            result.add_done_callback(lambda done: self._reply_later(number, method, done))
+        else:
+            self._send({"id": number, "result": result or {}})
+
+    def _reply_later(self, number: int, method: str, done: Future[Result]) -> None:
+        error = done.exception()
+        # Who asked may be gone by now; the thread that reads will notice.
+        with contextlib.suppress(OSError):
+            if isinstance(error, Exception):
+                self._send({"id": number, "error": _described(error, method)})
+            else:
+                self._send({"id": number, "result": done.result() or {}})
 
     def _settle(self, message: Mapping[str, Any]) -> None:
         with self._lock:
@@ -184,13 +201,32 @@ class Channel:
             return
         if "error" in message:
             error = message["error"]
-            future.set_exception(ControlError(error["message"], reason=error["reason"]))
+            future.set_exception(
+                ControlError(
+                    error["message"], reason=error["reason"], evidence=error.get("evidence")
+                )
+            )
         else:
             future.set_result(message["result"])
 
 
 def _refuse(_params: Params) -> None:
     raise ControlError("no such method")
+
+
+def evidence_of(error: IndexFileError) -> dict[str, str]:
+    """Return what an error about an index file carries beside its message."""
+    return {"check": error.check, "section": error.section, "offset": str(error.offset)}
+
+
+def _described(error: Exception, method: str) -> dict[str, Any]:
+    if isinstance(error, IndexFileError):
+        evidence = evidence_of(error)
+        return {"reason": error.reason, "message": str(error), "evidence": evidence}
+    if isinstance(error, EspalierError):
+        return {"reason": error.reason, "message": str(error)}
+    # The message of a foreign exception might quote a query.
+    return {"reason": "INTERNAL", "message": f"{method}: {type(error).__name__}"}
 
 
 def result_of(future: Future[Mapping[str, Any]], method: str, timeout: float) -> Mapping[str, Any]:

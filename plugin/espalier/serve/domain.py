@@ -176,9 +176,7 @@ class Completer:
             if state is SessionState.UNAVAILABLE:
                 degradations = _WITHOUT_SESSION
         explain = question.explain and degradations is not _POPULAR_ONLY
-        suggestions, explanations = _ask(
-            served.index, question, previous, ages, sources, explain=explain
-        )
+        suggestions, explanations = _ask(served, question, previous, ages, sources, explain=explain)
         for degradation in degradations:
             self._counters.add("degraded", degradation.value)
         return Answer(served, suggestions, state, degradations, explanations)
@@ -235,7 +233,7 @@ class Completer:
 
 
 def _ask(
-    index: Completing,
+    served: ServedIndex,
     question: Question,
     previous: Sequence[str],
     ages: Sequence[int],
@@ -243,17 +241,29 @@ def _ask(
     *,
     explain: bool,
 ) -> tuple[Sequence[Suggested], Sequence[Explained]]:
-    """Return the suggestions of ``index`` and, with ``explain``, what made them."""
+    """Return the suggestions of an index and, with ``explain``, what made them."""
     prefix, where, age = question.prefix, question.where, ages or None
     k = min(question.limit or DEFAULT_SUGGESTIONS, MAX_K)
     try:
         if not explain:
-            found = index.complete(
-                prefix, previous, k=k, sources=sources, previous_age=age, where=where
+            found = served.index.complete(
+                prefix,
+                previous,
+                k=k,
+                sources=sources,
+                previous_age=age,
+                where=where,
+                overlay=served.overlay,
             )
             return found, ()
-        explained = index.explain(
-            prefix, previous, k=k, sources=sources, previous_age=age, where=where
+        explained = served.index.explain(
+            prefix,
+            previous,
+            k=k,
+            sources=sources,
+            previous_age=age,
+            where=where,
+            overlay=served.overlay,
         )
     except LimitError as error:
         # Normalisation may lengthen text, and only the index sees the result.

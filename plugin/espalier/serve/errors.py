@@ -9,7 +9,7 @@ where time will mend it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +19,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from espalier.errors import EspalierError, IndexFileError, InputError
+from espalier.serve.control import ControlError, evidence_of
 
 DOMAIN: Final = "espalier"
 
@@ -44,6 +45,11 @@ STATUS_OF_REASON: Final[Mapping[str, grpc.StatusCode]] = MappingProxyType(
         "INDEX_VERSION": grpc.StatusCode.FAILED_PRECONDITION,
         "INDEX_CORRUPT": grpc.StatusCode.DATA_LOSS,
         "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "PATH_FORBIDDEN": grpc.StatusCode.PERMISSION_DENIED,
+        "UNKNOWN_REVISION": grpc.StatusCode.NOT_FOUND,
+        "INDEX_ACTIVE": grpc.StatusCode.FAILED_PRECONDITION,
+        "NO_PREVIOUS_REVISION": grpc.StatusCode.FAILED_PRECONDITION,
+        "WORKER_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     }
 )
 
@@ -123,6 +129,46 @@ class UnknownIndexError(RequestError):
 
     reason = "UNKNOWN_INDEX"
 
+    @classmethod
+    def among(cls, names: Iterable[str]) -> UnknownIndexError:
+        """Return the error for a name that is none of ``names``."""
+        served = ",".join(names)
+        return cls(
+            f"no index of that name is served; leave index empty or use one of: {served}",
+            field="index",
+            served=served,
+        )
+
+
+class PathForbiddenError(RequestError):
+    """A file outside the folders indexes may be loaded from."""
+
+    reason = "PATH_FORBIDDEN"
+
+
+class UnknownRevisionError(RequestError):
+    """A revision that is not loaded."""
+
+    reason = "UNKNOWN_REVISION"
+
+
+class IndexActiveError(RequestError):
+    """A revision that cannot be unloaded, because it answers."""
+
+    reason = "INDEX_ACTIVE"
+
+
+class NoPreviousRevisionError(RequestError):
+    """There is nothing to roll back to."""
+
+    reason = "NO_PREVIOUS_REVISION"
+
+
+class WorkerUnavailableError(EspalierError):
+    """A worker did not acknowledge a change."""
+
+    reason = "WORKER_UNAVAILABLE"
+
 
 class OverloadedError(EspalierError):
     """More calls wait than will be answered soon.
@@ -183,11 +229,9 @@ def _evidence(error: EspalierError) -> tuple[str, dict[str, str]]:
         case RequestError():
             return error.field, dict(error.metadata)
         case IndexFileError():
-            return "", {
-                "check": error.check,
-                "section": error.section,
-                "offset": str(error.offset),
-            }
+            return "", evidence_of(error)
+        case ControlError():
+            return "", dict(error.evidence)
         case OverloadedError():
             return "", {"waiting": str(error.waiting)}
     return "", {}

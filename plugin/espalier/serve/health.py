@@ -7,9 +7,12 @@ Who asks gets one of these names:
 ``ready``                          send calls here: every component is well
 ``""``                             the same, for clients that name nothing
 ``espalier.v1.CompletionService``  the same, for clients that name the service
+``index/NAME``                     the newest load of that index succeeded
 =================================  ===============================================
 
-Components are what readiness is made of, such as ``indexes`` or ``drain``.
+Components are what readiness is made of, such as ``indexes`` or ``drain``. An index
+whose newest file is bad goes on to answer from the one before, so it is no component:
+`Health.tell` says how it is, to who asks for it by name.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ class Health:
         self._well = dict.fromkeys(components, False)
         # Held while watchers are told, so that each hears of changes in their order.
         self._lock = threading.Lock()
-        self._watchers: dict[Stream, None] = {}
+        self._watchers: dict[Stream, str] = {}
         self._replies = {LIVE: _SERVING}
         self._derived = (OVERALL, READY, *services)
         self._publish()
@@ -69,6 +72,11 @@ class Health:
             if self.ready != before:
                 self._publish()
 
+    def tell(self, name: str, *, well: bool) -> None:
+        """Let those who ask for ``name`` know how it is; nothing else follows from it."""
+        with self._lock:
+            self._answer(name, _SERVING if well else _NOT_SERVING)
+
     def methods(self) -> Mapping[str, Unary | Subscription]:
         """Return ``grpc.health.v1.Health`` as a server takes it."""
         return {
@@ -78,9 +86,16 @@ class Health:
 
     def _publish(self) -> None:
         reply = _SERVING if self.ready else _NOT_SERVING
-        self._replies.update(dict.fromkeys(self._derived, reply))
-        for stream in self._watchers:
-            stream.send(reply)
+        for name in self._derived:
+            self._answer(name, reply)
+
+    def _answer(self, name: str, reply: bytes) -> None:
+        if self._replies.get(name) == reply:
+            return
+        self._replies[name] = reply
+        for stream, wanted in self._watchers.items():
+            if wanted == name:
+                stream.send(reply)
 
     def _check(self, data: bytes, _time_left: float) -> Outcome:
         name = _name_of(data)
@@ -92,16 +107,20 @@ class Health:
             stream.finish(_NO_REQUEST)
             return _nothing
         with self._lock:
-            # Of names nobody knows, and of being alive, there is never any news.
             stream.send(self._replies.get(name, _UNKNOWN))
-            if name in self._derived:
-                self._watchers[stream] = None
+            # Of names nobody knows there may be news, as of an index that is loaded later.
+            self._watchers[stream] = name
 
         def leave() -> None:
             with self._lock:
                 self._watchers.pop(stream, None)
 
         return leave
+
+
+def index_component(name: str) -> str:
+    """Return what who asks for the health of an index names."""
+    return f"index/{name}"
 
 
 def _nothing() -> None:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import espalier
 from espalier.errors import ConfigError
 from espalier.filters import Filter
 from espalier.native import Source
+from espalier.overlay import Overlay
 from espalier.serve.errors import UnknownIndexError
-from espalier.serve.log import EventLog
-
-# The first call pays for page faults; nobody typing should.
-_WARM_UP_PREFIXES = ("", *"abcdefghijklmnopqrstuvwxyz0123456789")
 
 
 class Suggested(Protocol):
@@ -99,12 +92,14 @@ class Completing(Protocol):
         sources: Source | None = None,
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
+        overlay: Overlay | None = None,
     ) -> Sequence[Suggested]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
         ``previous`` are the queries of the session, most recent first, and
         ``previous_age`` the seconds since each, where known; ``sources`` where
-        suggestions may come from, ``None`` for everywhere.
+        suggestions may come from, ``None`` for everywhere; ``overlay`` the rules that
+        hold for the answer.
 
         Raises:
             LimitError: The normalised prefix is too long.
@@ -121,6 +116,7 @@ class Completing(Protocol):
         sources: Source | None = None,
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
+        overlay: Overlay | None = None,
     ) -> Sequence[Explained]:
         """Complete, and tell what every score is made of. Arguments as in ``complete``."""
         ...
@@ -130,17 +126,22 @@ class Completing(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ServedIndex:
     """An open index under the name clients ask for it.
 
+    A call holds on to the one it found until its answer is made, so whether any still
+    uses it shows in whether it is still there.
+
     Attributes:
         revision: The training fingerprint, which every reply carries.
+        overlay: The rules that hold for its answers, patterns resolved for this index.
     """
 
     name: str
     revision: str
     index: Completing
+    overlay: Overlay | None = None
 
 
 class Indexes:
@@ -165,47 +166,5 @@ class Indexes:
             return self.default
         found = self._by_name.get(name)
         if found is None:
-            served = ",".join(self._by_name)
-            raise UnknownIndexError(
-                f"no index of that name is served; leave index empty or use one of: {served}",
-                field="index",
-                served=served,
-            )
+            raise UnknownIndexError.among(self._by_name)
         return found
-
-    def close(self) -> None:
-        """Close every index; no call may be under way."""
-        for one in self:
-            one.index.close()
-
-
-def load_indexes(paths: Mapping[str, Path], *, verify: bool, log: EventLog) -> Indexes:
-    """Open, check and warm every index of ``paths``; all of them or none.
-
-    With ``verify`` every checksum is compared first.
-
-    Raises:
-        IndexFileError: A file cannot be used; its message names the file.
-    """
-    with ExitStack() as opened:
-        served = []
-        for name, path in paths.items():
-            started = time.monotonic()
-            index = espalier.open(path, verify=verify)
-            opened.callback(index.close)
-            for prefix in _WARM_UP_PREFIXES:
-                index.complete(prefix)
-            served.append(ServedIndex(name, index.info.fingerprint, index))
-            log.info(
-                "index_loaded",
-                index=name,
-                path=str(path),
-                revision=index.info.fingerprint,
-                labels=index.info.labels,
-                bytes=index.info.bytes,
-                verified=verify,
-                seconds=round(time.monotonic() - started, 3),
-            )
-        indexes = Indexes(served)
-        opened.pop_all()
-        return indexes

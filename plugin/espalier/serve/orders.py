@@ -4,11 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from espalier.settings import ServeSettings
+
+_PATHS = ("unix", "state_dir", "session_key_file")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOrder:
+    """One index file to open.
+
+    Attributes:
+        name: What clients ask for.
+        path: Where the file was found; for people.
+        file: Where to open it: a descriptor that the supervisor holds, so that it is the
+            same file whenever a worker starts, whatever stands at ``path`` by then.
+        revision: Its fingerprint, "" if nobody has opened it yet.
+        active: Whether it answers; else it is kept ready.
+    """
+
+    name: str
+    path: Path
+    file: Path
+    revision: str = ""
+    active: bool = True
+
+    def as_message(self) -> dict[str, Any]:
+        """Return what `of` understands."""
+        return {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> IndexOrder:
+        """Return the order in a message."""
+        paths = {"path": Path(message["path"]), "file": Path(message["file"])}
+        return cls(**{**message, **paths})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +55,9 @@ class Orders:
         sessions: The table of sessions that the supervisor holds, ``None`` where sessions
             are kept elsewhere.
         verify: Whether to compare the checksums of the indexes first.
+        indexes: What to open, the default first; every name has an active one.
+        overlays: Files of rules by the name of the index they are for.
+        unwell: Names of indexes whose newest load failed.
     """
 
     number: int
@@ -31,6 +66,9 @@ class Orders:
     unix: Path | None
     sessions: Path | None
     verify: bool
+    indexes: tuple[IndexOrder, ...] = ()
+    overlays: Mapping[str, Path] = field(default_factory=dict)
+    unwell: tuple[str, ...] = ()
 
     def as_message(self) -> dict[str, Any]:
         """Return what `of` understands."""
@@ -45,6 +83,9 @@ class Orders:
             "unix": _plain(self.unix),
             "sessions": _plain(self.sessions),
             "verify": self.verify,
+            "indexes": [one.as_message() for one in self.indexes],
+            "overlays": _plain(self.overlays),
+            "unwell": _plain(self.unwell),
         }
 
     @classmethod
@@ -52,7 +93,8 @@ class Orders:
         """Return the orders in a message."""
         settings = dict(message["settings"])
         settings["index"] = {name: Path(path) for name, path in settings["index"].items()}
-        for name in ("unix", "state_dir", "session_key_file"):
+        settings["index_roots"] = tuple(settings["index_roots"])
+        for name in _PATHS:
             settings[name] = _path(settings[name])
         return cls(
             number=message["number"],
@@ -61,6 +103,9 @@ class Orders:
             unix=_path(message["unix"]),
             sessions=_path(message["sessions"]),
             verify=message["verify"],
+            indexes=tuple(IndexOrder.of(one) for one in message["indexes"]),
+            overlays={name: Path(path) for name, path in message["overlays"].items()},
+            unwell=tuple(message["unwell"]),
         )
 
 

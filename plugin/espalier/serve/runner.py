@@ -3,21 +3,34 @@
 SIGTERM and SIGINT (Ctrl-C) drain: health says NOT_SERVING, no new calls are
 taken, those under way have the grace to finish, and the process ends with 0; what
 the grace was too short for is cut off, and counted in the log. A second signal
-ends it at once, with 128 and the number of the signal.
+ends it at once, with 128 and the number of the signal. SIGHUP looks for newer index
+files and edited rules, see `watch`.
 """
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from espalier.errors import ConfigError
 from espalier.serve import processors, supervisor
+from espalier.serve.admin import ANSWERING, WORKERS, Admin, AdminAddress, health_of_service
+from espalier.serve.counters import Counters
+from espalier.serve.health import index_component
+from espalier.serve.held import HeldFile, Identity, hold
+from espalier.serve.index_service import IndexService
+from espalier.serve.ledger import Entry, Ledger, Loaded
+from espalier.serve.lifecycle import Lifecycle
 from espalier.serve.listen import claim_unix, reserve_tcp
 from espalier.serve.log import EventLog, JsonLog
-from espalier.serve.orders import Orders
+from espalier.serve.orders import IndexOrder, Orders
+from espalier.serve.rulebook import Rulebook
 from espalier.serve.supervisor import Supervisor
+from espalier.serve.watch import Watch
 from espalier.sessions.opening import FILE_NAME
 from espalier.sessions.shared import SharedSessionStore
 from espalier.settings import ServeSettings
@@ -42,7 +55,8 @@ def run(
         log: Where events go, JSON lines on stderr by default.
 
     Raises:
-        ConfigError: There is nothing to serve.
+        ConfigError: There is nothing to serve, or the admin address is for everybody.
+        IndexFileError, InputError: A file of an index or of rules cannot be used.
         ListenError: An address cannot be had.
         WorkerError: A worker could not start, for instance because of an index.
     """
@@ -50,55 +64,170 @@ def run(
     log = JsonLog() if log is None else log
     if not settings.index:
         raise ConfigError("nothing to serve: name at least one index")
-    table = _table_of(settings, log)
-    try:
-        return _supervise(settings, table, verify=verify, out=out, log=log)
-    finally:
-        if table is not None:
-            table.close()
+    with ExitStack() as held:
+        service = _Service(settings, held, verify=verify, out=out, log=log)
+        return service.run()
 
 
-def _supervise(
-    settings: ServeSettings,
-    table: SharedSessionStore | None,
-    *,
-    verify: bool,
-    out: TextIO,
-    log: EventLog,
-) -> int:
-    count = settings.workers or processors.available()
-    sockets = [_socket_of(settings.unix, number) for number in range(count)]
-    for path in sockets:
-        if path is not None:
-            claim_unix(path)
-    reserved = reserve_tcp(settings.listen)
-    try:
-        orders = [
-            Orders(
-                number,
-                settings,
-                reserved.address,
-                unix=path,
-                sessions=None if table is None else table.shared_path,
-                verify=verify,
-            )
-            for number, path in enumerate(sockets)
+class _Service:
+    """The supervisor and what belongs to it. ``held`` lets go of it all."""
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        held: ExitStack,
+        *,
+        verify: bool,
+        out: TextIO,
+        log: EventLog,
+    ) -> None:
+        self._settings = settings
+        self._out = out
+        self._log = log
+        self._held = held
+        self._table = _table_of(settings, log)
+        if self._table is not None:
+            held.callback(self._table.close)
+        count = settings.workers or processors.available()
+        self._sockets = [_socket_of(settings.unix, number) for number in range(count)]
+        for path in self._sockets:
+            if path is not None:
+                claim_unix(path)
+        reserved = reserve_tcp(settings.listen)
+        held.callback(reserved.close)
+        self._address = reserved.address
+        self._admin_address: AdminAddress | None = None
+        if settings.admin is not None:
+            self._admin_address = AdminAddress(settings.admin, remote=settings.admin_remote)
+            held.callback(self._admin_address.close)
+        self._rules = Rulebook(settings.state_dir)
+        held.callback(self._rules.close)
+        self._rules.open(settings.index)
+        self._seen = {name: Identity.of(path) for name, path in settings.index.items()}
+        self._files: dict[str, HeldFile] = {}
+        for name, path in settings.index.items():
+            self._files[name] = hold(path)
+            held.callback(self._files[name].close)
+        self._counters = Counters()
+        self._health = health_of_service()
+        self._watch: Watch | None = None
+        first = [
+            IndexOrder(name, settings.index[name], self._files[name].path) for name in self._files
         ]
-        addresses = [reserved.address, *(f"unix:{path}" for path in sockets if path is not None)]
-
-        def started() -> None:
-            for address in addresses:
-                print(f"listening on {address}", file=out, flush=True)
-                log.info("listening", address=address, workers=count)
-
-        return Supervisor(
+        self._supervisor = Supervisor(
             supervisor.command(),
-            [one.as_message() for one in orders],
+            self._orders(first, verify=verify),
             grace=settings.grace_seconds,
             log=log,
-        ).run(started)
-    finally:
-        reserved.close()
+            hang_up=self._hang_up,
+            watched=self._note_workers,
+        )
+
+    def run(self) -> int:
+        """Serve until told to end; return the exit code."""
+        return self._supervisor.run(self._started)
+
+    def _started(self) -> None:
+        """Begin what needs workers that answer, and say where they do."""
+        settings = self._settings
+        lifecycle = Lifecycle(
+            self._supervisor,
+            self._first_ledger(),
+            self._rules,
+            orders=lambda ledger: self._orders(ledger.orders(), unwell=ledger.unwell()),
+            roots=roots_of(settings),
+            log=self._log,
+            counters=self._counters,
+            told=lambda name, well: self._health.tell(index_component(name), well=well),
+        )
+        self._held.callback(lifecycle.close)
+        watch = self._watch = Watch(
+            lifecycle, settings.index, self._seen, seconds=settings.watch_seconds, log=self._log
+        )
+        watch.start()
+        self._held.callback(watch.stop)
+        if self._admin_address is not None:
+            self._begin_admin(lifecycle, self._admin_address)
+        sockets = [f"unix:{path}" for path in self._sockets if path is not None]
+        for address in (self._address, *sockets):
+            print(f"listening on {address}", file=self._out, flush=True)
+            self._log.info("listening", address=address, workers=len(self._sockets))
+
+    def _begin_admin(self, lifecycle: Lifecycle, address: AdminAddress) -> None:
+        service = IndexService(lifecycle, workers=lambda: len(self._supervisor.workers()))
+        admin = Admin(
+            address,
+            service.methods(self._log),
+            self._health,
+            log=self._log,
+            counters=self._counters,
+        )
+        admin.start()
+        self._held.callback(admin.stop)
+        print(f"admin listening on {address.address}", file=self._out, flush=True)
+        self._log.info("admin_listening", address=address.address)
+
+    def _first_ledger(self) -> Ledger:
+        """Return what the workers opened when they started: every configured index."""
+        facts = {one["name"]: one for one in self._supervisor.workers()[0].report["indexes"]}
+        entries = {}
+        for name, file in self._files.items():
+            one = facts[name]
+            loaded = Loaded(
+                name,
+                self._settings.index[name],
+                file,
+                revision=one["revision"],
+                labels=one["labels"],
+                bytes=one["bytes"],
+                loaded_ns=time.time_ns(),
+            )
+            entries[name] = Entry({loaded.revision: loaded}, active=loaded.revision)
+            self._health.tell(index_component(name), well=True)
+        return Ledger(entries)
+
+    def _orders(
+        self,
+        indexes: Iterable[IndexOrder],
+        *,
+        # Whatever is opened later on was verified before, and is the same file.
+        verify: bool = False,
+        unwell: Iterable[str] = (),
+    ) -> list[dict[str, Any]]:
+        return [
+            Orders(
+                number,
+                self._settings,
+                self._address,
+                unix=path,
+                sessions=None if self._table is None else self._table.shared_path,
+                verify=verify,
+                indexes=tuple(indexes),
+                overlays=self._rules.files(),
+                unwell=tuple(unwell),
+            ).as_message()
+            for number, path in enumerate(self._sockets)
+        ]
+
+    def _hang_up(self) -> None:
+        if self._watch is not None:
+            self._watch.hang_up()
+
+    def _note_workers(self, ready: int) -> None:
+        self._health.set(ANSWERING, well=ready > 0)
+        self._health.tell(WORKERS, well=ready == len(self._sockets))
+
+
+def roots_of(settings: ServeSettings) -> list[Path]:
+    """Return the folders that indexes may be loaded from."""
+    if settings.index_roots:
+        return [Path(root) for root in settings.index_roots]
+    # Where a link is and where it leads.
+    return [
+        folder
+        for path in settings.index.values()
+        for folder in (path.parent, path.resolve().parent)
+    ]
 
 
 def _table_of(settings: ServeSettings, log: EventLog) -> SharedSessionStore | None:

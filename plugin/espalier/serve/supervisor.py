@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,11 @@ class _State(enum.Enum):
 
 
 class Worker:
-    """A worker process as the supervisor sees it."""
+    """A worker process as the supervisor sees it.
+
+    Attributes:
+        report: What it said when it became ready.
+    """
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Worker:
         self.failure: WorkerError | None = None
         self.calls_cut_off = 0
         self.ready_at = 0.0
+        self.report: Params = {}
         self._changed = changed
         self._clock = clock
         ours, theirs = socket.socketpair()
@@ -126,7 +132,8 @@ class Worker:
         self.state = _State.ENDED
         self.channel.close()
 
-    def _ready(self, _params: Params) -> None:
+    def _ready(self, params: Params) -> None:
+        self.report = params
         self.ready_at = self._clock()
         self.state = _State.READY
         self._changed()
@@ -155,6 +162,9 @@ class Supervisor:
         orders: The first message to each worker.
         grace: Seconds that workers may take to finish their calls.
         log: Where events go.
+        hang_up: Called in the main thread for every SIGHUP; must not take long.
+        watched: Called in the main thread with the number of workers that answer, when
+            that may have changed; with 0 when the end begins.
     """
 
     def __init__(
@@ -164,6 +174,8 @@ class Supervisor:
         *,
         grace: float,
         log: EventLog,
+        hang_up: Callable[[], object] = lambda: None,
+        watched: Callable[[int], object] = lambda _ready: None,
         back_off: BackOff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -173,7 +185,12 @@ class Supervisor:
         self._log = log
         self._back_off = BackOff() if back_off is None else back_off
         self._clock = clock
+        self._hang_up = hang_up
+        self._watched = watched
         self._places = [_Place(None) for _ in orders]
+        # Held while a worker gets its orders and its place, so that new orders and a request
+        # to all that follows them miss none.
+        self._placing = threading.Lock()
 
     def run(self, started: Callable[[], object]) -> int:
         """Serve until told to end by a signal; return the exit code.
@@ -186,12 +203,14 @@ class Supervisor:
         Raises:
             WorkerError: A worker could not start; those that did have ended again.
         """
-        with SignalQueue((*_SIGNALS, signal.SIGCHLD)) as signals:
+        with SignalQueue((*_SIGNALS, signal.SIGCHLD, signal.SIGHUP)) as signals:
             try:
                 told = self._start(signals)
                 if told is None:
                     started()
+                    self._watched(len(self.workers()))
                     told = self._watch(signals)
+                self._watched(0)
                 return self._drain(signals, told)
             finally:
                 self._kill()
@@ -210,7 +229,9 @@ class Supervisor:
             ControlError: A worker that lives refused, or did not reply in time.
         """
         asked = {}
-        for worker in [place.worker for place in self._places]:
+        with self._placing:
+            workers = [place.worker for place in self._places]
+        for worker in workers:
             if worker is not None:
                 with contextlib.suppress(GoneError):
                     asked[worker.number] = worker.channel.ask(method, params)
@@ -222,9 +243,26 @@ class Supervisor:
                 results[number] = result_of(future, method, left)
         return results
 
+    def request_one(
+        self, method: str, params: Params | None = None, *, timeout: float
+    ) -> Mapping[str, Any]:
+        """Make a request to one worker that answers calls; return its result.
+
+        From any thread.
+
+        Raises:
+            GoneError: There is none, or it died meanwhile.
+            ControlError: It refused, or did not reply in time.
+        """
+        ready = self.workers()
+        if not ready:
+            raise GoneError(f"{method}: no worker answers at the moment")
+        return ready[0].channel.request(method, params, timeout=timeout)
+
     def give_orders(self, orders: Sequence[Mapping[str, Any]]) -> None:
         """Let workers that start from now on begin with these orders, one each."""
-        self._orders = list(orders)
+        with self._placing:
+            self._orders = list(orders)
 
     def workers(self) -> list[Worker]:
         """Return the workers that answer calls."""
@@ -251,13 +289,14 @@ class Supervisor:
         return None
 
     def _spawn(self, number: int, signals: SignalQueue) -> None:
-        self._places[number].worker = Worker(
-            number,
-            self._command,
-            self._orders[number],
-            lambda: signals.put(_CHANGED),
-            self._clock,
-        )
+        with self._placing:
+            self._places[number].worker = Worker(
+                number,
+                self._command,
+                self._orders[number],
+                lambda: signals.put(_CHANGED),
+                self._clock,
+            )
 
     # ---- watching ------------------------------------------------------------------
 
@@ -267,11 +306,14 @@ class Supervisor:
             told = signals.wait(self._next_due())
             if told in _SIGNALS:
                 return signal.Signals(told)
+            if told == signal.SIGHUP:
+                self._hang_up()
             self._bury()
             now = self._clock()
             for number, place in enumerate(self._places):
                 if place.worker is None and place.due <= now:
                     self._spawn(number, signals)
+            self._watched(len(self.workers()))
 
     def _next_due(self) -> float | None:
         waits = [place.due - self._clock() for place in self._places if place.worker is None]

@@ -10,8 +10,15 @@ Requests a worker answers, beside the replies it gets:
 ============  ==================================================================
 ``ping``      nothing; its reply says that the process is alive
 ``counters``  what it has done, as in `counters`, and how many calls wait now
+``check``     find out whether an index file is whole, and what it holds
+``stage``     get ready to answer from an index file that was checked
+``settle``    answer from a revision, and let go of all that are not kept
+``rules``     let a file of blocks, pins and boosts hold for an index
+``health``    say how an index is, to who asks
 ``drain``     begin to end, with ``grace`` seconds; replies before it has ended
 ============  ==================================================================
+
+``check`` and ``stage`` take their time, and do not keep the others waiting.
 """
 
 from __future__ import annotations
@@ -24,19 +31,30 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from espalier.errors import EspalierError
+from espalier.serve.aside import Aside
 from espalier.serve.calls import Limits
-from espalier.serve.control import Channel, ControlError, Handler, receive, send
+from espalier.serve.control import (
+    Channel,
+    ControlError,
+    Handler,
+    Params,
+    Result,
+    receive,
+    send,
+)
 from espalier.serve.counters import Counters
 from espalier.serve.domain import Completer
-from espalier.serve.health import Health
-from espalier.serve.indexes import load_indexes
+from espalier.serve.health import Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
-from espalier.serve.orders import Orders
+from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
+from espalier.serve.shelf import Shelf
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 from espalier.sessions.base import SessionStore, SessionStoreError
 from espalier.sessions.opening import open_sessions
@@ -64,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     if message is None:
         return 0
     orders = Orders.of(message)
+    # For the supervisor alone; who sends it to all processes of a service means no harm.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = JsonLog(worker=orders.number)
     with library_logs(log), SignalQueue(_SIGNALS) as signals:
         try:
@@ -96,17 +116,20 @@ class _Worker:
         self._log = log
         self._grace = orders.settings.grace_seconds
         settings = orders.settings
-        self._indexes = load_indexes(settings.index, verify=orders.verify, log=log)
+        self._shelf = Shelf(orders.indexes, orders.overlays, verify=orders.verify, log=log)
         self._sessions = _sessions_of(orders)
         self._counters = Counters()
         completer = Completer(
-            self._indexes,
+            self._shelf.indexes,
             self._sessions,
             context_queries=settings.session_queries,
             log=log,
             counters=self._counters,
         )
+        self._shelf.publish_to(lambda indexes: setattr(completer, "indexes", indexes))
         self._health = Health([SERVICE_NAME], _COMPONENTS)
+        for name in {one.name for one in orders.indexes}:
+            self._health.tell(index_component(name), well=name not in orders.unwell)
         age = settings.connection_age_seconds
         self._server = Server(
             CompletionService(completer).methods(log),
@@ -123,8 +146,15 @@ class _Worker:
         handlers: dict[str, Handler] = {
             "ping": lambda _params: None,
             "counters": lambda _params: self._report(),
+            "check": self._check,
+            "stage": self._stage,
+            "settle": self._settle,
+            "rules": self._rule,
+            "health": self._tell_health,
             "drain": self._begin_drain,
         }
+        self._loading = Aside("loading")
+        self._changing = Aside("changing")
         self._channel = Channel(wire, handlers, lambda: signals.put(_ORPHANED))
 
     def run(self) -> int:
@@ -138,7 +168,7 @@ class _Worker:
         for component in _COMPONENTS:
             self._health.set(component, well=True)
         self._channel.start()
-        self._tell("ready", addresses=self._addresses)
+        self._tell("ready", addresses=self._addresses, indexes=self._shelf.report())
         received = self._signals.wait()
         return self._drain(received)
 
@@ -166,8 +196,27 @@ class _Worker:
             # be worse than ending here.
             os._exit(code)
         self._sessions.close()
-        self._indexes.close()
+        self._shelf.close()
         return code
+
+    def _check(self, params: Params) -> Future[Result]:
+        order = IndexOrder.of(params)
+        return self._loading.do(lambda: self._shelf.check(order))
+
+    def _stage(self, params: Params) -> Future[Result]:
+        order = IndexOrder.of(params)
+        return self._loading.do(lambda: self._shelf.stage(order))
+
+    def _settle(self, params: Params) -> Future[Result]:
+        name, active, keep = params["name"], params["active"], params["keep"]
+        return self._changing.do(lambda: self._shelf.settle(name, active, keep))
+
+    def _rule(self, params: Params) -> Future[Result]:
+        name, file = params["name"], Path(params["file"])
+        return self._changing.do(lambda: self._shelf.rule(name, file))
+
+    def _tell_health(self, params: Params) -> None:
+        self._health.tell(index_component(params["name"]), well=params["well"])
 
     def _begin_drain(self, params: Mapping[str, Any]) -> None:
         self._grace = float(params["grace"])

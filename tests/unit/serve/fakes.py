@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from espalier.filters import Filter
 from espalier.index import Contribution
 from espalier.native import Source
+from espalier.overlay import Overlay
 from espalier.serve.indexes import Indexes, ServedIndex
 from espalier.serve.log import Field
 from espalier.text import normalise_prefix, utf16_length
@@ -62,6 +63,7 @@ class FakeIndex:
         sources: Source | None = None,
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
+        overlay: Overlay | None = None,  # noqa: ARG002 - rules are for real indexes
     ) -> list[FakeSuggestion]:
         """Return what starts with the prefix."""
         self.filters.append(where)
@@ -94,6 +96,7 @@ class FakeIndex:
         sources: Source | None = None,
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
+        overlay: Overlay | None = None,  # noqa: ARG002 - rules are for real indexes
     ) -> list[FakeExplanation]:
         """Return the same; its place in the list is all that the first feature knows."""
         found = self.complete(

@@ -127,6 +127,23 @@ def test_watching_what_never_changes_is_answered_once() -> None:
     assert sent == [[SERVING], [UNKNOWN]]
 
 
+def test_what_is_told_of_an_index_is_for_who_asks_for_it() -> None:
+    """Readiness does not follow from it; watchers of the name hear of changes."""
+    health = Health([SERVICE], ["indexes"])
+    health.set("indexes", well=True)
+    asked = HealthCheckRequest(service="index/main").SerializeToString()
+    stream, method = watch(health)
+    method.begin(asked, stream)
+    for well in (True, False, False):
+        health.tell("index/main", well=well)
+
+    assert stream.sent == [UNKNOWN, SERVING, NOT_SERVING]
+    outcome = check(health, asked)
+    assert isinstance(outcome, bytes)
+    assert HealthCheckResponse.FromString(outcome).status == NOT_SERVING
+    assert told(health) == dict.fromkeys(("live", "ready", "", SERVICE), SERVING)
+
+
 def test_watching_with_bytes_that_are_no_request_ends() -> None:
     """The stream says why."""
     stream, method = watch(Health([], []))

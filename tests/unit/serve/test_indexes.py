@@ -1,67 +1,29 @@
-"""Loading indexes: all or none, checked and warmed."""
+"""Which index a name means."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
-import espalier
-from espalier.errors import ConfigError, IndexMissingError
-from espalier.serve.indexes import Indexes, load_indexes
-from tests.unit.serve.fakes import FakeIndex, ListLog
+from espalier.errors import ConfigError
+from espalier.serve.errors import UnknownIndexError
+from espalier.serve.indexes import Indexes
+from tests.unit.serve.fakes import FakeIndex, indexes_of
 
 
-class OpenableIndex(FakeIndex):
-    """A fake that `espalier.open` may return."""
+def test_the_first_index_is_the_default() -> None:
+    """Whoever names none gets that."""
+    indexes = indexes_of(de=FakeIndex(), en=FakeIndex())
 
-    info = SimpleNamespace(fingerprint="00ff", labels=4, bytes=99)
-
-
-def opening(monkeypatch: pytest.MonkeyPatch, files: dict[str, OpenableIndex]) -> list[bool]:
-    """Let `espalier.open` find ``files``; return the list of its ``verify`` arguments."""
-    verified = []
-
-    def fake_open(path: Path, *, verify: bool) -> OpenableIndex:
-        verified.append(verify)
-        if str(path) not in files:
-            raise IndexMissingError(f"{path}: no such file")
-        return files[str(path)]
-
-    monkeypatch.setattr(espalier, "open", fake_open)
-    return verified
+    assert indexes.get("") is indexes.default is indexes.get("de")
+    assert [one.name for one in indexes] == ["de", "en"]
 
 
-@pytest.mark.parametrize("verify", [True, False])
-def test_every_index_is_opened_warmed_and_named(
-    monkeypatch: pytest.MonkeyPatch, *, verify: bool
-) -> None:
-    """The first is the default, the fingerprint the revision."""
-    files = {"a.esp": OpenableIndex(), "b.esp": OpenableIndex()}
-    verified = opening(monkeypatch, files)
-    log = ListLog()
+def test_a_name_nobody_serves_is_an_error_that_lists_those_there_are() -> None:
+    """So that the client sees its slip."""
+    with pytest.raises(UnknownIndexError, match="use one of: de,en") as caught:
+        indexes_of(de=FakeIndex(), en=FakeIndex()).get("fr")
 
-    indexes = load_indexes({"a": Path("a.esp"), "b": Path("b.esp")}, verify=verify, log=log)
-
-    assert [(one.name, one.revision) for one in indexes] == [("a", "00ff"), ("b", "00ff")]
-    assert indexes.get("").name == "a"
-    assert verified == [verify, verify]
-    assert log.names() == ["index_loaded", "index_loaded"]
-    assert all(file.asked for file in files.values())
-    indexes.close()
-    assert all(file.closed for file in files.values())
-
-
-def test_one_bad_file_closes_those_opened_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing half-loaded is left behind."""
-    good = OpenableIndex()
-    opening(monkeypatch, {"a.esp": good})
-
-    with pytest.raises(IndexMissingError, match=r"b\.esp"):
-        load_indexes({"a": Path("a.esp"), "b": Path("b.esp")}, verify=True, log=ListLog())
-
-    assert good.closed
+    assert caught.value.metadata == {"served": "de,en"}
 
 
 def test_serving_nothing_is_a_mistake() -> None:

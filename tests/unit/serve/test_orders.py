@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from espalier.serve.orders import Orders
+from espalier.serve.orders import IndexOrder, Orders
 from espalier.settings import ServeSettings
 
 
@@ -18,10 +18,25 @@ def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
         index={"de": Path("german.esp"), "en": Path("english.esp")},
         unix=Path("/run/espalier"),
         workers=3,
+        admin="unix:/run/admin",
+        index_roots=("/srv/indexes",),
         grace_seconds=2.5,
     )
     table = Path("/proc/7/fd/9")
-    orders = Orders(2, settings, "127.0.0.1:50051", unix, table, verify=False)
+    orders = Orders(
+        2,
+        settings,
+        "127.0.0.1:50051",
+        unix,
+        table,
+        verify=False,
+        indexes=(
+            IndexOrder("de", Path("german.esp"), Path("/proc/7/fd/8")),
+            IndexOrder("de", Path("old.esp"), Path("/proc/7/fd/5"), "00ff", active=False),
+        ),
+        overlays={"de": Path("/proc/7/fd/10")},
+        unwell=("en",),
+    )
 
     assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders
 
