@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from espalier import __version__, console
+from espalier import __version__, console, operate
 from espalier.errors import ConfigError, InputError
 from espalier.files import refuse_to_overwrite
 
@@ -53,9 +53,8 @@ def cli() -> None:
 # ---- what several verbs share -------------------------------------------------
 
 
-def _examples(*commands: str) -> str:
-    # The first line tells click to leave the lines below it as they are.
-    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+_examples = console.examples
+_json = console.json_option
 
 
 def _logs(command: _Command) -> _Command:
@@ -94,10 +93,6 @@ def _new_file(
 
 def _quiet(command: _Command) -> _Command:
     return click.option("--quiet", is_flag=True, help="Show no progress.")(command)
-
-
-def _json(command: _Command) -> _Command:
-    return click.option("--json", "want_json", is_flag=True, help="Print JSON.")(command)
 
 
 def _no_verify(command: _Command) -> _Command:
@@ -843,6 +838,10 @@ def _named(indexes: Sequence[str]) -> dict[str, Path]:
             raise ConfigError(f"--index: two indexes are named {name}; write --index NAME=PATH")
         named[name] = Path(path)
     return named
+
+
+cli.add_command(operate.indexes)
+cli.add_command(operate.rules)
 
 
 @cli.command(

@@ -23,15 +23,17 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
 from espalier import files
 from espalier.errors import EspalierError, InputError, InvalidTextError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 EXIT_FAILURE = 1
 EXIT_INPUT = 2
@@ -163,6 +165,20 @@ def _discard_stdout() -> None:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
+
+
+# ---- help and options -----------------------------------------------------------
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a help page: commands as somebody would type them."""
+    # The first line tells click to leave the lines below it as they are.
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
+def json_option(command: _Command) -> _Command:
+    """Give a command the flag ``--json``, as ``want_json``."""
+    return click.option("--json", "want_json", is_flag=True, help="Print JSON.")(command)
 
 
 # ---- arguments ----------------------------------------------------------------

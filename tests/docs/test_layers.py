@@ -33,7 +33,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("train", "evaluate", "serve", "admin"),
     ("interop", "publish"),
     ("console",),
-    ("terminal",),
+    ("terminal", "operate"),
     ("cli",),
     ("__main__",),
 )

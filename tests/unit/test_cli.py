@@ -9,17 +9,28 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from espalier import console
 from espalier.cli import cli
 
-VERBS = sorted(cli.commands)
+
+def _verbs(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every verb, those of groups with the group's name before them."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _verbs(command, f"{name} ")
+        else:
+            yield above + name, command
+
+
+VERBS = dict(sorted(_verbs(cli)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool]]:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself_with_examples(verb: str, espalier: Espalier) -> None:
     """`--help` says what the verb does and shows commands to copy."""
-    ended = espalier(verb, "--help")
+    ended = espalier(*verb.split(), "--help")
 
     assert ended.code == 0
     assert f"  espalier {verb}" in ended.out.split("Examples:")[1]
@@ -79,19 +90,20 @@ def test_every_verb_explains_itself_with_examples(verb: str, espalier: Espalier)
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_example_in_the_help_parses(verb: str) -> None:
     """The commands shown are commands: every option in them exists."""
-    command = cli.commands[verb]
+    command = VERBS[verb]
+    name = verb.split()
     assert command.epilog is not None
     for line in command.epilog.splitlines()[2:]:
         words = shlex.split(re.split(r" [|<>] ", line)[0])
-        context = command.make_context(verb, words[2:], resilient_parsing=True)
+        context = command.make_context(verb, words[1 + len(name) :], resilient_parsing=True)
 
-        assert words[:2] == ["espalier", verb]
+        assert words[: 1 + len(name)] == ["espalier", *name]
         assert context.args == []
 
 
 def test_every_option_has_a_help_text() -> None:
     """An option without a word about it is a riddle (`--users` and `--seed` explain themselves)."""
-    for verb, command in cli.commands.items():
+    for verb, command in VERBS.items():
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name not in {"users", "seed"}:
                 assert getattr(parameter, "help", None), f"{verb} {parameter.name}"
