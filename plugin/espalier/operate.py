@@ -264,7 +264,13 @@ def unblock(*, target: str, index: str, want_json: bool, **texts: Any) -> None:
     )
 )
 @click.argument("query", callback=console.query_text)
-@click.option("--position", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "--position",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Place in the list.",
+)
 @click.option(
     "--min-prefix",
     type=click.IntRange(0, 1024),

@@ -20,7 +20,7 @@ from espalier.serve.errors import (
     SessionIdTooLongError,
     UnsupportedRequestError,
 )
-from espalier.serve.indexes import Completing, Explained, Indexes, ServedIndex, Suggested
+from espalier.serve.indexes import Explained, Indexes, ServedIndex, Suggested
 from espalier.serve.log import EventLog
 from espalier.sessions.base import (
     MAX_SESSION_ID_BYTES,
