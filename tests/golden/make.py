@@ -26,7 +26,7 @@ from espalier.querylog import QueryLog
 from espalier.settings import TrainSettings
 from espalier.train.forest_model import Forest, ForestTree
 from espalier.train.rows import choose_labels
-from espalier.train.words import word_sections
+from espalier.train.words import learn_words
 from tests.corrupt.make import sections as plain
 from tests.reference import build, query
 from tests.unit.train.conftest import make_log
@@ -192,7 +192,7 @@ def words() -> build.Sections:
         weight_bits=16,
         meta=b'{"golden": "words"}',
     )
-    return made | word_sections(log, chosen, settings)
+    return made | learn_words(log, chosen, settings).sections
 
 
 def session() -> build.Sections:

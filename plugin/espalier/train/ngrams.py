@@ -2,9 +2,7 @@
 
 Every word, pair and triple of words in the file was typed by at least ``min_users``
 distinct people, whatever query they typed it in: a rare query cannot be put together
-again from its parts. Probabilities are interpolated with absolute discounting (Ney,
-Essen and Kneser 1994), so that what was never seen together still has a probability,
-and stored as eighths of a byte's logarithm (FORMAT.md, NGRM).
+again from its parts.
 
 Nothing here loops over events; words are split once per distinct query.
 """
@@ -12,36 +10,18 @@ Nothing here loops over events; words are split once per distinct query.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from espalier.native import (
-    LIST_HEAD,
-    LIST_LONG,
-    NGRAM_HEADER,
-    WORD_BLOCK,
-    WORD_BYTES,
-    WORD_LIMIT,
-    words_build,
-)
+from espalier.native import WORD_BYTES, WORD_LIMIT
 from espalier.train.lists import MOST, distinct, spread
 
 if TYPE_CHECKING:
     from espalier.querylog import QueryLog
-    from espalier.settings import TrainSettings
 
 I64 = NDArray[np.int64]
-U8 = NDArray[np.uint8]
-U32 = NDArray[np.uint32]
-F64 = NDArray[np.float64]
-
-STEP: Final = 0.075
-"""Natural logarithm per step of a stored probability: 255 steps reach exp(-19)."""
-
-DISCOUNT: Final = (0.6, 0.75, 0.75)
-"""Taken off the count of every word, pair and triple, for what was never seen."""
 
 
 class Grams(NamedTuple):
@@ -220,154 +200,3 @@ def count(tokens: Tokens, min_users: int) -> Counted:
 def _enough(grams: Grams, min_users: int) -> Grams:
     kept = grams.people >= min_users
     return Grams(grams.left[kept], grams.word[kept], grams.people[kept])
-
-
-def steps_of(chance: F64) -> U8:
-    """Return the step nearest to a probability's logarithm."""
-    return np.clip(np.rint(-np.log(np.maximum(chance, 1e-12)) / STEP), 0, 255).astype(np.uint8)
-
-
-def _ordered(left: I64, word: I64, q: U8, n_left: int) -> tuple[I64, I64, U8]:
-    """Bring every list into the order of the file; return its bounds, words and steps.
-
-    Lists are ordered by word, long ones begin with their best.
-    """
-    ptr = np.searchsorted(left, np.arange(n_left + 1))
-    order = np.arange(len(left))
-    for long in np.flatnonzero(np.diff(ptr) > LIST_LONG).tolist():
-        begin, end = int(ptr[long]), int(ptr[long + 1])
-        best = np.lexsort((word[begin:end], q[begin:end]))[:LIST_HEAD]
-        others = np.ones(end - begin, bool)
-        others[best] = False
-        order[begin:end] = begin + np.concatenate([best, np.flatnonzero(others)])
-    return ptr, word[order], q[order]
-
-
-def _packed(word: I64, q: U8) -> U32:
-    return (word | (q.astype(np.int64) << 24)).astype(np.uint32)
-
-
-def _block_best(q: U8) -> U8:
-    blocks = -(-len(q) // WORD_BLOCK)
-    padded = np.full(blocks * WORD_BLOCK, 255, np.uint8)
-    padded[: len(q)] = q
-    best: U8 = padded.reshape(blocks, WORD_BLOCK).min(axis=1)
-    return best
-
-
-def ngram_sections(tokens: Tokens, settings: TrainSettings) -> dict[str, bytes]:
-    """Return VOCA and NGRM; none if no word has enough people."""
-    if not tokens.words:
-        return {}
-    counted = count(tokens, settings.min_users)
-    return {
-        "VOCA": words_build([word.encode() for word in tokens.words]),
-        "NGRM": _section(len(tokens.words), counted, settings),
-    }
-
-
-def _section(n: int, counted: Counted, settings: TrainSettings) -> bytes:
-    one = np.zeros(n + 1)
-    one[counted.word.word] = counted.word.people - DISCOUNT[0]
-    floor = DISCOUNT[0] * len(counted.word.word) / (n + 2)
-    unknown = max(counted.word_total - counted.word.people.sum(), 1) + floor
-    total_one = one.sum() + floor * (n + 1) + unknown
-    one = (one + floor) / total_one
-    chance_unknown = unknown / total_one
-
-    first = np.zeros(n + 1)
-    first[counted.first.word] = counted.first.people - DISCOUNT[1]
-    first /= max(1, counted.first_total)
-    first += (1 - first.sum()) * one
-    first[n] = one[n]
-
-    pair = counted.pair
-    total = np.maximum(counted.pair_total, 1)
-    seen = np.maximum(pair.people - DISCOUNT[1], 0.1) / total[pair.left]
-    rest_pair: F64 = np.clip(1 - np.bincount(pair.left, seen, n), 1e-4, 1)
-    pair_chance = seen + rest_pair[pair.left] * one[pair.word]
-
-    triple = counted.triple
-    n_contexts = len(pair.word) + n
-    total = np.maximum(counted.triple_total, 1)
-    seen = np.maximum(triple.people - DISCOUNT[2], 0.1) / total[triple.left]
-    rest_triple: F64 = np.clip(1 - np.bincount(triple.left, seen, n_contexts), 1e-4, 1)
-    # P(w | v): v is the second word of the pair, or the first word itself.
-    last = np.where(
-        triple.left < len(pair.word),
-        pair.word[np.minimum(triple.left, len(pair.word) - 1)] if len(pair.word) else 0,
-        triple.left - len(pair.word),
-    )
-    key = pair.left * (n + 1) + pair.word
-    at = np.searchsorted(key, last * (n + 1) + triple.word)
-    lower = np.zeros(len(at))
-    if len(key):
-        at = np.minimum(at, len(key) - 1)
-        found = key[at] == last * (n + 1) + triple.word
-        lower = np.where(
-            found, pair_chance[at], rest_pair[np.minimum(last, n - 1)] * one[triple.word]
-        )
-    triple_chance = seen + rest_triple[triple.left] * lower
-
-    pair_ptr, pair_word, pair_q = _ordered(pair.left, pair.word, steps_of(pair_chance), n)
-    # The lists of triples follow the order in which their pairs now stand.
-    moved = np.empty(len(pair.word), np.int64)
-    moved[
-        np.searchsorted(key, np.repeat(np.arange(n), np.diff(pair_ptr)) * (n + 1) + pair_word)
-    ] = np.arange(len(pair.word))
-    left = np.where(
-        triple.left < len(pair.word),
-        moved[np.minimum(triple.left, len(pair.word) - 1)] if len(pair.word) else 0,
-        triple.left,
-    )
-    order = np.lexsort((triple.word, left))
-    contexts, number = np.unique(left[order], return_inverse=True)
-    triple_ptr, triple_word, triple_q = _ordered(
-        number, triple.word[order], steps_of(triple_chance[order]), len(contexts)
-    )
-    old_left = np.empty(len(contexts), np.int64)
-    old_left[number] = triple.left[order]
-
-    masks = -(-(len(pair.word) + n) // 64)
-    bits = np.zeros(masks * 64, np.uint8)
-    bits[contexts] = 1
-    has_next = np.packbits(bits, bitorder="little").view("<u8")
-    rank = np.append(0, np.cumsum(bits.reshape(masks, 64).sum(axis=1, dtype=np.int64)))
-
-    word_q, first_q = steps_of(one[:n]), steps_of(first[:n])
-    parts: list[NDArray[Any]] = [
-        has_next,
-        rank.astype("<u4"),
-        pair_ptr.astype("<u4"),
-        _packed(pair_word, pair_q),
-        triple_ptr.astype("<u4"),
-        _packed(triple_word, triple_q),
-        word_q,
-        first_q,
-        _block_best(word_q),
-        _block_best(first_q),
-        steps_of(rest_pair),
-        steps_of(rest_triple[old_left]),
-    ]
-    header = _header(
-        n_words=n,
-        n_bigrams=len(pair.word),
-        n_contexts=len(contexts),
-        n_trigrams=len(triple.word),
-        step=STEP,
-        mix_context=settings.tail_context,
-        mix_follow=settings.tail_follow,
-        decay=settings.tail_decay,
-        mix_related=settings.tail_related,
-        half_life=settings.context_half_life_minutes * 60,
-        end=int(steps_of(one[n:])[0]),
-        unknown=int(steps_of(np.array([chance_unknown]))[0]),
-    )
-    return header.tobytes() + b"".join(part.tobytes() for part in parts)
-
-
-def _header(**fields: float) -> NDArray[np.void]:
-    header = np.zeros(1, NGRAM_HEADER)
-    for name, value in fields.items():
-        header[name] = value
-    return header

@@ -55,7 +55,7 @@ from espalier.train.rows import log_digest
 from espalier.train.stages import make_blender, make_indexer, make_matcher, make_ranker
 from espalier.train.tree import Tree
 from espalier.train.vectorise import Lessons, label_vectors, make_lessons
-from espalier.train.words import word_sections
+from espalier.train.words import Words, learn_words
 from espalier.train.workers import Workers
 from espalier.train.write import (
     Model,
@@ -180,7 +180,7 @@ class _Learned:
     tree: Tree
     chunks: list[bytes]
     recency: Recency | None
-    words: dict[str, bytes]
+    words: Words
     attributes: LabelAttributes
 
     def sections(
@@ -194,7 +194,7 @@ class _Learned:
             choose_blend(settings),
             meta,
             recency=self.recency,
-            words=self.words,
+            words=self.words.sections,
             scorer=scorer,
             attributes=self.attributes.section(),
         )
@@ -208,7 +208,7 @@ def _learn(log: QueryLog, settings: TrainSettings, run: _Run) -> _Learned:
     with run.stage("rank", tree.n_nodes) as done:
         chunks = _rank(tree, lessons, settings, done)
     with run.stage("words"):
-        words = word_sections(log, lessons.labels, settings)
+        words = learn_words(log, lessons.labels, settings)
     recency = decayed_popularity(log, lessons.labels, settings.popularity_half_life_days)
     attributes = choose_attributes(log, lessons.labels, settings)
     return _Learned(lessons, tree, chunks, recency, words, attributes)
@@ -364,6 +364,7 @@ def _dropped(log: QueryLog, learned: _Learned) -> dict[str, int]:
         "attribute of a query: too few users": attributes.rare,
         "attribute of a query: it has 16 with more users": attributes.above_label,
         "attribute of a query: 65,535 values have more users": attributes.above_index,
+        **{f"words_mib: {kind}": count for kind, count in learned.words.dropped.items()},
     }
 
 
@@ -387,6 +388,11 @@ def _warnings(log: QueryLog, settings: TrainSettings, learned: _Learned) -> Iter
         yield (
             "no query of the log follows another in a session, so nothing is learned from "
             "previous queries; name the column (log.session_column or log.user_column)"
+        )
+    if learned.words.dropped and not learned.words.sections:
+        yield (
+            f"words_mib = {settings.words_mib:g} has no room for a single word, so only labels are "
+            "suggested; give more, or 0 for no limit"
         )
     yield from _attribute_warnings(log, settings, learned)
 

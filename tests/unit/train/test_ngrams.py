@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from espalier.querylog import QueryLog
 from espalier.settings import TrainSettings
 from espalier.train import lists, ngrams
+from espalier.train.ngram_file import STEP
 from tests.reference import words as reference
 from tests.unit.train.conftest import make_log
-from tests.unit.train.typed import Sessions, log_of_sessions, sessions
+from tests.unit.train.typed import Sessions, log_of_sessions, ngram_sections, sessions
 
 WORDS = ("a", "b", "shoe", "shoes", "red", "é", "靴", "赤い靴", "x" * 256)
 Gram = TypeVar("Gram", bound=tuple[str, ...])
@@ -60,9 +61,7 @@ def enough(people: dict[Gram, set[int]], known: set[str], least: int) -> set[Gra
 
 def model_of(log: QueryLog, min_users: int) -> reference.Ngrams | None:
     """Return what is written, as the second reader reads it; None for nothing."""
-    made = ngrams.ngram_sections(
-        ngrams.tokenise(log, min_users), TrainSettings(min_users=min_users)
-    )
+    made = ngram_sections(ngrams.tokenise(log, min_users), TrainSettings(min_users=min_users))
     if not made:
         return None
     assert list(made) == ["VOCA", "NGRM"]
@@ -143,11 +142,11 @@ def check_list(
     total = sum(counts.values())
     seen = {word: max(count - 0.75, 0.1) / total for word, count in counts.items()}
     rest = min(max(1 - sum(seen.values()), 1e-4), 1)
-    assert abs(rest_q + math.log(rest) / ngrams.STEP) <= 0.501
+    assert abs(rest_q + math.log(rest) / STEP) <= 0.501
     assert entries.keys() == counts.keys()
     for word, q in entries.items():
         chance = seen[word] + rest * lower[word]
-        assert abs(q + math.log(chance) / ngrams.STEP) <= 1.001
+        assert abs(q + math.log(chance) / STEP) <= 1.001
 
 
 @given(sessions(WORDS))
@@ -180,7 +179,7 @@ def test_only_who_typed_what_counts(typed: Sessions, rng: object) -> None:
 
     def sections(sessions: Sessions) -> dict[str, bytes]:
         log = log_of_sessions(sessions)
-        return ngrams.ngram_sections(ngrams.tokenise(log, 1), TrainSettings(min_users=1))
+        return ngram_sections(ngrams.tokenise(log, 1), TrainSettings(min_users=1))
 
     assert sections(typed) == sections(shuffled)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from espalier.settings import TrainSettings
 from espalier.train import moves, ngrams, relations
 from espalier.train.affixes import RULES, affix_of
+from espalier.train.ngram_file import STEP
 from espalier.train.rows import Labels, choose_labels
 from tests.reference import words as reference
 from tests.unit.train.conftest import make_log
@@ -71,7 +72,8 @@ def section_of(typed: Sessions, least: int) -> tuple[ngrams.Tokens, Labels | Non
     if not (log.users >= least).any():
         return tokens, None, b""
     labels = choose_labels(log, TrainSettings(min_users=least))
-    return tokens, labels, relations.relation_section(log, tokens, labels, least)
+    found = relations.relations_of(log, tokens, labels, least)
+    return tokens, labels, b"" if found is None else found.section()
 
 
 @given(sessions(WORDS, longest=5), st.integers(1, 3), st.sampled_from([1, 5, 40, 1 << 20]))
@@ -145,8 +147,8 @@ def test_related_words_come_by_how_much_oftener_they_follow(typed: Sessions) -> 
     expected: dict[Pair, float] = {}
     for (left, right), users in new.items():
         chance = (len(users) - 0.75) / len(asked[left]) - came[right] / came.total()
-        if len(users) >= 2 and chance > math.exp(-255 * ngrams.STEP):
-            expected[left, right] = -math.log(chance) / ngrams.STEP
+        if len(users) >= 2 and chance > math.exp(-255 * STEP):
+            expected[left, right] = -math.log(chance) / STEP
 
     got = {
         (tokens.words[left], tokens.words[right]): q

@@ -5,6 +5,10 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from espalier.querylog import QueryLog
+from espalier.settings import TrainSettings
+from espalier.train.ngrams import Tokens, count
+from espalier.train.smoothing import smooth
+from espalier.train.words import sections_of
 from tests.unit.train.conftest import make_log
 
 Sessions = list[tuple[int, list[str]]]
@@ -24,3 +28,10 @@ def sessions(draw: st.DrawFn, words: tuple[str, ...], longest: int = 3) -> Sessi
 def log_of_sessions(typed: Sessions) -> QueryLog:
     """Return the log of some sessions."""
     return make_log([queries for _, queries in typed], users=[user for user, _ in typed])
+
+
+def ngram_sections(tokens: Tokens, settings: TrainSettings) -> dict[str, bytes]:
+    """Return VOCA and NGRM of what was typed; none without a word."""
+    if not tokens.words:
+        return {}
+    return sections_of(smooth(count(tokens, settings.min_users), tokens.words), None, settings)
