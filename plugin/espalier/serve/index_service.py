@@ -345,7 +345,7 @@ def _of_token(token: str) -> tuple[str, str]:
     if not token:
         return "", ""
     try:
-        kind, _, text = base64.urlsafe_b64decode(token).decode().partition("\0")
+        kind, text = base64.b64decode(token, b"-_", validate=True).decode().split("\0", 1)
     except (binascii.Error, ValueError):
         raise RequestError(
             "page_token is not the next_page_token of a reply; leave it empty to begin",

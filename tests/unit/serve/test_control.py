@@ -8,12 +8,14 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.errors import InputError
+from espalier.errors import IndexCorruptError, InputError
 from espalier.serve.control import (
     MAX_MESSAGE_BYTES,
     Channel,
@@ -21,9 +23,11 @@ from espalier.serve.control import (
     GoneError,
     Handler,
     Params,
+    Result,
     receive,
     send,
 )
+from espalier.serve.errors import status_of
 
 PATIENT = 30.0
 
@@ -84,6 +88,44 @@ def test_requests_of_many_threads_get_their_own_replies() -> None:
             thread.join(PATIENT)
 
     assert wrong == []
+
+
+def test_an_answer_may_come_later_and_keeps_no_other_waiting() -> None:
+    """A future of a handler is replied to when it is done, well or not."""
+    later: list[Future[Result]] = []
+
+    def slowly(_params: Params) -> Future[Result]:
+        later.append(Future())
+        return later[-1]
+
+    with pair(double=double, slowly=slowly) as wire:
+        asked = [wire.here.ask("slowly") for _ in range(3)]
+        assert wire.here.request("double", {"number": 1}, timeout=PATIENT) == {"number": 2}
+        assert not any(future.done() for future in asked)
+        later[2].set_result({"third": True})
+        assert asked[2].result(PATIENT) == {"third": True}
+        later[0].set_exception(InputError("not like that"))
+        with pytest.raises(ControlError, match="not like that") as caught:
+            asked[0].result(PATIENT)
+        assert caught.value.reason == "INVALID_REQUEST"
+        later[1].set_result(None)
+        assert asked[1].result(PATIENT) == {}
+
+
+def test_what_an_error_about_a_file_carries_travels_with_it() -> None:
+    """The other side can say as much as this one."""
+
+    def refuse(_params: Params) -> None:
+        raise IndexCorruptError("bad", check="S4", section="LABL", offset=64)
+
+    with pair(refuse=refuse) as wire, pytest.raises(ControlError) as caught:
+        wire.here.request("refuse", timeout=PATIENT)
+
+    assert caught.value.reason == "INDEX_CORRUPT"
+    assert caught.value.evidence == {"check": "S4", "section": "LABL", "offset": "64"}
+    info = ErrorInfo()
+    assert status_of(caught.value).details[0].Unpack(info)
+    assert dict(info.metadata) == caught.value.evidence
 
 
 def test_both_sides_may_ask() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from espalier.serve import supervisor as module
-from espalier.serve.control import ControlError
+from espalier.serve.control import ControlError, GoneError
 from espalier.serve.supervisor import BackOff, Supervisor, WorkerError
 from tests.unit.serve.fakes import ListLog
 
@@ -43,18 +43,27 @@ class Bench:
     Attributes:
         meanwhile: Run in a thread once the workers answer; then SIGTERM ends it all.
         faults: What that raised.
+        hung_up: How often SIGHUP was heard.
+        ready: Every number of workers that was told.
     """
 
     def __init__(self, *orders: Mapping[str, Any], grace: float = PATIENT) -> None:
         self.log = ListLog()
         self.faults: list[BaseException] = []
+        self.hung_up = 0
+        self.ready: list[int] = []
         self.supervisor = Supervisor(
             COMMAND,
             [{"number": number, **one} for number, one in enumerate(orders)],
             grace=grace,
             log=self.log,
+            hang_up=self._hang_up,
+            watched=self.ready.append,
             back_off=BackOff(first=0.01, longest=0.05),
         )
+
+    def _hang_up(self) -> None:
+        self.hung_up += 1
 
     def run(self, meanwhile: Callable[[], object] = lambda: None) -> int:
         """Run it; return the exit code."""
@@ -160,6 +169,43 @@ def test_a_request_to_all_comes_back_when_every_worker_has_done_it() -> None:
         until(lambda: bench.pids().keys() == {0, 1, 2})
 
     assert bench.run(ask) == 0
+
+
+def test_a_request_to_one_is_answered_by_whoever_is_there() -> None:
+    """Its refusal is that of the request; without anybody it fails at once."""
+    bench = Bench({}, {})
+
+    def ask() -> None:
+        supervisor = bench.supervisor
+        assert supervisor.request_one("who", timeout=PATIENT)["number"] == 0
+        os.kill(supervisor.request_one("who", timeout=PATIENT)["pid"], signal.SIGKILL)
+        until(lambda: bench.pids().keys() == {0, 1})
+        with pytest.raises(ControlError, match="no such method"):
+            supervisor.request_one("unheard-of", timeout=PATIENT)
+
+    assert bench.run(ask) == 0
+    with pytest.raises(GoneError, match="no worker answers"):
+        bench.supervisor.request_one("who", timeout=PATIENT)
+
+
+def test_sighup_is_heard_and_the_number_of_workers_told() -> None:
+    """Every signal once; 0 when the end begins."""
+    bench = Bench({}, {})
+
+    def hang_up() -> None:
+        for count in (1, 2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            until(lambda count=count: bench.hung_up == count)  # type: ignore[misc]
+        before = bench.pids()[1]
+        os.kill(before, signal.SIGKILL)
+        until(lambda: bench.pids().get(1, before) != before)
+        until(lambda: bench.ready[-1] == 2)
+
+    assert bench.run(hang_up) == 0
+    assert bench.hung_up == 2
+    assert bench.ready[0] == 2
+    assert 1 in bench.ready
+    assert bench.ready[-1] == 0
 
 
 def test_new_orders_hold_for_those_that_start_later() -> None:
