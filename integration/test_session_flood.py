@@ -53,7 +53,8 @@ def table(state: Path) -> Iterator[SharedSessionStore]:
 def check_whole(store: SharedSessionStore) -> None:
     """Check that the table is full, and every record and entry as it should be."""
     report = store.table.report()
-    assert CAPACITY * 0.99 < report.sessions <= CAPACITY
+    # Calls under way at the same time count as sessions for a moment.
+    assert CAPACITY * 0.99 < report.sessions <= CAPACITY + UNDER_WAY
     assert (report.damaged, report.held, report.lost) == (0, 0, 0)
     assert (report.unlisted, report.twice, report.dirty) == (0, 0, 0)
 
@@ -118,4 +119,4 @@ def test_a_flood_of_calls_is_recorded_whole(sidecar: Sidecar, state: Path) -> No
 
     assert failed == 0
     assert {reply.session_state for reply in newest} == {FOUND}
-    assert CAPACITY * 0.99 < known <= CAPACITY
+    assert CAPACITY * 0.99 < known <= CAPACITY + UNDER_WAY
