@@ -41,6 +41,7 @@ KINDS = ("empty", "empty_asyncio", "empty_loop", "threads", "asyncio")
 METHOD = "Complete"
 THREADS = 8
 CONNECTION_AGE = 3_600.0
+KEEPALIVE = 60.0
 
 Answer = Callable[[bytes, float], bytes]
 
@@ -113,7 +114,7 @@ def serve_loop(answer: Answer) -> None:
     """Serve on the loop of the sidecar, with its options."""
     loop = CallLoop(
         {f"/{SERVICE_NAME}/{METHOD}": Unary(answer)},
-        options=options(connection_age=CONNECTION_AGE),
+        options=options(connection_age=CONNECTION_AGE, keepalive=KEEPALIVE),
         counters=Counters(),
         crashed=lambda error: print(f"the loop ended: {error}", file=sys.stderr),
         limits=Limits(waiting=100_000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -135,6 +136,33 @@ def test_a_client_that_vanishes_mid_call_leaves_nothing_behind(sidecar: Sidecar)
 
     assert resident_bytes(pid) - before[0] < 50 * 1024 * 1024
     assert worker_pid(sidecar) == pid
+
+
+def test_a_client_that_is_gone_without_a_word_is_noticed(demo_index: Path) -> None:
+    """It is asked whether it is there, and let go of if it does not say; who does stays."""
+    with (
+        Sidecar("--index", demo_index, "--set", "keepalive_seconds=1") as sidecar,
+        RawConnection(sidecar.address, COMPLETE) as gone,
+        RawConnection(sidecar.address, COMPLETE) as there,
+    ):
+        there.socket.settimeout(0.1)
+        until = time.monotonic() + 4.0
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                # Answers pings, too.
+                there.receive()
+        there.socket.settimeout(PATIENCE)
+        stream = there.call(QUESTION)
+        finished = there.receive()
+        while not finished:
+            finished = there.receive()
+        # Reads and says nothing, as nobody would.
+        gone.socket.settimeout(PATIENCE)
+        with contextlib.suppress(ConnectionError):
+            while gone.socket.recv(65_536):
+                pass
+
+    assert [(one.stream, one.ok) for one in finished] == [(stream, True)]
 
 
 @pytest.mark.usefixtures("good")

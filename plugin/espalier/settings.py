@@ -322,6 +322,9 @@ class ServeSettings:
     connection_age_seconds: int = setting(
         1_800, Between(1, 604_800, "seconds"), "until a client has to connect anew"
     )
+    keepalive_seconds: int = setting(
+        60, Between(1, 7_200, "seconds"), "of silence until a client is asked if it is there"
+    )
     state_dir: Path | None = setting(None, meaning="folder for what survives a restart")
     sessions: str = setting(
         "auto",

@@ -30,8 +30,14 @@ _POLL_SECONDS: Final = 0.02
 _FLUSH_SECONDS: Final = 0.2
 
 
-def options(*, connection_age: float) -> list[tuple[str, int]]:
-    """Return channel arguments; ``connection_age`` in seconds, after which clients reconnect."""
+def options(*, connection_age: float, keepalive: float) -> list[tuple[str, int]]:
+    """Return channel arguments.
+
+    Args:
+        connection_age: Seconds after which clients reconnect.
+        keepalive: Seconds without a word after which a client is asked whether it is there;
+            it has a third of that to answer.
+    """
     return [
         # Workers share the port; that nobody else does, the supervisor sees to.
         ("grpc.so_reuseport", 1),
@@ -42,8 +48,8 @@ def options(*, connection_age: float) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         # Find clients that vanished without a word, also between calls.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", round(keepalive * 1000)),
+        ("grpc.keepalive_timeout_ms", round(keepalive * 1000 / 3)),
         ("grpc.keepalive_permit_without_calls", 1),
         # Clients may ping as often, calls or no calls; more often ends the connection.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
@@ -67,6 +73,7 @@ class Server:
         crashed: Called if nothing can be answered any more.
         threads: As for `CallLoop`.
         connection_age: Seconds after which a client has to connect anew.
+        keepalive: Seconds without a word after which a client must show that it is there.
     """
 
     def __init__(
@@ -79,11 +86,12 @@ class Server:
         limits: Limits | None = None,
         threads: int = 1,
         connection_age: float = 1_800.0,
+        keepalive: float = 60.0,
     ) -> None:
         services = {name.split("/")[1] for name in methods} | {health_module.SERVICE_NAME}
         self._loop = CallLoop(
             {**methods, **health.methods(), **reflection.methods_of(services)},
-            options=options(connection_age=connection_age),
+            options=options(connection_age=connection_age, keepalive=keepalive),
             counters=counters,
             crashed=crashed,
             limits=limits,

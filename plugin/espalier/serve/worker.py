@@ -139,6 +139,7 @@ class _Worker:
             limits=Limits(waiting=settings.max_waiting, open=settings.max_open),
             threads=settings.threads,
             connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
+            keepalive=settings.keepalive_seconds,
         )
         self._addresses = [self._server.listen(orders.address)]
         if orders.unix is not None:
