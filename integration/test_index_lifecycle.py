@@ -391,11 +391,13 @@ def test_rules_survive_a_restart_in_a_file_for_its_owner_alone(site: Site) -> No
     arguments = ("--state-dir", str(state), "--set", "max_sessions=1000")
     with site.serve(*arguments) as sidecar:
         with Admin(sidecar.admin, timeout=PATIENCE) as admin:
-            assert admin.add(Block(gone)).persisted
+            assert admin.add(Block(gone), BlockPattern("^nobody types this$")).persisted
             admin.load(site.paths[1], index="night")
             admin.add(Block("camel a"), index="night")
         sidecar.send(signal.SIGTERM)
         assert sidecar.wait() == 0
+        # Not a word that is no JSON, from whatever library.
+        assert sidecar.events()[-1]["event"] == "stopped"
     kept = state / "overlay.default.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     with site.serve(*arguments) as sidecar:

@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 
 from espalier.errors import EspalierError, IndexFileError, InputError
 from espalier.overlay import Overlay, Rule
+from espalier.overlay.rules import to_json
 from espalier.serve.control import ControlError, GoneError, Params
 from espalier.serve.counters import Counting
 from espalier.serve.errors import PathForbiddenError, WorkerUnavailableError
@@ -305,8 +306,10 @@ class Lifecycle:
         """
         with self._changing:
             name = self._ledger.named(name)
+            add, remove = list(add), list(remove)
             rules = self._rules.get(name).without(*remove).with_(*add)
-            return rules, self._rule(name, rules)
+            # A hundred thousand rules take a second to read, so workers hear of one more.
+            return rules, self._rule(name, rules, add=_plain(add), remove=_plain(remove))
 
     def reread_rules(self) -> None:
         """Let the rules hold that somebody wrote into the files of the state folder."""
@@ -320,9 +323,9 @@ class Lifecycle:
                     self._counters.add("rule_changes", name, error.reason)
                     self._log.error("rules_refused", index=name, error=str(error))
 
-    def _rule(self, name: str, rules: Overlay) -> int:
+    def _rule(self, name: str, rules: Overlay, **change: list[dict[str, Any]]) -> int:
         self._rules.put(name, rules)
-        workers = self._spread(name)
+        workers = self._spread(name, **change)
         self._counters.add("rule_changes", name, "OK")
         self._log.info(
             "rules_changed",
@@ -333,13 +336,16 @@ class Lifecycle:
         )
         return workers
 
-    def _spread(self, name: str) -> int:
-        """Let the rules of an index hold, if it has any; return in how many workers."""
+    def _spread(self, name: str, **change: list[dict[str, Any]]) -> int:
+        """Let the rules of an index hold, if it has any; return in how many workers.
+
+        A ``change`` is what was added and removed since the version before.
+        """
         self._give_orders()
-        file = self._rules.files().get(name)
-        if file is None:
+        order = self._rules.orders().get(name)
+        if order is None:
             return 0
-        message = {"name": name, "file": str(file)}
+        message = {"name": name, **order.as_message(), **change}
         replies = _asked(
             lambda: self._workers.request_all("rules", message, timeout=SETTLE_SECONDS)
         )
@@ -383,6 +389,10 @@ class Lifecycle:
                         "health", {"name": name, "well": well}, timeout=SETTLE_SECONDS
                     )
                 )
+
+
+def _plain(rules: Iterable[Rule]) -> list[dict[str, Any]]:
+    return [to_json(rule) for rule in rules]
 
 
 def _asked(ask: Callable[[], Any]) -> Any:

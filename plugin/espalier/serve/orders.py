@@ -44,6 +44,28 @@ class IndexOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesOrder:
+    """The rules of one index.
+
+    Attributes:
+        file: Where to read them, as `IndexOrder.file`.
+        version: Counts their changes, as long as the supervisor runs.
+    """
+
+    file: Path
+    version: int
+
+    def as_message(self) -> dict[str, Any]:
+        """Return what `of` understands."""
+        return {"file": str(self.file), "version": self.version}
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> RulesOrder:
+        """Return the order in a message."""
+        return cls(Path(message["file"]), message["version"])
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """What a worker is told when it starts.
 
@@ -56,7 +78,7 @@ class Orders:
             are kept elsewhere.
         verify: Whether to compare the checksums of the indexes first.
         indexes: What to open, the default first; every name has an active one.
-        overlays: Files of rules by the name of the index they are for.
+        overlays: Rules by the name of the index they are for.
         unwell: Names of indexes whose newest load failed.
     """
 
@@ -67,7 +89,7 @@ class Orders:
     sessions: Path | None
     verify: bool
     indexes: tuple[IndexOrder, ...] = ()
-    overlays: Mapping[str, Path] = field(default_factory=dict)
+    overlays: Mapping[str, RulesOrder] = field(default_factory=dict)
     unwell: tuple[str, ...] = ()
 
     def as_message(self) -> dict[str, Any]:
@@ -84,7 +106,7 @@ class Orders:
             "sessions": _plain(self.sessions),
             "verify": self.verify,
             "indexes": [one.as_message() for one in self.indexes],
-            "overlays": _plain(self.overlays),
+            "overlays": {name: one.as_message() for name, one in self.overlays.items()},
             "unwell": _plain(self.unwell),
         }
 
@@ -104,7 +126,7 @@ class Orders:
             sessions=_path(message["sessions"]),
             verify=message["verify"],
             indexes=tuple(IndexOrder.of(one) for one in message["indexes"]),
-            overlays={name: Path(path) for name, path in message["overlays"].items()},
+            overlays={name: RulesOrder.of(one) for name, one in message["overlays"].items()},
             unwell=tuple(message["unwell"]),
         )
 

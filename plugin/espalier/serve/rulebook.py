@@ -15,6 +15,7 @@ from pathlib import Path
 from espalier.overlay import Overlay
 from espalier.overlay.document import dumps
 from espalier.serve.held import HeldFile, Identity, hold_bytes
+from espalier.serve.orders import RulesOrder
 
 _MODE = 0o600
 
@@ -22,6 +23,7 @@ _MODE = 0o600
 @dataclass(frozen=True, slots=True)
 class _Page:
     overlay: Overlay
+    version: int
     file: HeldFile
     kept: Identity | None
 
@@ -63,9 +65,9 @@ class Rulebook:
         page = self._pages.get(name)
         return Overlay() if page is None else page.overlay
 
-    def files(self) -> dict[str, Path]:
+    def orders(self) -> dict[str, RulesOrder]:
         """Return where workers find the rules, by index; those without any are left out."""
-        return {name: page.file.path for name, page in self._pages.items()}
+        return {name: RulesOrder(one.file.path, one.version) for name, one in self._pages.items()}
 
     def put(self, name: str, overlay: Overlay) -> None:
         """Keep other rules from now on.
@@ -112,6 +114,7 @@ class Rulebook:
     def _turn(self, name: str, overlay: Overlay, kept: Identity | None) -> None:
         before = self._pages.get(name)
         file = hold_bytes(f"overlay.{name}", dumps(overlay.rules).encode())
-        self._pages[name] = _Page(overlay, file, kept)
+        version = 1 if before is None else before.version + 1
+        self._pages[name] = _Page(overlay, version, file, kept)
         if before is not None:
             self._retired.append(before.file)

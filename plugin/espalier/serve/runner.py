@@ -203,7 +203,7 @@ class _Service:
                 sessions=None if self._table is None else self._table.shared_path,
                 verify=verify,
                 indexes=tuple(indexes),
-                overlays=self._rules.files(),
+                overlays=self._rules.orders(),
                 unwell=tuple(unwell),
             ).as_message()
             for number, path in enumerate(self._sockets)

@@ -14,20 +14,20 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import espalier
 from espalier.errors import IndexCorruptError, IndexFileError
 from espalier.index import Index
-from espalier.overlay import Overlay
+from espalier.overlay import Overlay, Rule
+from espalier.overlay.rules import from_json
 from espalier.serve.control import ControlError
 from espalier.serve.indexes import Indexes, ServedIndex
 from espalier.serve.log import EventLog
-from espalier.serve.orders import IndexOrder
+from espalier.serve.orders import IndexOrder, RulesOrder
 
 # The first call pays for page faults; nobody typing should.
 _WARM_UP_PREFIXES = ("", *"abcdefghijklmnopqrstuvwxyz0123456789")
@@ -38,16 +38,55 @@ _COLLECT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What makes the rules of one version those of the next."""
+
+    add: Sequence[Rule]
+    remove: Sequence[Rule]
+
+    @classmethod
+    def of(cls, add: Sequence[Any], remove: Sequence[Any]) -> Change:
+        """Return a change in the form of overlay files."""
+        return cls(
+            *(
+                [from_json(one, place) for place, one in enumerate(rules, 1)]
+                for rules in (add, remove)
+            )
+        )
+
+    def turn(self, overlay: Overlay | None) -> Overlay:
+        """Return the rules afterwards."""
+        return (Overlay() if overlay is None else overlay).without(*self.remove).with_(*self.add)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of an index; ``overlay`` is ``None`` where there are none."""
+
+    overlay: Overlay | None
+    version: int
+
+
+_NO_RULES = _Rules(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class _Book:
     """An open file, and what calls find of it."""
 
     index: Index
     served: ServedIndex
 
-    def under(self, rules: Overlay | None) -> _Book:
-        """Return the same file under other rules; what calls find is another object."""
-        resolved = None if rules is None else rules.resolved(self.index)
-        return _Book(self.index, dataclasses.replace(self.served, overlay=resolved))
+    def under(self, rules: Overlay | None, *, resolve: bool = True) -> _Book:
+        """Return the same file under other rules; what calls find is another object.
+
+        Without ``resolve`` patterns are tried against answers, which then may be short.
+        """
+        if rules is not None and not rules.rules:
+            rules = None
+        if rules is not None and resolve:
+            rules = rules.resolved(self.index)
+        return _Book(self.index, dataclasses.replace(self.served, overlay=rules))
 
     def again(self) -> _Book:
         """Return the same; what calls find is another object."""
@@ -69,7 +108,7 @@ class Shelf:
 
     Args:
         orders: What to open, the default first.
-        overlays: Files of rules by the name of the index they are for.
+        overlays: Rules by the name of the index they are for.
         verify: Whether to compare every checksum.
         log: Told what is opened and closed.
         leave_seconds: How long calls under way may take to end after a change.
@@ -83,7 +122,7 @@ class Shelf:
     def __init__(
         self,
         orders: Iterable[IndexOrder],
-        overlays: Mapping[str, Path],
+        overlays: Mapping[str, RulesOrder],
         *,
         verify: bool,
         log: EventLog,
@@ -94,7 +133,10 @@ class Shelf:
         self._publish: Callable[[Indexes], object] = lambda _indexes: None
         self._lock = threading.Lock()
         # Guarded by it: rules, and by name what is open, by revision.
-        self._overlays = {name: _rules(path) for name, path in overlays.items()}
+        self._rules = {
+            name: _Rules(Overlay.load(order.file), order.version)
+            for name, order in overlays.items()
+        }
         self._open: dict[str, dict[str, _Book]] = {}
         self._active: dict[str, str] = {}
         with ExitStack() as opened:
@@ -109,7 +151,7 @@ class Shelf:
                 opened.callback(book.index.close)
                 revision = book.served.revision
                 self._open.setdefault(order.name, {})[revision] = book.under(
-                    self._overlays.get(order.name)
+                    self._rules.get(order.name, _NO_RULES).overlay
                 )
                 if order.active:
                     self._active[order.name] = revision
@@ -153,11 +195,11 @@ class Shelf:
             book = self._opened(order, verify=False)
         while True:
             with self._lock:
-                rules = self._overlays.get(order.name)
-            book = book.under(rules)
+                rules = self._rules.get(order.name, _NO_RULES)
+            book = book.under(rules.overlay)
             with self._lock:
                 # Rules that came meanwhile must hold here, too.
-                if self._overlays.get(order.name) is rules:
+                if self._rules.get(order.name, _NO_RULES) is rules:
                     self._open.setdefault(order.name, {})[order.revision] = book
                     return
 
@@ -188,16 +230,23 @@ class Shelf:
             del books
         self._await(left)
 
-    def rule(self, name: str, path: Path) -> None:
-        """Let the rules in a file hold for an index.
+    def rule(self, name: str, order: RulesOrder, change: Change | None = None) -> None:
+        """Let the rules in a file hold for an index; with a ``change`` read no file.
 
-        Returns when no call is under way that goes by others.
+        Returns when no call is under way that goes by others. Patterns that are new are not
+        resolved yet, see `resolve`. What holds already is not changed.
 
         Raises:
             InputError: They cannot be used.
             ControlError: A call hangs.
         """
-        rules = _rules(path)
+        with self._lock:
+            before = self._rules.get(name, _NO_RULES)
+        if before.version >= order.version:
+            return
+        if change is not None and before.version + 1 != order.version:
+            change = None
+        rules = Overlay.load(order.file) if change is None else change.turn(before.overlay)
         ready: dict[str, _Book] = {}
         while True:
             with self._lock:
@@ -206,15 +255,36 @@ class Shelf:
                 if not fresh:
                     active = self._active.get(name)
                     left = weakref.ref(books[active].served) if active else None
-                    self._overlays[name] = rules
+                    self._rules[name] = _Rules(rules, order.version)
                     self._open[name] = {r: ready[r] for r in books}
                     self._show(name)
                     break
-            # May take a second, and calls go on meanwhile.
-            ready.update({r: book.under(rules) for r, book in fresh.items()})
+            for r, book in fresh.items():
+                overlay = rules
+                if change is not None and rules.patterns:
+                    # What is resolved for this index stays so.
+                    overlay = change.turn(book.served.overlay)
+                ready[r] = book.under(overlay, resolve=False)
+                del book
         # What this function holds on to it would wait for.
         del books, fresh
         self._await(left)
+
+    def resolve(self, name: str) -> None:
+        """Match patterns with the labels of every open revision, where that is not done."""
+        with self._lock:
+            found = {r: (b.index, b.served.overlay) for r, b in self._open.get(name, {}).items()}
+        for revision, (index, overlay) in found.items():
+            resolved = None if overlay is None else overlay.resolved(index)
+            if resolved is overlay:
+                continue
+            with self._lock:
+                book = self._open.get(name, {}).get(revision)
+                # Newer rules are resolved in their turn.
+                if book is not None and book.served.overlay is overlay:
+                    self._open[name][revision] = book.under(resolved)
+                    self._show(name)
+                del book
 
     def close(self) -> None:
         """Close every file; no call may be under way."""
@@ -275,11 +345,6 @@ class Shelf:
                 gc.collect()
                 collected = True
             time.sleep(_POLL_SECONDS)
-
-
-def _rules(path: Path) -> Overlay | None:
-    rules = Overlay.load(path)
-    return rules if rules.rules else None
 
 
 @contextmanager

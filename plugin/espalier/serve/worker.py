@@ -32,7 +32,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from espalier.errors import EspalierError
@@ -51,10 +50,10 @@ from espalier.serve.counters import Counters
 from espalier.serve.domain import Completer
 from espalier.serve.health import Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
-from espalier.serve.orders import IndexOrder, Orders
+from espalier.serve.orders import IndexOrder, Orders, RulesOrder
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
-from espalier.serve.shelf import Shelf
+from espalier.serve.shelf import Change, Shelf
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 from espalier.sessions.base import SessionStore, SessionStoreError
 from espalier.sessions.opening import open_sessions
@@ -213,8 +212,17 @@ class _Worker:
         return self._changing.do(lambda: self._shelf.settle(name, active, keep))
 
     def _rule(self, params: Params) -> Future[Result]:
-        name, file = params["name"], Path(params["file"])
-        return self._changing.do(lambda: self._shelf.rule(name, file))
+        name, order = params["name"], RulesOrder.of(params)
+        change = None
+        if "add" in params:
+            change = Change.of(params["add"], params["remove"])
+
+        def rule() -> None:
+            self._shelf.rule(name, order, change)
+            # They hold; what takes longer makes answers as long as they were.
+            self._loading.do(lambda: self._shelf.resolve(name))
+
+        return self._changing.do(rule)
 
     def _tell_health(self, params: Params) -> None:
         self._health.tell(index_component(params["name"]), well=params["well"])
@@ -265,4 +273,8 @@ def _allow_open_files() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    # Everything is closed. Libraries that find their objects in other threads while the
+    # interpreter goes would only complain, and not in JSON.
+    os._exit(code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from espalier.serve.orders import IndexOrder, Orders
+from espalier.serve.orders import IndexOrder, Orders, RulesOrder
 from espalier.settings import ServeSettings
 
 
@@ -34,7 +34,7 @@ def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
             IndexOrder("de", Path("german.esp"), Path("/proc/7/fd/8")),
             IndexOrder("de", Path("old.esp"), Path("/proc/7/fd/5"), "00ff", active=False),
         ),
-        overlays={"de": Path("/proc/7/fd/10")},
+        overlays={"de": RulesOrder(Path("/proc/7/fd/10"), 3)},
         unwell=("en",),
     )
 

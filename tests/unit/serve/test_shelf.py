@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 import espalier
-from espalier.errors import IndexCorruptError, IndexMissingError
+from espalier.errors import IndexCorruptError, IndexMissingError, InputError
 from espalier.overlay import Block, BlockPattern, Overlay
 from espalier.serve.control import ControlError
 from espalier.serve.indexes import Indexes
-from espalier.serve.orders import IndexOrder
-from espalier.serve.shelf import Shelf
+from espalier.serve.orders import IndexOrder, RulesOrder
+from espalier.serve.shelf import Change, Shelf
 from espalier.settings import TrainSettings
 from espalier.train import train_index
 from tests.unit.serve.fakes import ListLog
@@ -54,6 +54,7 @@ class Served:
 
     def __init__(self, path: Path) -> None:
         self.log = ListLog()
+        self.version = 0
         self.first = order(path, active=True)
         self.shelf = Shelf([self.first], {}, verify=True, log=self.log, leave_seconds=0.3)
         self.now = self.shelf.indexes
@@ -71,7 +72,8 @@ class Served:
     def rule(self, folder: Path, *rules: Block | BlockPattern) -> None:
         """Let rules hold."""
         Overlay(rules).save(folder / "rules.json")
-        self.shelf.rule("main", folder / "rules.json")
+        self.version += 1
+        self.shelf.rule("main", RulesOrder(folder / "rules.json", self.version))
 
 
 @pytest.fixture
@@ -298,3 +300,36 @@ def test_an_index_nobody_refers_to_is_unmapped(demo_index: Path, tmp_path: Path)
     del index, used
     assert seen() is None
     assert str(path) not in Path("/proc/self/maps").read_text()
+
+
+def test_changes_of_rules_keep_what_is_resolved(
+    served: Served, other_index: Path, tmp_path: Path
+) -> None:
+    """Patterns are matched with all labels aside, once, and not for every other rule again."""
+    path = tmp_path / "rules.json"
+    served.shelf.stage(order(other_index))
+    served.shelf.settle("main", revision_of(other_index), [])
+    served.rule(tmp_path, BlockPattern("camel [ab]"))
+    first = served.now.default.overlay
+    assert first is not None
+    assert first.resolved_for == ""
+    assert sorted(served.top("camel ")) == ["camel c", "camel d"]
+    served.shelf.resolve("main")
+    served.shelf.resolve("main")
+
+    # No file is read for a change to the version before.
+    path.unlink()
+    change = Change.of([{"block": "camel c"}], [{"block": "never"}])
+    served.shelf.rule("main", RulesOrder(path, 2), change)
+    served.shelf.rule("main", RulesOrder(path, 2), change)
+    second = served.now.default.overlay
+    assert second is not None
+    assert second.resolved_for == revision_of(other_index)
+    assert served.top("camel ") == ["camel d"]
+
+    # Who missed one reads them all.
+    with pytest.raises(InputError, match="cannot be read"):
+        served.shelf.rule("main", RulesOrder(path, 4), change)
+    Overlay([Block("camel d")]).save(path)
+    served.shelf.rule("main", RulesOrder(path, 4), change)
+    assert sorted(served.top("camel ")) == ["camel a", "camel b", "camel c"]
