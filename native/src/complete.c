@@ -85,6 +85,7 @@ static esp_plan make_plan(
         .prefix_bytes = (uint32_t)query->prefix.length,
         .n_previous = params->max_context == 0 ? 0 : fresh,
         .first_users = 1,
+        .n_popular = UINT32_MAX,
         .most_tails = UINT32_MAX,
     };
 }

@@ -118,24 +118,34 @@ static void arrange(esp_ranking *ranking, bool best_first) {
         sink(ranking->heap, ranking->n, i, ranking->heap[i], best_first);
 }
 
-void esp_ranking_clear(esp_ranking *ranking) {
+void esp_ranking_clear(esp_ranking *ranking, size_t limit) {
     ranking->n = 0;
     ranking->lost = false;
+    ranking->limit = limit < ranking->cap ? limit : ranking->cap;
+}
+
+static esp_range alone(const esp_ranking *ranking, uint32_t label) {
+    return (esp_range){
+        .value = ranking->by.value[label], .top = label, .lo = label, .hi = label + 1};
 }
 
 /* Once there is no room, the worst label kept stands at the root. */
+bool esp_ranking_wants(esp_ranking *ranking, uint32_t label) {
+    if (ranking->n < ranking->limit)
+        return true;
+    const esp_range offered = alone(ranking, label);
+    ranking->lost = true;
+    return above(&offered, &ranking->heap[0]);
+}
+
 void esp_ranking_keep(esp_ranking *ranking, uint32_t label) {
-    const esp_range added = {
-        .value = ranking->by.value[label], .top = label, .lo = label, .hi = label + 1};
-    if (ranking->n < ranking->cap) {
-        ranking->heap[ranking->n++] = added;
+    if (ranking->n == ranking->limit) {
+        sink(ranking->heap, ranking->n, 0, alone(ranking, label), false);
         return;
     }
-    if (!ranking->lost)
+    ranking->heap[ranking->n++] = alone(ranking, label);
+    if (ranking->n == ranking->limit)
         arrange(ranking, false);
-    ranking->lost = true;
-    if (above(&added, &ranking->heap[0]))
-        sink(ranking->heap, ranking->n, 0, added, false);
 }
 
 void esp_ranking_kept(esp_ranking *ranking) {

@@ -39,7 +39,8 @@ typedef struct esp_ranking {
     esp_range *heap;
     size_t n;
     size_t cap;
-    bool lost; /* there was no room for a piece */
+    size_t limit; /* of what is kept */
+    bool lost;    /* there was no room for a piece */
     esp_popularity by;
 } esp_ranking;
 
@@ -50,9 +51,11 @@ void esp_ranking_start(esp_ranking *ranking, esp_popularity by, uint32_t lo, uin
  * After `cap` - 1 labels some may be passed over; then `lost` says so. */
 bool esp_ranking_next(esp_ranking *ranking, uint32_t *label);
 
-/* Another way to fill it: clear, keep the labels that are wanted, each once, and say
- * that these are all.  Of more than `cap` the most popular stay, and `lost` says so. */
-void esp_ranking_clear(esp_ranking *ranking);
+/* Another way to fill it: clear it, offer labels, each once, keep those it says it wants,
+ * and say that these were all.  The `limit` most popular stay, fewer if `cap` is below it;
+ * `lost` says that there were others. */
+void esp_ranking_clear(esp_ranking *ranking, size_t limit);
+bool esp_ranking_wants(esp_ranking *ranking, uint32_t label);
 void esp_ranking_keep(esp_ranking *ranking, uint32_t label);
 void esp_ranking_kept(esp_ranking *ranking);
 

@@ -203,6 +203,13 @@ static esp_status take_other(
     return there != NULL && is_ranked(scratch, there) ? ESP_OK : take(answer, &c, score, err);
 }
 
+/* Whether every label that may be suggested was ranked: there are few, and all of them
+ * were candidates. */
+static bool all_ranked(const esp_scratch *scratch, const esp_plan *plan) {
+    return plan->n_popular <= esp_min_u32(RANKED_LABELS, scratch->labels.cap) &&
+           scratch->n_ranked < scratch->max_ranked;
+}
+
 static bool has_label(const esp_answer *answer, uint32_t label) {
     for (uint32_t i = 0; i < answer->n; i++)
         if (answer->out[i].label == label)
@@ -276,7 +283,8 @@ esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_pla
             continue;
         ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
     }
-    if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0)
+    if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0 &&
+        !all_ranked(scratch, plan))
         ESP_TRY(fill_up(index, scratch, &answer, err));
     for (; i < scratch->n_ranked && answer.n < plan->k; i++) {
         const uint32_t at = scratch->order[i];

@@ -2,8 +2,9 @@
 #include "sieve.h"
 
 enum {
-    WALK_STEPS = 1024, /* labels a walk looks at, at most */
-    STEP_COST = 20     /* of a step of the walk, in labels read */
+    WALK_STEPS = 2000, /* labels a walk looks at, at most */
+    STEP_COST = 8,     /* of a step of the walk, in labels read */
+    SPARE = 8          /* labels kept for one that is wanted: others may be blocked */
 };
 
 /* ---- the filter --------------------------------------------------------- */
@@ -55,9 +56,9 @@ static bool has_any(const uint16_t *values, uint32_t n, const uint16_t *wanted, 
 
 bool esp_sieve_passes(const esp_sieve *sieve, uint32_t label) {
     const uint16_t *values = NULL;
+    if (sieve->nothing)
+        return false;
     const uint32_t n = esp_attributes_of(sieve->attributes, label, &values);
-    if (sieve->nothing || n < sieve->n_all)
-        return !sieve->nothing && sieve->n_all == 0;
     for (uint32_t i = 0; i < sieve->n_all; i++)
         if (!has(values, n, sieve->all[i]))
             return false;
@@ -103,35 +104,38 @@ static bool read_before(const esp_sift *sift, const esp_lists *lists, uint32_t i
     return n > 0 && has_any(values, n, lists->value, i);
 }
 
-/* Keeps a label of the range if it passes and the walk has not come to it. */
-static void read_label(esp_sift *sift, uint32_t label) {
+/* Whether the walk has come to a label. */
+static bool walked_past(const esp_sift *sift, uint32_t label) {
     const uint32_t *value = sift->ranking->by.value;
-    if (sift->last != ESP_NO_LABEL &&
-        (value[label] > value[sift->last] ||
-            (value[label] == value[sift->last] && label <= sift->last)))
-        return;
-    if (esp_sieve_passes(sift->sieve, label))
-        esp_ranking_keep(sift->ranking, label);
+    return sift->last != ESP_NO_LABEL &&
+           (value[label] > value[sift->last] ||
+               (value[label] == value[sift->last] && label <= sift->last));
 }
 
+/* Most labels are not popular enough to be kept, which is the cheapest thing to see. */
 static void read_lists(esp_sift *sift, const esp_lists *lists) {
+    esp_ranking *ranking = sift->ranking;
     sift->walking = false;
-    esp_ranking_clear(sift->ranking);
+    esp_ranking_clear(ranking, (size_t)sift->wanted * SPARE);
     for (uint32_t i = 0; i < lists->n; i++) {
         const uint32_t *labels = NULL;
         const uint32_t n = esp_attributes_labels(
             sift->sieve->attributes, lists->value[i], sift->lo, sift->hi, &labels);
         for (uint32_t j = 0; j < n; j++) {
-            if (labels[j] < sift->lo || labels[j] >= sift->hi)
+            const uint32_t label = labels[j];
+            if (label < sift->lo || label >= sift->hi)
                 continue; /* a damaged file */
-            if (!read_before(sift, lists, i, labels[j]))
-                read_label(sift, labels[j]);
+            if (esp_ranking_wants(ranking, label) && !walked_past(sift, label) &&
+                !read_before(sift, lists, i, label) && esp_sieve_passes(sift->sieve, label))
+                esp_ranking_keep(ranking, label);
         }
     }
     if (lists->n == 0 && lists->labels > 0)
         for (uint32_t label = sift->lo; label < sift->hi; label++)
-            read_label(sift, label);
-    esp_ranking_kept(sift->ranking);
+            if (esp_ranking_wants(ranking, label) && !walked_past(sift, label) &&
+                esp_sieve_passes(sift->sieve, label))
+                esp_ranking_keep(ranking, label);
+    esp_ranking_kept(ranking);
 }
 
 void esp_sift_start(esp_sift *sift, esp_ranking *ranking, const esp_sieve *sieve, esp_popularity by,
@@ -140,6 +144,7 @@ void esp_sift_start(esp_sift *sift, esp_ranking *ranking, const esp_sieve *sieve
         .sieve = sieve,
         .lo = lo,
         .hi = hi,
+        .wanted = wanted,
         .steps = WALK_STEPS,
         .last = ESP_NO_LABEL,
         .walking = true};

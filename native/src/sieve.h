@@ -40,6 +40,7 @@ typedef struct esp_sift {
     const esp_sieve *sieve; /* NULL: all pass */
     uint32_t lo;
     uint32_t hi;
+    uint32_t wanted;
     uint32_t steps; /* left of the walk */
     uint32_t last;  /* label the walk came to; all before it in the order are done */
     bool walking;

@@ -99,7 +99,7 @@ static esp_status add_scored(const esp_index *index, esp_scratch *scratch, const
  * where the beam came back with little; and never fewer than a fixed number, so
  * that short lists are the beginning of longer ones. */
 static esp_status find_popular(
-    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, esp_error *err) {
+    const esp_index *index, esp_scratch *scratch, esp_plan *plan, esp_error *err) {
     const uint32_t wanted =
         esp_min_u32(esp_max_u32(plan->k * ESP_POPULAR_FACTOR, ESP_POPULAR_LEAST),
             scratch->caps.max_pool + scratch->caps.max_k);
@@ -107,14 +107,17 @@ static esp_status find_popular(
     esp_sift sift;
     esp_sift_start(&sift, &scratch->ranking, plan->sieve, esp_popularity_now(index), plan->lo,
         plan->hi, wanted);
-    for (uint32_t i = 0; i < wanted && esp_sift_next(&sift, &label);) {
+    uint32_t found = 0;
+    while (found < wanted && esp_sift_next(&sift, &label)) {
         const uint8_t *text = NULL;
         uint32_t length = 0;
         if (!esp_index_label(index, label, &text, &length) || !esp_eligible(plan, text, length))
             continue; /* does not count: what is blocked takes nobody's place */
         ESP_TRY(add_scored(index, scratch, plan, label, ESP_SOURCE_POPULAR, err));
-        i++;
+        found++;
     }
+    if (found < wanted && !scratch->ranking.lost)
+        plan->n_popular = found;
     return ESP_OK;
 }
 

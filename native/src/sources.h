@@ -21,6 +21,7 @@ typedef struct esp_plan {
     uint32_t lo; /* labels that begin with the prefix */
     uint32_t hi;
     uint32_t prefix_bytes;
+    uint32_t n_popular;  /* labels POPULAR found if there are no others; else UINT32_MAX */
     uint32_t n_previous; /* that count: none where the index was trained to do without */
     bool features;       /* candidates get their features, forest or not */
     bool by_popularity;  /* nothing but popularity counts */
