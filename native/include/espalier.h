@@ -555,6 +555,59 @@ esp_status esp_predict_batch(const esp_index *index, esp_scratch *scratch, const
     uint32_t begin, uint32_t end, uint32_t beam, uint32_t k, uint32_t *labels, float *scores,
     uint32_t *counts, esp_error *err);
 
+/* ---- products for a query ----------------------------------------------- */
+
+/* How esp_retrieve() answers; bits of esp_retrieval.flags. */
+typedef enum esp_retrieval_flag {
+    ESP_RETRIEVAL_MODEL_ONLY = 1, /* by the tree's score, whatever scorer there is */
+    ESP_RETRIEVAL_FEATURES = 2,   /* give candidates their features whatever orders them */
+} esp_retrieval_flag;
+
+/* A query for products: an index whose labels are products and that has their
+ * titles' words (FORMAT.md, CATA). */
+typedef struct esp_retrieval {
+    uint32_t struct_size; /* sizeof(esp_retrieval) */
+    uint32_t k;           /* products wanted, 1 to max_k of the scratch */
+    uint32_t beam;        /* nodes kept per level, 0: the index's own */
+    uint32_t pool;        /* products the tree hands on, 0: the index's own */
+    uint32_t flags;       /* esp_retrieval_flag */
+    uint32_t n_host;
+    const uint32_t *host; /* labels another engine found, distinct, best first, or NULL */
+    esp_text words;       /* the query's words as the index was trained for: stems, with
+                           * a space between two */
+    esp_text text;        /* the query itself, normalised */
+} esp_retrieval;
+
+/* One product. */
+typedef struct esp_product {
+    uint32_t label;
+    uint32_t host_rank; /* place in the list of the other engine from 1, 0: not in it */
+    float score;        /* what orders */
+    float model;        /* of the tree */
+} esp_product;
+
+/* Fills `out` with at most query->k products, best first, ties by label: what the
+ * tree's beam search finds and what another engine found, ordered by the index's
+ * scorer, or by the tree where it has none.  A query without a known feature has no
+ * product but the host's.  `out` has room for `cap`.
+ * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (k above max_k; pool and host's list above
+ * max_pool, or together above max_k + 160 where candidates get features), ESP_E_UTF8,
+ * ESP_E_UNSUPPORTED (no catalogue).  Allocates nothing.  Since 1.1. */
+esp_status esp_retrieve(const esp_index *index, esp_scratch *scratch, const esp_retrieval *query,
+    esp_product *out, size_t cap, size_t *count, esp_error *err);
+
+/* What the last esp_retrieve() on this scratch ranked with features: `*labels` points
+ * to their labels, `*features` to one row of esp_retrieval_feature_count() numbers for
+ * each; both borrowed until the next query.  Returns how many. */
+size_t esp_scratch_get_retrieved(
+    const esp_scratch *scratch, const uint32_t **labels, const float **features);
+
+/* Features of a product for a query: how many, the name of each (NULL beyond the
+ * last), and the fingerprint of that list. */
+uint32_t esp_retrieval_feature_count(void);
+const char *esp_retrieval_feature_name(uint32_t feature);
+uint32_t esp_retrieval_features_id(void);
+
 /* ---- scoring candidates ------------------------------------------------- */
 
 /* Scores of `n` rows under a scorer: `section` are the bytes of a FRST section,
@@ -599,6 +652,11 @@ typedef enum esp_feature_kind {
     ESP_FEATURE_WORDS = 0,          /* words, each counted as often as it stands */
     ESP_FEATURE_CHARS = 1,          /* character 1- to 3-grams */
     ESP_FEATURE_CHARS_POSITION = 2, /* the same, weighted by position */
+    ESP_FEATURE_WORD_PAIRS = 3,     /* two words that follow one another */
+    ESP_FEATURE_WORD_TRIPLES = 4,   /* three */
+    ESP_FEATURE_WORD_CHARS_3 = 5,   /* three characters of a word, its ends being one each */
+    ESP_FEATURE_WORD_CHARS_4 = 6,   /* four */
+    ESP_FEATURE_WORD_CHARS_5 = 7,   /* five */
 } esp_feature_kind;
 
 /* Hashes the features of `n` texts: text i is blob[offsets[i], offsets[i] +

@@ -7,6 +7,7 @@
 
 enum {
     ESP_NGRAM_MAX = 3,
+    ESP_WORD_GRAM_MAX = 5,
     ESP_SMALL_SORT = 48,
     /* Words of all previous queries that count.  Every one is looked up in every node on
      * the way through the tree, and a pasted page is no better context than its beginning. */
@@ -15,6 +16,8 @@ enum {
 
 static const uint64_t word_seed = 0x9AE16A3B2F90404Fu;
 static const uint64_t char_seed = 0xC3A5C85C97CB3127u;
+static const uint64_t phrase_seed = 0xB492B66FBE98F273u;
+static const uint64_t gram_seed = 0x9FB21C651E98DF25u;
 
 /* FNV-1a over the bytes, then a 64-bit finaliser: n-grams are short, so the
  * finaliser makes the quality and a wider hash would not be quicker. */
@@ -103,12 +106,88 @@ static esp_status add_chars(esp_terms *terms, const uint8_t *text, size_t length
     return ESP_OK;
 }
 
+/* The next run of characters of one class, separators left out; false at the end. */
+static bool next_run(const uint8_t *text, size_t length, size_t *begin, size_t *end) {
+    size_t i = *end;
+    uint32_t point = 0;
+    esp_char_class class = ESP_CHAR_SEPARATOR;
+    for (uint32_t step = 0; i < length && class == ESP_CHAR_SEPARATOR; i += step) {
+        step = esp_utf8_step(text + i, length - i, &point);
+        class = esp_char_classify(point);
+        *begin = i;
+    }
+    while (i < length) {
+        const uint32_t step = esp_utf8_step(text + i, length - i, &point);
+        if (esp_char_classify(point) != class)
+            break;
+        i += step;
+    }
+    *end = i;
+    return class != ESP_CHAR_SEPARATOR;
+}
+
+/* Runs of `n` words, hashed with a space between two. */
+static esp_status add_phrases(esp_terms *terms, const uint8_t *text, size_t length, float factor,
+    uint32_t n, esp_error *err) {
+    uint64_t hash[ESP_NGRAM_MAX] = {0}; /* of the phrases begun so many words ago */
+    uint32_t words = 0;
+    for (size_t begin = 0, end = 0; next_run(text, length, &begin, &end);) {
+        for (uint32_t p = n - 1; p > 0; p--)
+            hash[p] = hash_add(hash[p - 1], ' ');
+        hash[0] = phrase_seed + n;
+        for (uint32_t p = 0; p < n; p++)
+            for (size_t i = begin; i < end; i++)
+                hash[p] = hash_add(hash[p], text[i]);
+        if (++words >= n)
+            ESP_TRY(push(terms, hash_finish(hash[n - 1]), factor, err));
+    }
+    return ESP_OK;
+}
+
+/* Runs of `n` characters of a word, which begins and ends with a mark that no word
+ * has inside; a shorter word is one run. */
+static esp_status add_grams(esp_terms *terms, const uint8_t *text, size_t length, float factor,
+    uint32_t n, esp_error *err) {
+    static const uint8_t mark[] = {'_'};
+    for (size_t begin = 0, end = 0; next_run(text, length, &begin, &end);) {
+        uint64_t hash[ESP_WORD_GRAM_MAX] = {0}; /* of the runs begun so many characters ago */
+        uint32_t characters = 0;
+        size_t i = begin;
+        bool last = false;
+        while (!last) {
+            last = i == end;
+            const bool at_mark = characters == 0 || last;
+            const uint8_t *from = at_mark ? mark : text + i;
+            const size_t bytes = at_mark ? 1 : esp_utf8_length(text[i]);
+            i += characters == 0 || last ? 0 : bytes;
+            for (uint32_t p = n - 1; p > 0; p--)
+                hash[p] = hash[p - 1];
+            hash[0] = gram_seed + n;
+            for (uint32_t p = 0; p < n; p++)
+                for (size_t b = 0; b < bytes; b++)
+                    hash[p] = hash_add(hash[p], from[b]);
+            if (++characters >= n)
+                ESP_TRY(push(terms, hash_finish(hash[n - 1]), factor, err));
+        }
+        if (characters < n)
+            ESP_TRY(push(terms, hash_finish(hash[characters - 1]), factor, err));
+    }
+    return ESP_OK;
+}
+
 esp_status esp_terms_add(esp_terms *terms, uint32_t kind, const uint8_t *text, size_t length,
     float factor, esp_error *err) {
     switch (kind) {
     case ESP_FEATURE_WORDS: return add_words(terms, text, length, factor, err);
     case ESP_FEATURE_CHARS: return add_chars(terms, text, length, factor, false, err);
     case ESP_FEATURE_CHARS_POSITION: return add_chars(terms, text, length, factor, true, err);
+    case ESP_FEATURE_WORD_PAIRS:
+    case ESP_FEATURE_WORD_TRIPLES:
+        return add_phrases(terms, text, length, factor, kind - ESP_FEATURE_WORD_PAIRS + 2, err);
+    case ESP_FEATURE_WORD_CHARS_3:
+    case ESP_FEATURE_WORD_CHARS_4:
+    case ESP_FEATURE_WORD_CHARS_5:
+        return add_grams(terms, text, length, factor, kind - ESP_FEATURE_WORD_CHARS_3 + 3, err);
     default: ESP_FAIL(err, ESP_E_ARGUMENT, "kind", kind, "no feature kind %u", kind);
     }
 }
@@ -168,7 +247,7 @@ void esp_terms_merge(esp_terms *terms, size_t from) {
 /* Rank of `key`.  Keys are hashes, so the rank is close to proportional to the
  * key: guess, gallop to bracket it, bisect the bracket.  A bisection from the
  * whole range would touch fifteen cold cache lines instead of two or three. */
-static bool find_key(const esp_space *space, uint32_t key, uint32_t *rank) {
+bool esp_feature_number(const esp_space *space, uint32_t key, uint32_t *rank) {
     const uint32_t *keys = space->keys;
     const size_t n = space->n_features;
     if (n == 0)
@@ -203,29 +282,37 @@ static bool find_key(const esp_space *space, uint32_t key, uint32_t *rank) {
     return lo < n && keys[lo] == key;
 }
 
-/* Keys from item `from` on become feature numbers, unknown ones go, weights
- * are multiplied with idf and the block gets unit length. */
-static bool finish_block(const esp_space *space, esp_terms *terms, size_t from) {
+void esp_terms_known(const esp_space *space, esp_terms *terms, size_t from) {
     esp_terms_merge(terms, from);
     size_t out = from;
-    double squares = 0;
     for (size_t i = from; i < terms->n; i++) {
         uint32_t rank = 0;
-        if (!find_key(space, terms->item[i].key, &rank))
+        if (!esp_feature_number(space, terms->item[i].key, &rank))
             continue;
         const float weight = terms->item[i].weight * space->idf[rank];
         terms->item[out++] = (esp_term){.key = rank, .weight = weight};
-        squares += (double)weight * (double)weight;
     }
+    terms->n = out;
+}
+
+bool esp_terms_unit(esp_terms *terms, size_t from) {
+    double squares = 0;
+    for (size_t i = from; i < terms->n; i++)
+        squares += (double)terms->item[i].weight * (double)terms->item[i].weight;
     if (!(squares > 0)) {
         terms->n = from; /* weights of zero alone: nothing to scale, nothing to keep */
         return false;
     }
-    terms->n = out;
     const float scale = (float)(1.0 / sqrt(squares));
-    for (size_t i = from; i < out; i++)
+    for (size_t i = from; i < terms->n; i++)
         terms->item[i].weight *= scale;
     return true;
+}
+
+/* Keys from item `from` on become known features, together of unit length. */
+static bool finish_block(const esp_space *space, esp_terms *terms, size_t from) {
+    esp_terms_known(space, terms, from);
+    return esp_terms_unit(terms, from);
 }
 
 esp_status esp_vectorise(const esp_space *space, const esp_text *previous, uint32_t n_previous,

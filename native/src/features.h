@@ -37,6 +37,17 @@ esp_status esp_terms_add(esp_terms *terms, uint32_t kind, const uint8_t *text, s
 /* Sorts by key from item `from` on and adds up equal keys. */
 void esp_terms_merge(esp_terms *terms, size_t from);
 
+/* Turns keys from item `from` on into feature numbers, each once, ascending, and
+ * multiplies their weights with idf; those the space does not know go. */
+void esp_terms_known(const esp_space *space, esp_terms *terms, size_t from);
+
+/* Gives the items from `from` on unit length together; false, and they go, if they
+ * have none. */
+bool esp_terms_unit(esp_terms *terms, size_t from);
+
+/* Number of the feature with this key; false if the space does not know it. */
+bool esp_feature_number(const esp_space *space, uint32_t key, uint32_t *number);
+
 /* The feature vector of (previous queries, prefix), as published: the words'
  * TF-IDF and the prefix's TF-IDF, each of unit length, side by side, the whole
  * of unit length (Yadav et al. 2021, section 4.1).  On return the keys are

@@ -41,6 +41,7 @@
 #define ESP_SEC_NGRM ESP_ID('N', 'G', 'R', 'M') /* what follows what */
 #define ESP_SEC_RELA ESP_ID('R', 'E', 'L', 'A') /* what comes after what, query to query */
 #define ESP_SEC_BLCK ESP_ID('B', 'L', 'C', 'K') /* what is never generated */
+#define ESP_SEC_CATA ESP_ID('C', 'A', 'T', 'A') /* words of products */
 #define ESP_SEC_FRST ESP_ID('F', 'R', 'S', 'T') /* scores candidates */
 #define ESP_SEC_ATTR ESP_ID('A', 'T', 'T', 'R') /* attributes of labels */
 
@@ -94,6 +95,22 @@ typedef struct esp_trie_node {
     uint8_t byte;        /* the byte at the parent's depth */
     uint8_t reserved[3];
 } esp_trie_node;
+
+/* What a catalogue knows of its products' titles.  Followed by where each label's
+ * words begin, u32[n_labels + 1], and the words, u32[n_words]: numbers of features,
+ * in the order of the title. */
+typedef struct esp_catalogue_header {
+    uint32_t n_labels;
+    uint32_t n_words;
+    uint32_t word_kinds; /* bits (1 << esp_feature_kind) of the query's words, ... */
+    uint32_t text_kinds; /* ... and of its text: the features of the tree */
+    float k1;            /* of BM25: where repeating a word stops to count, ... */
+    float b;             /* ... how much a long title is held against it */
+    float average;       /* words of a title */
+    uint32_t pool;       /* products the tree hands to the scorer */
+    uint8_t stemmer[16]; /* name of what made the words, ASCII, zeros behind it */
+    uint32_t reserved[4];
+} esp_catalogue_header;
 
 /* Range maxima: a sparse table over blocks of 64 labels. */
 typedef struct esp_maxima_header {

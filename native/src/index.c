@@ -213,6 +213,18 @@ static esp_status open_model(esp_index *index, esp_error *err) {
     return ESP_OK;
 }
 
+static esp_status open_catalogue(esp_index *index, esp_error *err) {
+    const esp_section section = find_section(index, ESP_SEC_CATA);
+    if (section.data == NULL)
+        return ESP_OK; /* labels are no products */
+    if (!esp_catalogue_open(
+            section.data, section.length, index->params->n_labels, &index->catalogue))
+        return esp_index_damaged(ESP_SEC_CATA, "E1", section.length, err);
+    if (!index->has_features || index->label_offset == NULL || index->tree == NULL)
+        return esp_index_damaged(ESP_SEC_CATA, "S1", 0, err);
+    return ESP_OK;
+}
+
 static esp_status open_sections(esp_index *index, esp_error *err) {
     ESP_TRY(check_header(index, err));
     const esp_section params = find_section(index, ESP_SEC_PARM);
@@ -225,6 +237,7 @@ static esp_status open_sections(esp_index *index, esp_error *err) {
     ESP_TRY(open_words(index, err));
     ESP_TRY(open_blocklist(index, err));
     ESP_TRY(open_model(index, err));
+    ESP_TRY(open_catalogue(index, err));
     const esp_section forest = find_section(index, ESP_SEC_FRST);
     return forest.data == NULL
                ? ESP_OK

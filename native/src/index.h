@@ -9,6 +9,7 @@
 
 #include "attributes.h"
 #include "blocklist.h"
+#include "catalogue.h"
 #include "chunk.h"
 #include "forest.h"
 #include "format.h"
@@ -56,6 +57,8 @@ struct esp_index {
     esp_relations relations;   /* head NULL where the index has none */
     esp_attributes attributes; /* head NULL where the index has none */
     esp_blocklist blocklist;   /* head NULL where the index has none */
+    /* words of products; head NULL where labels are no products */
+    esp_catalogue catalogue;
     /* scorer of candidates; its head is NULL where the index has none */
     esp_forest forest;
 };

@@ -63,6 +63,7 @@ void esp_scratch_begin(esp_scratch *scratch) {
     }
     scratch->arena_used = 0;
     scratch->n_ranked = 0;
+    scratch->n_retrieved = 0;
     scratch->by_forest = false;
     esp_candidates_clear(&scratch->candidates);
     scratch->n_features = 0;

@@ -117,5 +117,12 @@ esp_status esp_index_validate(const esp_index *index, esp_error *err) {
             &index->relations, index->words.n_words, index->params->n_labels, err));
     if (index->blocklist.head != NULL)
         ESP_TRY(esp_blocklist_validate(&index->blocklist, &index->words, err));
+    if (index->catalogue.head != NULL) {
+        uint64_t where = 0;
+        const char *broken =
+            esp_catalogue_validate(&index->catalogue, index->params->n_features, &where);
+        if (broken != NULL)
+            return esp_index_damaged(ESP_SEC_CATA, broken, where, err);
+    }
     return esp_forest_present(index) ? esp_forest_validate(&index->forest, err) : ESP_OK;
 }

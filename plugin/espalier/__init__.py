@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING, Any
 from espalier.errors import EspalierError
 
 if TYPE_CHECKING:
+    from espalier.catalogue import Catalogue, Product, open_catalogue
     from espalier.filters import Filter
     from espalier.index import Completion, Index, IndexInfo, Suggestion, open  # noqa: A004
     from espalier.model import Model, open_model
     from espalier.native import Source
 
 __all__ = [
+    "Catalogue",
     "Completion",
     "EspalierError",
     "Filter",
     "Index",
     "IndexInfo",
     "Model",
+    "Product",
     "Source",
     "Suggestion",
     "open",
+    "open_catalogue",
     "open_model",
 ]
 
@@ -35,14 +39,17 @@ __version__ = "0.1.0"
 
 # Loaded at first use: `espalier --help` and shell completion need no numpy.
 _LATER = {
+    "Catalogue": "espalier.catalogue",
     "Completion": "espalier.index",
     "Filter": "espalier.filters",
     "Index": "espalier.index",
     "IndexInfo": "espalier.index",
     "Model": "espalier.model",
+    "Product": "espalier.catalogue",
     "Source": "espalier.native",
     "Suggestion": "espalier.index",
     "open": "espalier.index",
+    "open_catalogue": "espalier.catalogue",
     "open_model": "espalier.model",
 }
 

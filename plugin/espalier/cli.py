@@ -59,9 +59,28 @@ _json = console.json_option
 
 def _logs(command: _Command) -> _Command:
     text = "Query log: TSV, CSV, JSON lines, Parquet or UBI, plain, gz or zst. May repeat."
-    return click.option(
-        "--log", "logs", type=_FILE, multiple=True, required=True, metavar="FILE", help=text
-    )(command)
+    return click.option("--log", "logs", type=_FILE, multiple=True, metavar="FILE", help=text)(
+        command
+    )
+
+
+def _task(command: _Command) -> _Command:
+    text = "Complete queries, or retrieve products for them."
+    choice = click.Choice(("completion", "retrieval"))
+    return click.option("--task", type=choice, default="completion", help=text)(command)
+
+
+def _only_for(task: str, wanted: str, options: Mapping[str, object]) -> None:
+    """Refuse options of another task than ``wanted``."""
+    for flag, value in options.items():
+        if value and task != wanted:
+            raise InputError(f"{flag} belongs to --task {wanted}, this is {task}; leave it out")
+
+
+def _needed(task: str, options: Mapping[str, object]) -> None:
+    for flag, value in options.items():
+        if not value:
+            raise InputError(f"--task {task} needs {flag}")
 
 
 def _config(command: _Command) -> _Command:
@@ -187,9 +206,17 @@ def _open(path: Path, *, verify: bool) -> Index:
         "espalier train --log day1.parquet --log day2.parquet --out site.esp --config site.toml",
         "espalier train --log visits.csv --out site.esp --set min_users=1 --set log.user_column=id",
         "espalier train --log queries.tsv.gz --out site.esp --must-beat site.esp --report report",
+        "espalier train --task retrieval --pairs pairs.tsv --catalogue shop.tsv --out shop.esp",
     )
 )
+@_task
 @_logs
+@click.option(
+    "--pairs", type=_FILE, metavar="PAIRS.tsv", help="With retrieval: query and product_id."
+)
+@click.option(
+    "--catalogue", type=_FILE, metavar="FILE.tsv", help="With retrieval: product_id and title."
+)
 @_new_file(
     "--out",
     "NAME.esp",
@@ -213,7 +240,10 @@ def _open(path: Path, *, verify: bool) -> Index:
 @_quiet
 def train(
     *,
+    task: str,
     logs: tuple[Path, ...],
+    pairs: Path | None,
+    catalogue: Path | None,
     out: Path,
     config: Path | None,
     assignments: tuple[str, ...],
@@ -233,7 +263,22 @@ def train(
     more than `must_beat_margin` (0.01) of the old one's MRR@10 and the 95 % interval of
     the difference, over users, lies wholly below zero. Then the exit code is 3, and the
     file at --out stays as it was.
+
+    With --task retrieval the index finds products: it learns from pairs of a query and a
+    product, and from the titles of a catalogue. Settings are those of [retrieval].
     """
+    completion = {
+        "--log": logs, "--must-beat": must_beat, "--keep-rejected": keep_rejected,
+        "--no-evaluate": no_evaluate, "--report": report,
+    }  # fmt: skip
+    _only_for(task, "completion", completion)
+    _only_for(task, "retrieval", {"--pairs": pairs, "--catalogue": catalogue})
+    if task == "retrieval":
+        _needed(task, {"--pairs": pairs})
+        assert pairs is not None  # noqa: S101 - said one line above
+        _train_retrieval(pairs, catalogue, out, config, assignments, json=want_json, quiet=quiet)
+        return
+    _needed(task, {"--log": logs})
     from espalier.publish import publish
     from espalier.settings import load_settings, parse_assignments
 
@@ -251,13 +296,39 @@ def train(
     click.echo(console.as_json(result.to_json()) if want_json else result.table())
 
 
+def _train_retrieval(
+    pairs: Path,
+    catalogue: Path | None,
+    out: Path,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from espalier.retrieval.training import train_retrieval
+    from espalier.settings import load_settings, parse_assignments
+
+    settings = load_settings(config, "retrieval", parse_assignments(list(assignments)))
+    result = train_retrieval(
+        pairs, out, settings, catalogue=catalogue, progress=_progress(quiet=quiet)
+    )
+    click.echo(console.as_json(result.to_json()) if json else result.table())
+
+
 @cli.command(
     epilog=_examples(
         "espalier pairs --log queries.tsv.gz --out pairs.tsv --split 0.9 --train-log train.tsv",
         "espalier pairs --log tomorrow.tsv --out pairs.tsv --seed 7",
+        "espalier pairs --task retrieval --pairs judged.tsv --out test.tsv --train-pairs train.tsv",
     )
 )
+@_task
 @_logs
+@click.option(
+    "--pairs", "judged", type=_FILE, metavar="FILE.tsv", help="With retrieval: pairs to divide."
+)
+@_new_file("--train-pairs", "TRAIN.tsv", "With retrieval: the other queries' pairs.")
 @_new_file(
     "--out", "PAIRS.tsv", "Pairs to write: previous query, prefix, next query.", required=True
 )
@@ -265,7 +336,8 @@ def train(
     "--split",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="SHARE",
-    help="Share of the users to train on; only the other users' pairs are written.",
+    help="Share of the users, or of the queries, to train on; only the others' pairs are "
+    "written. With retrieval 0.7 where not given.",
 )
 @_new_file("--train-log", "TRAIN.tsv", "With --split: write the log of the users to train on.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of prefixes.")
@@ -274,7 +346,10 @@ def train(
 @_quiet
 def pairs(
     *,
+    task: str,
     logs: tuple[Path, ...],
+    judged: Path | None,
+    train_pairs: Path | None,
     out: Path,
     split: float | None,
     train_log: Path | None,
@@ -287,7 +362,20 @@ def pairs(
 
     Each pair of adjacent queries of a session gives one row, with one prefix of the
     next query, its length uniform from one to all but one character.
+
+    With --task retrieval a file of pairs is divided, whole queries at a time.
     """
+    _only_for(task, "completion", {"--log": logs, "--train-log": train_log})
+    _only_for(task, "retrieval", {"--pairs": judged, "--train-pairs": train_pairs})
+    if task == "retrieval":
+        from espalier.retrieval.splitting import split_pairs
+
+        _needed(task, {"--pairs": judged})
+        assert judged is not None  # noqa: S101 - said one line above
+        divided = split_pairs(judged, out, split=split or 0.7, train=train_pairs)
+        click.echo(divided.summary())
+        return
+    _needed(task, {"--log": logs})
     from espalier.querylog import write_pairs
     from espalier.settings import load_settings, parse_assignments
 
@@ -315,16 +403,19 @@ def pairs(
 )
 @_new_file("--out", "FILE", "Log to write, tab-separated.", required=True)
 @_new_file("--catalogue", "FILE", "Also write the products the log is about, tab-separated.")
+@_new_file("--pairs", "FILE", "Also write which queries led to which products, tab-separated.")
 @click.option("--users", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-def demo_log(*, out: Path, catalogue: Path | None, users: int, seed: int) -> None:
+def demo_log(
+    *, out: Path, catalogue: Path | None, pairs: Path | None, users: int, seed: int
+) -> None:
     """Write a synthetic shopping log for trying things out.
 
     Nobody typed these queries: users, sessions and reformulations are generated.
     """
     from espalier.querylog import write_demo_log
 
-    write_demo_log(out, catalogue=catalogue, users=users, seed=seed)
+    write_demo_log(out, catalogue=catalogue, pairs=pairs, users=users, seed=seed)
     click.echo(f"{out}: a synthetic log of {users:,} users")
 
 
@@ -448,6 +539,72 @@ def complete(
         for i, one in enumerate(answer if why else (), 1):
             click.echo(f"\n{i}  {console.printable(one.suggestion.display_text)}")
             click.echo(console.table(_reasons(one), "-rr"))
+
+
+@cli.command(
+    epilog=_examples(
+        'espalier retrieve shop.esp "cordless drill"',
+        'espalier retrieve shop.esp "cordless drill" -k 3 --json | jq .products[0].product_id',
+        'espalier retrieve shop.esp "cordless drill" --host 100012 --host 100077',
+    )
+)
+@_index
+@click.argument("query", callback=console.query_text)
+@click.option(
+    "-k",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Products.",
+)
+@click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
+@click.option(
+    "--host",
+    multiple=True,
+    metavar="PRODUCT_ID",
+    help="A product another engine found, to be ranked with the others. May repeat, best first.",
+)
+@click.option("--no-fusion", is_flag=True, help="Order by the ranking tree alone.")
+@click.option(
+    "--popular", is_flag=True, help="Answer a query nothing is known of with popular products."
+)
+@_json
+@_no_verify
+def retrieve(
+    *,
+    index: Path,
+    query: str,
+    k: int,
+    beam: int,
+    host: tuple[str, ...],
+    no_fusion: bool,
+    popular: bool,
+    want_json: bool,
+    no_verify: bool,
+) -> None:
+    """Find products for QUERY in an index trained with --task retrieval."""
+    from espalier.catalogue import open_catalogue
+
+    with open_catalogue(index, verify=not no_verify) as catalogue:
+        found = catalogue.retrieve(
+            query, k=k, beam=beam, host=host, fused=not no_fusion, popular=popular
+        )
+    if want_json:
+        click.echo(console.as_json({"products": [one._asdict() for one in found]}))
+    elif not found:
+        click.echo("no product has anything in common with the query", err=True)
+    else:
+        shown = [
+            [
+                str(i),
+                console.printable(one.product_id),
+                f"{one.score:.4f}",
+                console.printable(one.title),
+            ]
+            for i, one in enumerate(found, 1)
+        ]
+        click.echo(console.table(shown, "r-r-"))
 
 
 def _plain(part: Contribution) -> dict[str, object]:
@@ -598,11 +755,28 @@ def predict(
         "espalier evaluate site.esp --pairs pairs.tsv",
         "espalier evaluate new.esp old.esp --pairs pairs.tsv --json figures.json",
         "espalier evaluate site.esp --pairs pairs.tsv --ablate --sample 5000 --report report",
+        "espalier evaluate shop.esp --task retrieval --judgements test.tsv --catalogue shop.tsv",
     )
 )
 @click.argument("indexes", type=_FILE, nargs=-1, required=True, metavar="NAME.esp...")
+@_task
+@click.option("--pairs", type=_FILE, metavar="FILE.tsv", help="As `espalier pairs` writes.")
 @click.option(
-    "--pairs", type=_FILE, required=True, metavar="FILE.tsv", help="As `espalier pairs` writes."
+    "--judgements",
+    type=_FILE,
+    metavar="FILE.tsv",
+    help="With retrieval: query, product_id and relevance.",
+)
+@click.option(
+    "--catalogue", type=_FILE, metavar="FILE.tsv", help="With retrieval: product_id and title."
+)
+@click.option(
+    "--relevant",
+    type=float,
+    default=2.33,
+    show_default=True,
+    metavar="GRADE",
+    help="With retrieval: lowest relevance that counts.",
 )
 @_new_file(
     "--json", "OUT.json", "Write the figures as JSON too; `-` prints only them.", name="json_out"
@@ -638,7 +812,11 @@ def predict(
 def evaluate(
     *,
     indexes: tuple[Path, ...],
-    pairs: Path,
+    task: str,
+    pairs: Path | None,
+    judgements: Path | None,
+    catalogue: Path | None,
+    relevant: float,
     json_out: Path | None,
     systems: tuple[str, ...],
     ablate: bool,
@@ -651,7 +829,32 @@ def evaluate(
     """Measure ranking quality and latency on held-out pairs.
 
     Ends with 1 if an answer broke a promise: the prefix kept, k of k, no duplicates.
+
+    With --task retrieval one index and three lexical baselines find products for the
+    queries of judgements.
     """
+    completion = {
+        "--pairs": pairs, "--system": systems, "--ablate": ablate, "--report": folder,
+        "--sample": sample,
+    }  # fmt: skip
+    _only_for(task, "completion", completion)
+    _only_for(task, "retrieval", {"--judgements": judgements, "--catalogue": catalogue})
+    if task == "retrieval":
+        _needed(task, {"--judgements": judgements, "--catalogue": catalogue})
+        assert judgements is not None  # noqa: S101 - said one line above
+        assert catalogue is not None  # noqa: S101
+        _evaluate_retrieval(
+            indexes,
+            judgements,
+            catalogue,
+            relevant,
+            json_out,
+            verify=not no_verify,
+            quiet=quiet,
+        )
+        return 0
+    _needed(task, {"--pairs": pairs})
+    assert pairs is not None  # noqa: S101
     from espalier.evaluate import evaluate as measure
     from espalier.evaluate.folder import prepare_folder, report_files, write_report
 
@@ -681,6 +884,36 @@ def evaluate(
         click.echo("espalier: error: answers broke a promise; see violations", err=True)
         return console.EXIT_FAILURE
     return 0
+
+
+def _evaluate_retrieval(
+    indexes: tuple[Path, ...],
+    judgements: Path,
+    catalogue: Path,
+    relevant: float,
+    json_out: Path | None,
+    *,
+    verify: bool,
+    quiet: bool,
+) -> None:
+    from espalier.retrieval.evaluation import evaluate_retrieval
+
+    if len(indexes) != 1:
+        raise InputError(f"--task retrieval measures one index at a time, not {len(indexes)}")
+    refuse_to_overwrite([*indexes, judgements, catalogue], [] if json_out is None else [json_out])
+    report = evaluate_retrieval(
+        indexes[0],
+        judgements,
+        catalogue,
+        relevant=relevant,
+        verify=verify,
+        progress=_progress(quiet=quiet),
+    )
+    if json_out is None or str(json_out) != "-":
+        click.echo(console.table(report.rows(), "-r-rrrr"))
+        click.echo(f"\n{report.remarks()}")
+    if json_out is not None:
+        console.write_json(json_out, report.to_json())
 
 
 @cli.command(

@@ -1,7 +1,7 @@
 """Every setting of the commands: its name, type, default and allowed range.
 
-One TOML file holds the tables ``[train]`` (with ``[train.log]``), ``[serve]`` and
-``[experiments]``. A value is looked for in this order, the first one wins:
+One TOML file holds the tables ``[train]`` (with ``[train.log]``), ``[retrieval]``,
+``[serve]`` and ``[experiments]``. A value is looked for in this order, the first one wins:
 
     a flag of its own    --listen and the like
     --set key=value      keys of the command's own table, ``log.user_column`` for a nested one
@@ -55,6 +55,7 @@ __all__ = [
     "TABLES",
     "Loaded",
     "LogSettings",
+    "RetrievalSettings",
     "ServeSettings",
     "Settings",
     "TrainSettings",
@@ -64,7 +65,7 @@ __all__ = [
     "parse_assignments",
 ]
 
-TABLES: Final = ("train", "serve", "experiments")
+TABLES: Final = ("train", "retrieval", "serve", "experiments")
 
 
 _NAME: Final = Matches(
@@ -172,7 +173,7 @@ class TrainSettings:
     )
     empty_results: bool = setting(False, meaning="keep queries that found nothing")
     indexer: str = setting("hybrid", _NAME, "kmeans, trie, hybrid, must-link or an entry point")
-    ranker: str = setting("linear", _NAME, "linear or an entry point")
+    ranker: str = setting("linear", _NAME, "linear, envelope or an entry point")
     depth: int = setting(
         0, Between(0, 64, "characters"), "0: 3 for hybrid, 16 for trie, 5 for must-link"
     )
@@ -274,6 +275,73 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """How an index of products is trained: ``[retrieval]``."""
+
+    stemmer: str = setting("english", _NAME, "a language of Snowball, or none: makes words")
+    word_ngrams: int = setting(2, Between(1, 3, "words"), "of the longest phrase")
+    char_ngrams: int = setting(3, OneOf((0, 3, 4, 5)), "characters of an n-gram; 0: none")
+    phrase_weight: float = setting(0.2, Between(0, 10), "of phrases, against words")
+    char_weight: float = setting(0.2, Between(0, 10), "of character n-grams, against words")
+    text_weight: float = setting(0.3, Between(0, 10), "of more text, against the title")
+    k1: float = setting(0.5, Between(0, 10), "BM25: where repeating a word stops to count")
+    b: float = setting(0.5, Between(0, 1), "BM25: how much a long title is held against it")
+    relevant: float = setting(2.33, Between(0, 1e6), "lowest grade of a pair that counts")
+    pair_weight: float = setting(0.5, Between(0, 10), "of a paired query, against a title")
+    indexer: str = setting("kmeans", _NAME, "kmeans or an entry point")
+    ranker: str = setting("envelope", _NAME, "envelope, linear or an entry point")
+    negatives: str = setting("tfn", _NAME, "tfn or an entry point: rows a node is trained on")
+    arity: int = setting(32, Between(2, 256, "children"), "groups a cluster is split into")
+    max_leaf: int = setting(64, Between(1, 65_536, "products"), "products in one leaf cluster")
+    kmeans_iterations: int = setting(20, Between(1, 1_000), "rounds of one bisection, at most")
+    beam: int = setting(80, Between(1, 100, "nodes"), "kept per level")
+    pool: int = setting(300, Between(1, 1_000, "products"), "the tree hands to the scorer")
+    threshold: float = setting(0.0, Between(0, 1e3), "smaller weights are dropped")
+    max_nonzeros: int = setting(0, Between(0, 2**31 - 1), "weights kept per product; 0: all")
+    weight_bits: int = setting(16, OneOf((16, 32)), "bits of a stored weight")
+    blender: str = setting("trees", OneOf(("trees", "linear", "none")), "orders the candidates")
+    blend_pairs: bool = setting(
+        True, meaning="the blender may look at how many queries a product was paired with"
+    )
+    blend_folds: int = setting(
+        5, Between(2, 100), "parts of the queries, each asked of an index without it"
+    )
+    blend_trees: int = setting(200, Between(1, 1_000), "trees of the blender")
+    blend_leaves: int = setting(31, Between(2, 32), "leaves of each")
+    blend_learning_rate: float = setting(
+        0.05, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
+    )
+    seed: int = setting(1, Between(0, 2**63 - 1), "of every random choice")
+    threads: int = setting(0, Between(0, 1_024), "0: one per processor; never changes a byte")
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_values(self, "retrieval")
+
+    def stages(self) -> TrainSettings:
+        """Return what the stages of training are to know."""
+        return TrainSettings(
+            indexer=self.indexer,
+            ranker=self.ranker,
+            negatives=self.negatives,
+            arity=self.arity,
+            max_leaf=self.max_leaf,
+            kmeans_iterations=self.kmeans_iterations,
+            beam=self.beam,
+            threshold=self.threshold,
+            max_nonzeros=self.max_nonzeros,
+            weight_bits=self.weight_bits,
+            # The envelope adds weights up; what is learned is a margin.
+            post_processor="noop" if self.ranker == "envelope" else "l3-hinge",
+            cp=1.0,
+            cn=1.0,
+            min_users=1,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ServeSettings:
     """How the sidecar runs: ``[serve]``."""
 
@@ -371,11 +439,12 @@ class ServeSettings:
             )
 
 
-Settings: TypeAlias = TrainSettings | ServeSettings
+Settings: TypeAlias = TrainSettings | RetrievalSettings | ServeSettings
 
 
-CLASSES: Final[Mapping[str, type[TrainSettings | ServeSettings]]] = {
+CLASSES: Final[Mapping[str, type[TrainSettings | RetrievalSettings | ServeSettings]]] = {
     "train": TrainSettings,
+    "retrieval": RetrievalSettings,
     "serve": ServeSettings,
 }
 """What may stand in each table; in ``[experiments]`` nothing may yet."""
@@ -402,13 +471,20 @@ def load_settings(
 @overload
 def load_settings(
     path: Path | None,
+    table: Literal["retrieval"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> RetrievalSettings: ...
+@overload
+def load_settings(
+    path: Path | None,
     table: Literal["serve"],
     overrides: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> ServeSettings: ...
 def load_settings(
     path: Path | None,
-    table: Literal["train", "serve"],
+    table: Literal["train", "retrieval", "serve"],
     overrides: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
@@ -416,7 +492,7 @@ def load_settings(
 
     Args:
         path: TOML file, or None for defaults.
-        table: ``"train"`` or ``"serve"``.
+        table: ``"train"``, ``"retrieval"`` or ``"serve"``.
         overrides: What ``--set`` gave, dotted key to text.
         env: Environment variables, ``os.environ`` when None.
 
@@ -438,6 +514,14 @@ def load(
 @overload
 def load(
     path: Path | None,
+    table: Literal["retrieval"],
+    overrides: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, str | Mapping[str, Path]] | None = None,
+) -> Loaded[RetrievalSettings]: ...
+@overload
+def load(
+    path: Path | None,
     table: Literal["serve"],
     overrides: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
@@ -445,7 +529,7 @@ def load(
 ) -> Loaded[ServeSettings]: ...
 def load(
     path: Path | None,
-    table: Literal["train", "serve"],
+    table: Literal["train", "retrieval", "serve"],
     overrides: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     flags: Mapping[str, str | Mapping[str, Path]] | None = None,

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from espalier.native import blocklist_build, maxima_build
 from espalier.train.forest_model import Forest, ForestTree
-from tests.reference import attributes, blocklist, build, build_words, forest, query, words
+from tests.reference import (
+    attributes,
+    blocklist,
+    build,
+    build_words,
+    catalogue,
+    forest,
+    query,
+    words,
+)
 from tests.reference.format import (
     CHUNK,
     HEADER,
@@ -314,6 +323,38 @@ def _in_attributes(name: str, change: Any, *, number: int = 0, kind: str = "<u4"
     return damage
 
 
+def catalogue_sections() -> build.Sections:
+    """Return CATA for the labels: titles of up to four words."""
+    n = len(_label_texts())
+    titles = [[(number + place) % 5 for place in range(number % 5)] for number in range(n)]
+    head = np.zeros(1, catalogue.HEADER)
+    head["n_labels"], head["n_words"] = n, sum(map(len, titles))
+    head["word_kinds"], head["text_kinds"] = 0b1001, 0b100000
+    head["k1"], head["b"], head["average"], head["pool"] = 0.5, 0.5, 2, 20
+    head["stemmer"] = np.frombuffer(b"none".ljust(16, b"\0"), np.uint8)
+    begin = np.append(0, np.cumsum([len(title) for title in titles])).astype("<u4")
+    word = np.array([word for title in titles for word in title], "<u4")
+    return {"CATA": head.tobytes() + begin.tobytes() + word.tobytes()}
+
+
+def _in_catalogue(name: str, change: Any, *, number: int = 0, kind: str = "<u4") -> Damage:
+    """Damage an index that has products: item ``number`` of an array, or a field."""
+
+    def damage(made: build.Sections) -> build.Sections:
+        data = catalogue_sections()["CATA"]
+        begins = words.places(
+            catalogue.HEADER, catalogue.arrays(np.frombuffer(data, catalogue.HEADER, 1)[0])
+        )
+        assert catalogue.HEADER.fields is not None
+        begin = begins[name] if name in begins else catalogue.HEADER.fields[name][1]
+        at = begin + number * np.dtype(kind).itemsize
+        old = np.frombuffer(data, kind, 1, at)[0]
+        value = change(old) if callable(change) else change
+        return made | {"CATA": _patched(data, at, value, kind)}
+
+    return damage
+
+
 def _taken_slot(made: build.Sections) -> build.Sections:
     """Let a slot name another word."""
     data = word_sections()["VOCA"]
@@ -473,6 +514,10 @@ IN_SECTIONS: Final[dict[str, Damage]] = {
     "B8": _in_scorer(lambda at: at.test + 3 * 4 + 3, 1, "u1"),  # first of node 3
     "B9": _in_scorer(lambda at: at.test + 2, 0xFF, "u1"),  # keep
     "B10": _in_scorer(lambda at: at.names, 0xFF, "u1"),
+    "E1": _in_catalogue("n_words", lambda old: old + 1),
+    "E2": _in_catalogue("b", 1.5, kind="<f4"),
+    "E3": _in_catalogue("begin", 99, number=1),
+    "E4": _in_catalogue("word", 1 << 20),
     "A1": _in_attributes("n_entries", lambda old: old + 1),
     "A2": _in_attributes("reserved", 1),
     "A3": _in_attributes("text", ord("a"), number=19, kind="u1"),  # "category:b" is another

@@ -21,8 +21,15 @@ from espalier.errors import (
     UnsupportedError,
 )
 from espalier.index import Filter
-from espalier.native import FEATURES, NativeIndex, Source
-from tests.corrupt.make import FOLDER, attribute_sections, damaged, sections, word_sections
+from espalier.native import FEATURES, Caps, NativeIndex, Retrieval, Source
+from tests.corrupt.make import (
+    FOLDER,
+    attribute_sections,
+    catalogue_sections,
+    damaged,
+    sections,
+    word_sections,
+)
 from tests.reference import build, invariants
 from tests.reference import format as reference
 
@@ -46,6 +53,7 @@ BESIDE: Final[dict[str, Callable[[], build.Sections]]] = {
     "labels": dict,
     "words": word_sections,
     "attributes": attribute_sections,
+    "products": catalogue_sections,
 }
 
 
@@ -124,6 +132,16 @@ def _use_candidates(index: NativeIndex) -> None:
             _survives(scratch.candidates)
 
 
+def _use_products(index: NativeIndex) -> None:
+    """Ask for products, if there are any."""
+    retrieval = Retrieval(index, Caps(k=20, pool=100))
+    for text in (b"", b"ab d", b"a b c", "d é".encode(), b"x" * 200):
+        for host in ((), (3, 78, 1)):
+            with contextlib.suppress(UnsupportedError):
+                _survives(partial(retrieval.ask, text, text, 20, host=host, features=True))
+                retrieval.described()
+
+
 def _use_bytes(data: bytes) -> None:
     """Open without checksums, ask a few questions."""
     try:
@@ -133,6 +151,7 @@ def _use_bytes(data: bytes) -> None:
     with espalier.Index(native, Path("memory")) as index:
         _use_words(native)
         _use_candidates(native)
+        _use_products(native)
         _use_attributes(index)
         for prefix in ("", "a", "d é", "a "):
             for matcher in MATCHERS:
@@ -200,6 +219,7 @@ def test_a_damaged_index_is_used_without_a_crash(label: str) -> None:
     ):
         _use_words(native)
         _use_candidates(native)
+        _use_products(native)
 
 
 def test_a_candidate_that_is_no_text_is_told_by_its_number() -> None:

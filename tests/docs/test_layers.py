@@ -18,7 +18,7 @@ NATIVE = ROOT / "native"
 # parts of one row do not know each other.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "progress", "v1"),
-    ("text", "files", "re2"),
+    ("text", "files", "re2", "stems"),
     ("matrices",),
     ("schema",),
     ("gather",),
@@ -28,10 +28,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("native",),
     ("overlay", "filters"),
     ("index",),
-    ("model",),
+    ("model", "catalogue"),
     ("querylog", "sessions", "client"),
     ("train", "evaluate", "serve", "admin"),
-    ("interop", "publish"),
+    ("interop", "publish", "retrieval"),
     ("console",),
     ("terminal", "operate"),
     ("cli",),

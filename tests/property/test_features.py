@@ -45,6 +45,22 @@ def test_ngrams_have_one_to_three_characters(texts: list[str], weighted: bool) -
         _same(query.char_terms(text, position_weighted=weighted), found, 1e-5)
 
 
+@given(st.lists(TEXTS, max_size=4), st.sampled_from([2, 3]))
+def test_phrases_are_words_that_follow_one_another(texts: list[str], n: int) -> None:
+    """Two or three words, whatever separates them, counted as often as they stand."""
+    kind = {2: FeatureKind.WORD_PAIRS, 3: FeatureKind.WORD_TRIPLES}[n]
+    for text, found in zip(texts, _hash(texts, kind), strict=True):
+        _same(query.phrase_terms(text, n), found)
+
+
+@given(st.lists(TEXTS, max_size=4), st.sampled_from([3, 4, 5]))
+def test_characters_of_words_know_where_a_word_ends(texts: list[str], n: int) -> None:
+    """Runs of a word with its ends marked; a word shorter than that is one run."""
+    kind = FeatureKind[f"WORD_CHARS_{n}"]
+    for text, found in zip(texts, _hash(texts, kind), strict=True):
+        _same(query.gram_terms(text, n), found)
+
+
 @given(st.text("ab c", min_size=60, max_size=200))
 def test_long_texts_count_alike(text: str) -> None:
     """Above the size where another sort takes over the counts are the same."""

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from tests.reference import attributes, blocklist, forest, words
+from tests.reference import attributes, blocklist, catalogue, forest, words
 from tests.reference.format import (
     BLOCK,
     HEADER,
@@ -55,6 +55,8 @@ def validate(index: Index) -> None:
     spoken = words.parse(index)
     if "BLCK" in index.sections:
         blocklist.parse(index.sections["BLCK"], spoken[0].words if spoken else ())
+    if "CATA" in index.sections:
+        catalogue.parse(index.sections["CATA"], index.n_labels, int(index.params["n_features"]))
     if "FRST" in index.sections:
         forest.validate(index.sections["FRST"])
 

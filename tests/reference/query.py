@@ -7,6 +7,7 @@ is a list that is sorted at every level. Numbers are float64 throughout.
 
 from __future__ import annotations
 
+import itertools
 import math
 import unicodedata
 from collections import defaultdict
@@ -27,6 +28,8 @@ Scored = tuple[float, int]
 
 WORD_SEED: Final = 0x9AE16A3B2F90404F
 CHAR_SEED: Final = 0xC3A5C85C97CB3127
+PHRASE_SEED: Final = 0xB492B66FBE98F273
+GRAM_SEED: Final = 0x9FB21C651E98DF25
 MASK: Final = (1 << 64) - 1
 UNSPACED: Final = (
     (0x0E00, 0x0EFF),
@@ -125,6 +128,32 @@ def char_terms(text: str, *, position_weighted: bool) -> Vector:
     terms: Vector = defaultdict(float)
     for at, ngram in ngrams(text):
         terms[hash_ngram(CHAR_SEED, ngram)] += 1 / (at + 1) if position_weighted else 1.0
+    return dict(terms)
+
+
+def _runs(text: str) -> list[str]:
+    """Return the longest runs of characters of one kind, separators left out."""
+    return [
+        "".join(run) for kind, run in itertools.groupby(text, key=kind_of) if kind != "separator"
+    ]
+
+
+def phrase_terms(text: str, n: int) -> Vector:
+    """Return key and count of each run of ``n`` words."""
+    runs = _runs(text)
+    terms: Vector = defaultdict(float)
+    for at in range(len(runs) - n + 1):
+        terms[hash_ngram(PHRASE_SEED + n, " ".join(runs[at : at + n]))] += 1
+    return dict(terms)
+
+
+def gram_terms(text: str, n: int) -> Vector:
+    """Return key and count of each run of ``n`` characters of a word with its ends marked."""
+    terms: Vector = defaultdict(float)
+    for run in _runs(text):
+        word = f"_{run}_"
+        for at in range(max(1, len(word) - n + 1)):
+            terms[hash_ngram(GRAM_SEED + n, word[at : at + n])] += 1
     return dict(terms)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from espalier import native
 from espalier.train import write
-from tests.reference import blocklist, build, build_words, forest, words
+from tests.reference import blocklist, build, build_words, catalogue, forest, words
 from tests.reference import format as reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,7 @@ STRUCTS: Final[dict[str, tuple[str, np.dtype[Any]]]] = {
     "RELA": ("esp_relation_header", words.RELATIONS),
     "RELA: rules": ("esp_affix_rule", words.RULE),
     "BLCK": ("esp_block_header", blocklist.HEADER),
+    "CATA": ("esp_catalogue_header", catalogue.HEADER),
     "FRST": ("esp_forest_header", forest.HEADER),
     "FRST: features": ("esp_forest_feature", forest.FEATURE),
     "FRST: columns": ("esp_forest_column", forest.COLUMN),
@@ -98,11 +99,12 @@ def test_tables_are_the_records_a_scorer_is_written_in() -> None:
 
 
 def test_tables_are_the_records_words_are_written_in() -> None:
-    """The same of the word model's and the relations' sections."""
+    """The same of the word model's, the relations' and the products' sections."""
     written = {
         "NGRM": native.NGRAM_HEADER,
         "RELA": native.RELATION_HEADER,
         "RELA: rules": native.AFFIX_RULE,
+        "CATA": native.CATALOGUE_HEADER,
     }
 
     for heading, record in written.items():

@@ -33,6 +33,7 @@ from espalier.native.layout import (
     AFFIX_RULE,
     ATTRIBUTE_HEADER,
     ATTRIBUTE_VALUES,
+    CATALOGUE_HEADER,
     FOREST_BLOCK,
     FOREST_COLUMN,
     FOREST_COLUMNS,
@@ -76,6 +77,12 @@ from espalier.native.reading import (
     NativeInfo,
     SectionInfo,
 )
+from espalier.native.retrieval import (
+    RawProduct,
+    Retrieval,
+    retrieval_feature_names,
+    retrieval_features_id,
+)
 from espalier.native.sessions import (
     NativeSessions,
     SessionsBacking,
@@ -97,6 +104,7 @@ __all__ = [
     "AFFIX_RULE",
     "ATTRIBUTE_HEADER",
     "ATTRIBUTE_VALUES",
+    "CATALOGUE_HEADER",
     "FEATURES",
     "FEATURE_GROUPS",
     "FILTER_VALUES",
@@ -142,8 +150,10 @@ __all__ = [
     "RankOptions",
     "RankTask",
     "RawPin",
+    "RawProduct",
     "RawRule",
     "RawSuggestion",
+    "Retrieval",
     "RuleKind",
     "Scratch",
     "SectionInfo",
@@ -170,6 +180,8 @@ __all__ = [
     "forest_predict",
     "label_attributes",
     "maxima_build",
+    "retrieval_feature_names",
+    "retrieval_features_id",
     "section_id",
     "section_name",
     "trie_build",

@@ -96,6 +96,11 @@ class FeatureKind(IntEnum):
     WORDS = 0
     CHARS = 1
     CHARS_POSITION = 2
+    WORD_PAIRS = 3
+    WORD_TRIPLES = 4
+    WORD_CHARS_3 = 5
+    WORD_CHARS_4 = 6
+    WORD_CHARS_5 = 7
 
 
 _INDEX_ERRORS: dict[int, type[IndexFileError]] = {

@@ -59,6 +59,20 @@ ATTRIBUTE_VALUES: Final = 65_535
 """Attribute values of an index, at most."""
 LABEL_VALUES: Final = 16
 """Of a label, at most."""
+CATALOGUE_HEADER: Final = np.dtype(
+    [
+        ("n_labels", "<u4"),
+        ("n_words", "<u4"),
+        ("word_kinds", "<u4"),
+        ("text_kinds", "<u4"),
+        ("k1", "<f4"),
+        ("b", "<f4"),
+        ("average", "<f4"),
+        ("pool", "<u4"),
+        ("stemmer", "u1", 16),
+        ("reserved", "<u4", 4),
+    ]
+)
 RELATION_HEADER: Final = np.dtype(
     [
         ("n_rules", "<u4"),

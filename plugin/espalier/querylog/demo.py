@@ -71,6 +71,7 @@ _HOURS: Final = (
 _WEEKEND: Final = 1.35
 _SESSIONS_PER_USER: Final = 5.6
 _LEAST_PRODUCTS: Final = 8
+_MOST_BOUGHT: Final = 3
 _MOST_PRODUCTS: Final = 48
 _ZIPF: Final = 0.9
 
@@ -165,10 +166,14 @@ class Shop:
         """
         query = query.lower()
         if query not in self._found:
-            words = [word for word in query.split() if word not in _MODIFIERS]
-            sets = sorted((self._having.get(word, set()) for word in words), key=len)
-            self._found[query] = len(set.intersection(*sets)) if sets else 0
+            self._found[query] = len(self.found(query))
         return self._found[query]
+
+    def found(self, query: str) -> list[int]:
+        """Return the numbers of those products, ascending."""
+        words = [word for word in query.lower().split() if word not in _MODIFIERS]
+        sets = sorted((self._having.get(word, set()) for word in words), key=len)
+        return sorted(set.intersection(*sets)) if sets else []
 
     def demand(self, noun: str, share: float) -> float:
         """Return how much a noun is in fashion when ``share`` of the log's time is over."""
@@ -176,26 +181,33 @@ class Shop:
 
 
 def write_demo_log(
-    out: Path, *, catalogue: Path | None = None, users: int = 2000, seed: int = 1
+    out: Path,
+    *,
+    catalogue: Path | None = None,
+    pairs: Path | None = None,
+    users: int = 2000,
+    seed: int = 1,
 ) -> None:
-    """Write a synthetic shopping log, and the catalogue it is about.
+    """Write a synthetic shopping log, the catalogue it is about, and what was bought.
 
     The log is TSV with the columns time (ISO 8601), user, session, query, locale, category
     and results, ordered by time, about 20 rows a user; the catalogue is TSV with
-    product_id, title, category, brand, colour and price. Names that end in ``.gz`` or
-    ``.zst`` are compressed.
+    product_id, title, category, brand, colour and price. Pairs are TSV with query,
+    product_id and relevance: up to three products that every query finds, graded 3. Names
+    that end in ``.gz`` or ``.zst`` are compressed.
 
     Args:
         out: Log to write.
         catalogue: Catalogue to write, if any.
+        pairs: Pairs to write, if any.
         users: People, at least 1.
         seed: Of everything random.
 
     Raises:
-        ConfigError: Log and catalogue are one file.
+        ConfigError: Two of them are one file.
         StorageError: A file cannot be written. None is left half-written.
     """
-    refuse_to_overwrite([], [out] if catalogue is None else [out, catalogue])
+    refuse_to_overwrite([], [path for path in (out, catalogue, pairs) if path is not None])
     rng = random.Random(seed)  # noqa: S311 - a demonstration needs repeatable chance
     shop = Shop(rng)
     rows = sorted(
@@ -208,6 +220,15 @@ def write_demo_log(
                 f"P{p.number:05d}\t{p.title}\t{p.department.name}\t{p.brand}\t{p.colour}\t"
                 f"{p.price:.2f}\n"
                 for p in shop.products
+            )
+    if pairs is not None:
+        queries = sorted({row[4] for row in rows})
+        with new_text_file(pairs) as stream:
+            stream.write("query\tproduct_id\trelevance\n")
+            stream.writelines(
+                f"{query}\tP{number:05d}\t3\n"
+                for query in queries
+                for number in shop.found(query)[:_MOST_BOUGHT]
             )
     with new_text_file(out) as stream:
         stream.write("time\tuser\tsession\tquery\tlocale\tcategory\tresults\n")

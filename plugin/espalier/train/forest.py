@@ -43,6 +43,7 @@ class ForestSettings:
         patience: Trees without gain on the held-out questions before stopping.
         held_out: Share of the questions kept for that.
         seed: Of every random choice.
+        cutoff: Ranks that count for the gradient; for stopping, ``CUTOFF`` of them do.
     """
 
     trees: int = 200
@@ -55,6 +56,7 @@ class ForestSettings:
     patience: int = 30
     held_out: float = 0.1
     seed: int = 0
+    cutoff: int = CUTOFF
 
 
 def train_forest(
@@ -115,6 +117,7 @@ def _check(settings: ForestSettings) -> None:
         "patience": (1, FOREST_TREES),
         "held_out": (0, 0.9),
         "seed": (0, 2**31 - 1),
+        "cutoff": (1, 10_000),
     }
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
@@ -155,7 +158,7 @@ def _boost(
     """Return the trained booster. All calls into LightGBM are here and in the parser."""
     params = {
         "objective": "lambdarank",
-        "lambdarank_truncation_level": CUTOFF,
+        "lambdarank_truncation_level": settings.cutoff,
         "metric": "None",
         "num_leaves": settings.leaves,
         "learning_rate": settings.learning_rate,

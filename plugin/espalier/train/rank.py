@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from espalier.native import Csr, RankOptions, RankTask, Trainer, chunk_encode
 from espalier.settings import TrainSettings
 from espalier.train.match import Matcher
+from espalier.train.matrices import take_rows
 from espalier.train.tree import Tree
 from espalier.train.workers import Workers
 
@@ -110,7 +111,49 @@ class LinearRanker:
         )
 
 
-RANKERS: Final[dict[str, Callable[[TrainSettings], Ranker]]] = {"linear": LinearRanker}
+@dataclass(frozen=True, slots=True)
+class EnvelopeRanker:
+    """A child weighs each feature as the row below it that weighs it most.
+
+    Where a label's rows are what is known of it (a product's title, the queries it was
+    paired with), its weights are these themselves, and a single row is enough to find it
+    by. Above, no label scores higher than any node on the way to it: a beam wide enough
+    misses nothing.
+    """
+
+    settings: TrainSettings
+
+    def rank(self, trainer: Trainer, data: RankInput, task: NodeTask) -> bytes:  # noqa: ARG002 - the port
+        """Return the maxima, small and superfluous ones left out."""
+        settings = self.settings
+        child = np.repeat(np.arange(task.n_children), np.diff(task.positive_ptr).astype(np.int64))
+        rows = take_rows(data.x, task.rows[task.positive])
+        counts = np.diff(rows.row_ptr).astype(np.int64)
+        column = np.repeat(child, counts) * data.x.n_cols + rows.col
+        order = np.argsort(column, kind="stable")
+        keys, starts = np.unique(column[order], return_index=True)
+        value = np.maximum.reduceat(rows.val[order], starts) if len(keys) else rows.val
+        child, feature = np.divmod(keys, data.x.n_cols)
+        kept = (value >= settings.threshold) & (value > 0)
+        if settings.max_nonzeros:
+            heaviest = np.lexsort((feature, -value, child))
+            first = np.searchsorted(child, child[heaviest])
+            kept[heaviest[np.arange(len(keys)) - first >= settings.max_nonzeros]] = False
+        return chunk_encode(
+            task.n_children,
+            data.x.n_cols,
+            np.searchsorted(child[kept], np.arange(task.n_children + 1)).astype(np.uint64),
+            feature[kept].astype(np.uint32),
+            value[kept],
+            np.zeros(task.n_children, np.float32),
+            weight_bits=settings.weight_bits,
+        )
+
+
+RANKERS: Final[dict[str, Callable[[TrainSettings], Ranker]]] = {
+    "linear": LinearRanker,
+    "envelope": EnvelopeRanker,
+}
 
 
 @functools.cache

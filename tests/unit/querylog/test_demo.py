@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,22 @@ def test_the_log_is_consistent_with_the_catalogue(folder: Path, log: QueryLog) -
     for number in np.argsort(log.counts)[-50:]:
         words = set(log.queries[number].split()) - shop_words
         assert sum(words <= title for title in titles) == log.results[number]
+
+
+def test_pairs_are_what_a_query_finds(tmp_path: Path) -> None:
+    """Up to three products each, with every word of the query in their titles."""
+    write_demo_log(
+        tmp_path / "log.tsv", catalogue=tmp_path / "c.tsv", pairs=tmp_path / "p.tsv", users=40
+    )
+    rows = [line.split("\t") for line in (tmp_path / "c.tsv").read_text().splitlines()[1:]]
+    titles = {row[0]: set(row[1].lower().split()) for row in rows}
+    pairs = [line.split("\t") for line in (tmp_path / "p.tsv").read_text().splitlines()[1:]]
+
+    shop_words = {"cheap", "best", "new", "sale", "deals", "reviews"}
+    assert all(set(query.lower().split()) - shop_words <= titles[one] for query, one, _ in pairs)
+    counts = Counter(query for query, _, _ in pairs)
+    assert len(counts) > 50
+    assert max(counts.values()) == 3
 
 
 def test_equal_arguments_give_equal_bytes(folder: Path, tmp_path: Path) -> None:

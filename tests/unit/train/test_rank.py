@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from espalier.native import Csr, Trainer
+from espalier.native import Csr, Trainer, chunk_encode
 from espalier.settings import TrainSettings
 from espalier.train.match import (
     MatcherAware,
@@ -20,6 +20,7 @@ from espalier.train.match import (
 from espalier.train.matrices import csr_of
 from espalier.train.rank import (
     Entries,
+    EnvelopeRanker,
     LinearRanker,
     NodeTask,
     RankInput,
@@ -182,3 +183,56 @@ def test_an_error_in_a_job_is_raised_and_the_rest_dropped(threads: int) -> None:
 
     with Workers(threads) as workers, pytest.raises(ValueError, match="job 3"):
         workers.map(work, list(range(100)), n_features=1, cost=float)
+
+
+def _encoded(weights: NDArray[np.float32]) -> bytes:
+    """Return columns of weights, ``(n_features, n_children)``, as a chunk."""
+    columns = csr_of(weights.T)
+    children = weights.shape[1]
+    bias = np.zeros(children, np.float32)
+    return chunk_encode(
+        children,
+        len(weights),
+        columns.row_ptr,
+        columns.col,
+        columns.val,
+        bias,
+        weight_bits=32,
+    )
+
+
+def test_an_envelope_weighs_as_the_heaviest_row_of_each_child() -> None:
+    """Every child's column is the maximum over its rows, small weights left out."""
+    x = csr_of(np.array([[1, 0, 3, 0.1], [2, 0, 0, 0], [0, 5, 1, 0], [9, 9, 9, 9]], np.float32))
+    task = NodeTask(
+        0,
+        np.array([0, 1, 2], np.uint32),
+        np.array([0, 2, 2, 3], np.uint32),
+        np.array([0, 1, 2], np.uint32),
+    )
+    data = RankInput(x, None, None, np.zeros(4, np.uint8))
+    settings = TrainSettings(min_users=1, threshold=0.5, weight_bits=32)
+
+    chunk = EnvelopeRanker(settings).rank(Trainer(4), data, task)
+
+    expected = np.array([[2, 0, 0], [0, 0, 5], [3, 0, 1], [0, 0, 0]], np.float32)
+    assert _encoded(expected) == chunk
+
+
+def test_an_envelope_keeps_so_many_of_the_heaviest_weights() -> None:
+    """`max_nonzeros` counts per child, ties by feature."""
+    x = csr_of(np.array([[1, 3, 2, 3], [4, 4, 4, 4]], np.float32))
+    task = NodeTask(
+        0,
+        np.array([0, 1], np.uint32),
+        np.array([0, 1, 2], np.uint32),
+        np.array([0, 1], np.uint32),
+    )
+    settings = TrainSettings(min_users=1, threshold=0.0, max_nonzeros=2, weight_bits=32)
+
+    chunk = EnvelopeRanker(settings).rank(
+        Trainer(4), RankInput(x, None, None, np.zeros(4, np.uint8)), task
+    )
+
+    expected = np.array([[0, 4], [3, 4], [0, 0], [3, 0]], np.float32)
+    assert _encoded(expected) == chunk

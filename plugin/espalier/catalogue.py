@@ -1,0 +1,229 @@
+"""An index as a catalogue: products for a query.
+
+>>> catalogue = espalier.open_catalogue("shop.esp")        # doctest: +SKIP
+>>> catalogue.retrieve("cordless drill", k=3)              # doctest: +SKIP
+[Product(product_id='100012', title='18-volt cordless drill', ...), ...]
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+
+from espalier.errors import LimitError, UnsupportedError
+from espalier.index import open_native
+from espalier.native import CATALOGUE_HEADER, Caps, NativeIndex, RawProduct, Retrieval
+from espalier.stems import Stemmer
+from espalier.text import normalise
+
+__all__ = ["Catalogue", "Product", "open_catalogue"]
+
+MAX_K: Final = 1_000
+"""Products in one answer, at most."""
+MAX_HOST: Final = 1_000
+"""Products of another engine that are looked at; those behind are ignored."""
+MAX_QUERY_BYTES: Final = 1_024
+"""UTF-8 bytes of a normalised query, at most."""
+_CAPS: Final = Caps(
+    k=MAX_K + MAX_HOST,
+    beam=MAX_K,
+    pool=MAX_K + MAX_HOST,
+    prefix_bytes=MAX_QUERY_BYTES,
+    # Room for every n-gram of a query, and no previous query.
+    context_bytes=2 * MAX_QUERY_BYTES,
+    previous=1,
+)
+
+
+class Product(NamedTuple):
+    """One product.
+
+    Attributes:
+        product_id: As the catalogue has it.
+        title: As the catalogue has it.
+        score: What orders; comparable within one answer, higher is better.
+        model: Score of the ranking tree; 0 for what is shown because it is popular.
+        pairs: Queries it was paired with in training.
+        host_rank: Its place in the host's list from 1; None: not in it.
+    """
+
+    product_id: str
+    title: str
+    score: float
+    model: float
+    pairs: int
+    host_rank: int | None = None
+
+
+class Catalogue:
+    """An open index of products. Safe to share between threads.
+
+    Attributes:
+        path: The file.
+        stemmer: Name of what makes words of texts.
+    """
+
+    def __init__(self, native: NativeIndex, path: Path) -> None:
+        """Own an open native index; use :func:`open_catalogue` instead.
+
+        Raises:
+            UnsupportedError: The index has no products.
+            ConfigError: Its stemmer is not installed.
+        """
+        section = native.section("CATA")
+        if not section:
+            raise UnsupportedError(
+                f"{path}: has no products, it completes queries; "
+                "train one with `espalier train --task retrieval`"
+            )
+        head = np.frombuffer(section, CATALOGUE_HEADER, 1)[0]
+        self.path = path
+        self.stemmer = head["stemmer"].tobytes().rstrip(b"\0").decode("ascii", "replace")
+        self._native = native
+        self._local = threading.local()
+        self._own()
+
+    def __enter__(self) -> Self:
+        """Return the catalogue."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the catalogue."""
+        self.close()
+
+    def __len__(self) -> int:
+        """Return the number of products."""
+        return self._native.info.labels
+
+    def __repr__(self) -> str:
+        """Name the file."""
+        return f"<espalier.Catalogue {self.path}>"
+
+    def close(self) -> None:
+        """Unmap the file. No call may be under way."""
+        self._local = threading.local()
+        self._native.close()
+
+    def retrieve(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        beam: int = 0,
+        pool: int = 0,
+        host: Sequence[str] = (),
+        fused: bool = True,
+        popular: bool = False,
+    ) -> list[Product]:
+        """Return the ``k`` best products for ``query``, best first.
+
+        Args:
+            query: As typed; it is normalised.
+            k: Products wanted.
+            beam: Nodes of the tree kept per level; 0: as trained. More finds more.
+            pool: Products the tree hands to the scorer; 0: as trained.
+            host: Ids another engine found, best first: they are ranked together with what
+                the tree finds. Unknown and repeated ones are left out.
+            fused: Order by the learned scorer; else by the tree alone.
+            popular: Answer a query none of whose words and n-grams any product has with
+                the products paired most often; else with none.
+
+        Raises:
+            InvalidTextError: The query is no text.
+            LimitError: k, beam, pool or the query is above what is documented.
+        """
+        for name, value, low in (("k", k, 1), ("beam", beam, 0), ("pool", pool, 0)):
+            if not low <= value <= MAX_K:
+                raise LimitError(f"{name} must be {low} to {MAX_K:,}, not {value:,}")
+        found = self.ask(
+            query, k=k, beam=beam, pool=pool, host=self.labels(host), model_only=not fused
+        )
+        if not found and popular:
+            found = [
+                RawProduct(label, float(self._native.label_users(label)), 0.0, 0)
+                for label in self._own()[0].popular(k)
+            ]
+        return [self._product(one) for one in found]
+
+    def ask(
+        self,
+        query: str,
+        *,
+        k: int,
+        beam: int = 0,
+        pool: int = 0,
+        host: Sequence[int] = (),
+        model_only: bool = False,
+        features: bool = False,
+    ) -> list[RawProduct]:
+        """Return products by number; what :meth:`retrieve` stands on."""
+        text = normalise(query)
+        retrieval, stemmer = self._own()
+        return retrieval.ask(
+            " ".join(stemmer.words(text)).encode(),
+            text.encode(),
+            k,
+            beam=beam,
+            pool=pool,
+            host=host,
+            model_only=model_only,
+            features=features,
+        )
+
+    def described(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels and features of what this thread's last query ranked."""
+        return self._own()[0].described()
+
+    def labels(self, ids: Sequence[str]) -> list[int]:
+        """Return the numbers of products, unknown and repeated ids left out."""
+        known = (self._numbers.get(one) for one in ids[:MAX_HOST])
+        return list(dict.fromkeys(number for number in known if number is not None))
+
+    def pairs(self, label: int) -> int:
+        """Return how many queries a product was paired with in training."""
+        return self._native.label_users(label)
+
+    def product_id(self, label: int) -> str:
+        """Return the id of a product."""
+        return self._native.label_texts(label)[0]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {self.product_id(label): label for label in range(len(self))}
+
+    def _own(self) -> tuple[Retrieval, Stemmer]:
+        """Return the calling thread's buffers and stemmer."""
+        own: tuple[Retrieval, Stemmer] | None = getattr(self._local, "own", None)
+        if own is None:
+            own = self._local.own = (Retrieval(self._native, _CAPS), Stemmer(self.stemmer))
+        return own
+
+    def _product(self, one: RawProduct) -> Product:
+        product_id, title = self._native.label_texts(one.label)
+        pairs = self._native.label_users(one.label)
+        return Product(product_id, title, one.score, one.model, pairs, one.host_rank or None)
+
+
+def open_catalogue(path: Path | str, *, verify: bool = True) -> Catalogue:
+    """Open an index file as a catalogue of products.
+
+    Args:
+        path: The ``.esp`` file.
+        verify: Compare all checksums first. Without it opening takes constant time.
+
+    Raises:
+        IndexFileError: As :func:`espalier.open`.
+        UnsupportedError: The index has no products.
+        ConfigError: Its stemmer is not installed.
+    """
+    native = open_native(path, verify=verify)
+    try:
+        return Catalogue(native, Path(path))
+    except BaseException:
+        native.close()
+        raise

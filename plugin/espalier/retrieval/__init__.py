@@ -1,0 +1,1 @@
+"""Product retrieval: from a catalogue and pairs to an index, and what it is worth."""

@@ -1,0 +1,366 @@
+"""From a catalogue and pairs to an index of products.
+
+::
+
+    titles --> vectors --> tree --.
+                                  +--> weights --> index without some of the queries,
+    pairs  --> vectors -----------'         |      five times --> answers --> blender
+                                            '----> index with all of them <------'
+
+The stages are those of completion: an indexer, a matcher, a ranker found by name. A
+product's rows are its title and, ``pair_weight`` times, the queries it was paired with.
+The blender learns the fusion of everything that is known of a candidate from queries
+that the index it asks has not seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from espalier.catalogue import Catalogue, open_catalogue
+from espalier.errors import InputError
+from espalier.files import refuse_to_overwrite
+from espalier.native import (
+    Csr,
+    retrieval_feature_names,
+    retrieval_features_id,
+    version,
+)
+from espalier.progress import NO_PROGRESS, Progress
+from espalier.querylog.split import is_training_user
+from espalier.retrieval.reading import Pairs, Products, products_of, read_pairs, read_products
+from espalier.retrieval.report import RetrievalTrainReport
+from espalier.retrieval.vectors import Documents, Vectoriser, catalogue_section, learn_space
+from espalier.settings import RetrievalSettings, TrainSettings, as_json
+from espalier.stems import Stemmer
+from espalier.train.beam import BeamSearch
+from espalier.train.blend import Blend
+from espalier.train.forest import ForestSettings, load_lightgbm, train_forest
+from espalier.train.index import IndexerInput
+from espalier.train.linear import LinearSettings, train_linear
+from espalier.train.matrices import csr_of, normalise_rows
+from espalier.train.rank import Entries, RankInput, rank_tree
+from espalier.train.rows import Labels
+from espalier.train.stages import make_indexer, make_matcher, make_ranker
+from espalier.train.tree import Tree
+from espalier.train.workers import Workers
+from espalier.train.write import Model, Sections, all_sections, fingerprint_of, write_index
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+U32 = NDArray[np.uint32]
+
+RANKS: Final = 50
+"""Ranks that count when the fusion is learned: a result page, and what re-rankers take."""
+FEWEST_QUESTIONS: Final = 100
+"""Fewer queries teach a blender nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What is learned from.
+
+    Attributes:
+        products: The catalogue.
+        queries: Distinct queries of the pairs that count.
+        query, label, weight: One entry a pair, ``(n_pairs,)``: which query, which product.
+        titles: Features of the products, ``(n_products, n_features)``.
+        typed: Features of the queries, ``(n_queries, n_features)``.
+    """
+
+    products: Products
+    queries: tuple[str, ...]
+    query: I64
+    label: I64
+    weight: F32
+    titles: sp.csr_matrix
+    typed: sp.csr_matrix
+
+
+def train_retrieval(
+    pairs: Path,
+    out: Path,
+    settings: RetrievalSettings,
+    *,
+    catalogue: Path | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> RetrievalTrainReport:
+    """Train an index of products.
+
+    Args:
+        pairs: A pairs file.
+        out: The index; replaced only by a complete new one.
+        settings: How.
+        catalogue: All products; without it those that are paired, found only by that.
+        progress: Hears of every stage.
+
+    Raises:
+        PairsError: A file cannot be read or used.
+        ConfigError: A setting or a stage cannot be used.
+        StorageError: The index cannot be written.
+    """
+    started = time.monotonic()
+    recorded = {key: value for key, value in as_json(settings).items() if key != "threads"}
+    refuse_to_overwrite([pairs] if catalogue is None else [pairs, catalogue], [out])
+    if settings.blender == "trees":
+        load_lightgbm()
+    stemmer = Stemmer(settings.stemmer)
+    products = None if catalogue is None else read_products(catalogue)
+    found = read_pairs(pairs, None if products is None else products.numbers())
+    products = products_of(found) if products is None else products
+    with progress.stage("texts", len(products.ids)) as advance:
+        titles = _titles(products, found, stemmer)
+        vectoriser = learn_space(titles, settings)
+        lessons = _lessons(products, found, titles, stemmer, vectoriser)
+        advance(len(products.ids))
+    if not vectoriser.space.keys.size:
+        raise InputError(
+            "no product has a letter or a digit in its title or its queries; check the columns"
+        )
+    with Workers(settings.stages().thread_count) as workers:
+        trainer = _Trainer(settings, settings.stages(), vectoriser, lessons, titles, workers)
+        with progress.stage("tree", 1) as advance:
+            tree = trainer.tree()
+            advance(1)
+        scorer, asked = _blender(trainer, tree, progress)
+        with progress.stage("weights", tree.n_nodes) as advance:
+            meta: dict[str, object] = {
+                "task": "retrieval",
+                "settings": recorded,
+                "counts": {
+                    "products": len(products.ids),
+                    "queries": len(lessons.queries),
+                    "pairs": len(lessons.query),
+                    "blend_questions": asked,
+                },
+                "version": version(),
+            }
+            everything = np.ones(len(lessons.queries), bool)
+            sections = trainer.sections(tree, everything, meta, scorer)
+            advance(tree.n_nodes)
+    digest = _digest(lessons, recorded)
+    write_index(out, sections, fingerprint_of(digest, settings.stages(), version()))
+    return RetrievalTrainReport(
+        out,
+        len(products.ids),
+        int(np.isin(np.arange(len(products.ids)), lessons.label).sum()),
+        len(lessons.queries),
+        len(lessons.query),
+        vectoriser.space.keys.size,
+        asked,
+        out.stat().st_size,
+        time.monotonic() - started,
+        {**products.bad, **found.bad},
+    )
+
+
+def _titles(products: Products, pairs: Pairs, stemmer: Stemmer) -> Documents:
+    """Return titles; where there are none, a product is called what it was searched by."""
+    if any(products.titles):
+        return Documents.of(products.titles, stemmer)
+    queries: dict[str, list[str]] = {one: [] for one in products.ids}
+    for pair in pairs.rows:
+        queries[pair.product_id].append(pair.query)
+    return Documents.of((" ".join(queries[one]) for one in products.ids), stemmer)
+
+
+def _lessons(
+    products: Products,
+    pairs: Pairs,
+    titles: Documents,
+    stemmer: Stemmer,
+    vectoriser: Vectoriser,
+) -> Lessons:
+    known = products.numbers()
+    lowest = vectoriser.settings.relevant
+    entries: dict[tuple[str, int], float] = {}
+    for pair in pairs.rows:
+        if pair.relevance is None or pair.relevance >= lowest:
+            key = pair.query, known[pair.product_id]
+            entries[key] = entries.get(key, 0.0) + pair.weight
+    queries = tuple(sorted({query for query, _ in entries}))
+    number = {query: i for i, query in enumerate(queries)}
+    ordered = sorted((number[query], label, weight) for (query, label), weight in entries.items())
+    more = Documents.of(products.texts, stemmer) if any(products.texts) else None
+    return Lessons(
+        products,
+        queries,
+        np.array([query for query, _, _ in ordered], np.int64),
+        np.array([label for _, label, _ in ordered], np.int64),
+        np.array([weight for _, _, weight in ordered], np.float32),
+        vectoriser.documents(titles, more),
+        vectoriser.queries(Documents.of(queries, stemmer)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trainer:
+    """Makes indexes of some of the queries; tree and features come from the titles."""
+
+    settings: RetrievalSettings
+    stages: TrainSettings
+    vectoriser: Vectoriser
+    lessons: Lessons
+    titles: Documents
+    workers: Workers
+
+    def tree(self) -> Tree:
+        vectors = csr_of(normalise_rows(self.lessons.titles))
+        named = IndexerInput(list(self.lessons.products.ids), lambda: vectors, self.workers)
+        return make_indexer(self.stages).index(named)
+
+    def _rows(self) -> tuple[Csr, F32 | None]:
+        """Return titles and queries as rows, and what each costs a ranker that learns.
+
+        An envelope takes rows as weights; margins are learned from rows of unit length.
+        """
+        lessons, weight = self.lessons, np.float32(self.settings.pair_weight)
+        if self.stages.post_processor == "noop":
+            return csr_of(sp.vstack([lessons.titles, lessons.typed * weight], format="csr")), None
+        x = normalise_rows(sp.vstack([lessons.titles, lessons.typed], format="csr"))
+        cost = np.ones(x.shape[0], np.float32)
+        cost[lessons.titles.shape[0] :] = weight
+        return csr_of(x), cost
+
+    def sections(
+        self, tree: Tree, taught: NDArray[np.bool_], meta: dict[str, object], scorer: bytes
+    ) -> Sections:
+        """Return every section of an index that knows the queries ``taught``."""
+        lessons, stages = self.lessons, self.stages
+        products = lessons.products
+        n = len(products.ids)
+        used = taught[lessons.query] & (self.settings.pair_weight > 0)
+        row = np.append(np.arange(n), n + lessons.query[used]).astype(np.uint32)
+        label = np.append(np.arange(n), lessons.label[used]).astype(np.uint32)
+        x, cost = self._rows()
+        space = self.vectoriser.space
+        chunks = rank_tree(
+            tree,
+            Entries.of(tree, row, label, x.n_rows),
+            RankInput(x, None, cost, np.zeros(x.n_cols, np.uint8)),
+            matcher=make_matcher(stages),
+            ranker=make_ranker(stages),
+            workers=self.workers,
+            beams=BeamSearch(tree, x, space, stages),
+            done=_ignore,
+        )
+        paired = np.bincount(lessons.label[taught[lessons.query]], minlength=n)
+        nothing = np.zeros(0, np.uint32)
+        labels = Labels(
+            list(products.ids),
+            [title or one for one, title in zip(products.ids, products.titles, strict=True)],
+            paired.astype(np.uint32),
+            nothing,
+            nothing.astype(np.int64),
+        )
+        model = Model(space, tree, chunks)
+        made = all_sections(stages, labels, model, Blend(1.0, 0.0), meta, scorer=scorer)
+        return {**made, "CATA": catalogue_section(self.vectoriser, self.titles)}
+
+
+def _blender(trainer: _Trainer, tree: Tree, progress: Progress) -> tuple[bytes, int]:
+    """Return the scorer's section, and how many queries taught it."""
+    settings, lessons = trainer.settings, trainer.lessons
+    if settings.blender == "none" or len(lessons.queries) < FEWEST_QUESTIONS:
+        return b"", 0
+    part = _parts(lessons.queries, settings.blend_folds)
+    x: list[F32] = []
+    group: list[int] = []
+    relevant: list[NDArray[np.bool_]] = []
+    with progress.stage("questions", len(lessons.queries)) as advance:
+        for fold in range(settings.blend_folds):
+            asked = np.flatnonzero(part == fold)
+            if not len(asked):
+                continue
+            with _temporary(trainer.sections(tree, part != fold, {}, b"")) as catalogue:
+                for query in asked.tolist():
+                    catalogue.ask(lessons.queries[query], k=1, pool=settings.pool, features=True)
+                    labels, rows = catalogue.described()
+                    wanted = lessons.label[
+                        slice(*np.searchsorted(lessons.query, (query, query + 1)))
+                    ]
+                    hits = np.isin(labels, wanted)
+                    if hits.any() and not hits.all():
+                        x.append(rows)
+                        group.append(len(rows))
+                        relevant.append(hits)
+                    advance(1)
+    if len(group) < FEWEST_QUESTIONS:
+        return b"", 0
+    data = np.concatenate(x), np.array(group), np.concatenate(relevant)
+    if not settings.blend_pairs:
+        # What never varies is never looked at.
+        data[0][:, retrieval_feature_names().index("log_pairs")] = 0
+    names, features_id = retrieval_feature_names(), retrieval_features_id()
+    threads = trainer.stages.thread_count
+    if settings.blender == "linear":
+        forest = train_linear(
+            *data,
+            LinearSettings(),
+            names=names,
+            features_id=features_id,
+            threads=threads,
+            progress=progress,
+        )
+    else:
+        forest = train_forest(
+            *data,
+            ForestSettings(
+                trees=settings.blend_trees,
+                leaves=settings.blend_leaves,
+                learning_rate=settings.blend_learning_rate,
+                feature_share=0.5,
+                # Few queries are all there is: none is spent on when to stop.
+                held_out=0.0,
+                cutoff=RANKS,
+                seed=settings.seed % (2**31 - 1),
+            ),
+            names=names,
+            features_id=features_id,
+            threads=threads,
+            progress=progress,
+        )
+    return forest.section(), len(group)
+
+
+def _parts(queries: Sequence[str], folds: int) -> NDArray[np.int64]:
+    """Return the part of each query: by a hash of its text, so the same every time."""
+    edges = [(i + 1) / folds for i in range(folds - 1)]
+    return np.array(
+        [sum(not is_training_user(query, edge) for edge in edges) for query in queries], np.int64
+    )
+
+
+def _temporary(sections: Sections) -> Catalogue:
+    with tempfile.TemporaryDirectory(prefix="espalier-fold-") as folder:
+        path = Path(folder) / "fold.esp"
+        write_index(path, sections, 0)
+        # The mapping outlives the name.
+        return open_catalogue(path, verify=False)
+
+
+def _digest(lessons: Lessons, settings: Mapping[str, object]) -> str:
+    """Return the name of what an index is a function of: data and settings."""
+    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    for text in (*lessons.products.ids, *lessons.products.titles, *lessons.products.texts):
+        digest.update(text.encode() + b"\0")
+    for text in lessons.queries:
+        digest.update(text.encode() + b"\0")
+    for values in (lessons.query, lessons.label, lessons.weight):
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _ignore(steps: int) -> None:
+    """Take no notice of ``steps``."""
