@@ -279,9 +279,12 @@ esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_pla
         const uint32_t at = scratch->order[i];
         if (scratch->ranked[at]->edits > 0)
             break; /* corrections come after every label that begins as typed */
-        if (scratch->ranked[at]->label == ESP_NO_LABEL && ++tails > plan->most_tails)
+        const bool generated = scratch->ranked[at]->label == ESP_NO_LABEL;
+        if (generated && tails == plan->most_tails)
             continue;
+        const uint32_t before_it = answer.n;
         ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
+        tails += generated && answer.n > before_it;
     }
     if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0 &&
         !all_ranked(scratch, plan))

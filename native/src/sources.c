@@ -305,31 +305,34 @@ static uint32_t count_eligible(const esp_scratch *scratch, const esp_plan *plan,
     return n;
 }
 
-/* Whether a word was begun that neither log nor session knows.  The generator goes on
- * from anything, so that it found something proves nothing. */
-static bool is_begun_strangely(const esp_index *index, const esp_scratch *scratch) {
+/* Whether a word of the session begins as the one being typed. */
+static bool is_of_session(const esp_scratch *scratch) {
     const esp_typed *typed = &scratch->typed;
-    if (typed->partial_length == 0)
-        return false;
-    uint32_t lo = 0;
-    uint32_t hi = 0;
-    esp_words_range(&index->words, typed->partial, typed->partial_length, &lo, &hi);
-    if (lo < hi)
-        return false;
     const esp_context *context = &scratch->context;
-    for (uint32_t w = 0; w < context->n_words; w++)
+    for (uint32_t w = 0; typed->partial_length > 0 && w < context->n_words; w++)
         if (context->word[w].length >= typed->partial_length &&
             memcmp(context->word[w].text, typed->partial, typed->partial_length) == 0)
-            return false;
-    return true;
+            return true;
+    return false;
+}
+
+/* Whether a word was begun that the log does not know.  The generator goes on from
+ * anything, so that it found something proves nothing. */
+static bool is_begun_strangely(const esp_index *index, const esp_typed *typed) {
+    uint32_t lo = 0;
+    uint32_t hi = 0;
+    if (typed->partial_length > 0)
+        esp_words_range(&index->words, typed->partial, typed->partial_length, &lo, &hi);
+    return typed->partial_length > 0 && lo == hi;
 }
 
 /* CORRECTED: where there is too little, and where what was typed looks like an error. */
 static void find_corrections(
     const esp_index *index, esp_scratch *scratch, esp_plan *plan, bool tails) {
-    const bool begun = tails && is_begun_strangely(index, scratch);
+    const bool told = tails && is_of_session(scratch);
+    const bool begun = tails && !told && is_begun_strangely(index, &scratch->typed);
     const bool strange = begun || (tails && scratch->typed.strange);
-    const bool doubtful = tails && !strange && plan->prefix_bytes >= ESP_DOUBTFUL_BYTES &&
+    const bool doubtful = tails && !told && !strange && plan->prefix_bytes >= ESP_DOUBTFUL_BYTES &&
                           plan->log_most <= logf(ESP_DOUBTFUL_USERS);
     if (begun)
         plan->most_tails = ESP_TAILS_BEGUN;
