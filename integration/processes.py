@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _LISTENING = "listening on "
 _ADMIN = "admin listening on "
+_HTTP = "http listening on "
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -48,6 +49,7 @@ class Sidecar:
     Attributes:
         addresses: Where it listens, as it said.
         admin: Where its admin listener is, "" without one.
+        http: Where its HTTP front is, "" without one.
         process: The process.
     """
 
@@ -66,6 +68,7 @@ class Sidecar:
         self._ready = threading.Event()
         self.addresses: list[str] = []
         self.admin = ""
+        self.http = ""
 
     def __enter__(self) -> Self:
         """Start it; return once it has said where it listens.
@@ -146,6 +149,8 @@ class Sidecar:
                 self.addresses.append(line.removeprefix(_LISTENING).strip())
                 if len(self.addresses) >= self._expected:
                     self._ready.set()
+            elif line.startswith(_HTTP):
+                self.http = line.removeprefix(_HTTP).strip()
             elif line.startswith(_ADMIN):
                 # Said before the others, so known when they are.
                 self.admin = line.removeprefix(_ADMIN).strip()

@@ -991,6 +991,7 @@ def validate(*, index: Path, deep: bool) -> None:
         "espalier serve --index de=german.esp --index en=english.esp --listen 0.0.0.0:50051",
         "espalier serve --index indexes/current --state-dir state --admin unix:admin.sock",
         "espalier serve --config site.toml --set session_ttl_seconds=600",
+        "espalier serve --index site.esp --http 127.0.0.1:8080",
         "espalier serve --config site.toml --print-config",
     )
 )
@@ -1010,6 +1011,7 @@ def validate(*, index: Path, deep: bool) -> None:
     metavar="ADDRESS",
     help="HOST:PORT or unix:PATH where indexes and rules are changed while they are served.",
 )
+@click.option("--http", metavar="HOST:PORT", help="Address of the HTTP front, if there is one.")
 @click.option("--workers", metavar="N", help="Processes; by default one for each processor.")
 @click.option("--state-dir", metavar="DIR", help="Folder for what survives a restart.")
 @_config
@@ -1026,6 +1028,7 @@ def serve(
     listen: str | None,
     unix: str | None,
     admin: str | None,
+    http: str | None,
     workers: str | None,
     state_dir: str | None,
     config: Path | None,
@@ -1045,6 +1048,7 @@ def serve(
         "listen": listen,
         "unix": unix,
         "admin": admin,
+        "http": http,
         "workers": workers,
         "state_dir": state_dir,
     }

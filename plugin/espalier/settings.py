@@ -73,6 +73,9 @@ _NAME: Final = Matches(
 )
 INDEX_NAME: Final = _NAME
 """What an index that is served may be called."""
+_ADDRESS: Final = Matches(
+    r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):\d{1,5}", "HOST:PORT, as in 127.0.0.1:50051"
+)
 _COLUMN: Final = Matches(r"(?s).+", "a column name that is not empty")
 
 
@@ -348,17 +351,13 @@ class ServeSettings:
     index: Mapping[str, Path] = setting(
         dict, EachName(_NAME), "what to serve, by name; the first is the default"
     )
-    listen: str = setting(
-        "127.0.0.1:50051",
-        Matches(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):\d{1,5}", "HOST:PORT, as in 127.0.0.1:50051"),
-        "address of the gRPC service",
-    )
+    listen: str = setting("127.0.0.1:50051", _ADDRESS, "address of the gRPC service")
     unix: Path | None = setting(
         None, meaning="Unix sockets as well: this path with .0 and so on, one a worker"
     )
     admin: str | None = setting(
         None,
-        Matches(r"unix:.+|(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):\d{1,5}", "HOST:PORT or unix:PATH"),
+        Matches(rf"unix:.+|{_ADDRESS.pattern}", "HOST:PORT or unix:PATH"),
         "address where indexes and rules are changed",
     )
     admin_remote: bool = setting(
@@ -373,6 +372,20 @@ class ServeSettings:
         1.0,
         Between(0, 3_600, "seconds"),
         "between two looks at index paths that are links; 0: never",
+    )
+    http: str | None = setting(None, _ADDRESS, "address of the HTTP front; none where not set")
+    http_origins: tuple[str, ...] = setting(
+        (),
+        Each(r"\*|https?://[^/\s*]+", "origins as https://shop.example, or * for all"),
+        "of web pages that may ask the HTTP front",
+    )
+    http_max_age_seconds: int = setting(
+        30,
+        Between(0, 86_400, "seconds"),
+        "a browser may keep completions without a session; so long may a blocked query show",
+    )
+    http_access_log: bool = setting(
+        False, meaning="log every HTTP request: route, status and time, never what was asked"
     )
     workers: int = setting(
         0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"

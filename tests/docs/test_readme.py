@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 # What the reader brings along: a model, and questions for it.
 PECOS_MODEL = ROOT / "tests" / "golden" / "pecos" / "trained"
-# The address the README serves on; each run gets a free port in its place.
-ADDRESS = "127.0.0.1:50051"
+# The addresses the README serves on; each run gets free ports in their place.
+ADDRESSES = ("127.0.0.1:50051", "127.0.0.1:8080")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,6 +38,13 @@ def commands() -> list[str]:
     return [line for _, code in blocks("sh") for line in code.splitlines() if line.strip()]
 
 
+def free_address() -> str:
+    """Return an address that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 class Reader:
     """Somebody who follows the README in a folder with nothing but a model of PECOS."""
 
@@ -46,20 +53,23 @@ class Reader:
         self._folder = folder
         shutil.copytree(PECOS_MODEL, folder / "catalogue")
         shutil.copy(PECOS_MODEL / "X.npz", folder)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+        self._addresses = {address: free_address() for address in ADDRESSES}
         self._env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        self._server: subprocess.Popen[bytes] | None = None
+        self._servers: list[subprocess.Popen[bytes]] = []
 
     def follow(self, language: str, code: str) -> None:
         """Do what one block says."""
-        code = code.replace(ADDRESS, self._address)
+        for address, free in self._addresses.items():
+            code = code.replace(address, free)
         if language == "sh":
             for line in filter(str.strip, code.splitlines()):
                 self._command(shlex.split(line))
         elif language == "python":
             self._run([sys.executable, "-c", code])
+        elif language == "toml":
+            path = self._folder / "block.toml"
+            path.write_text(code, encoding="utf-8")
+            self._run([sys.executable, "-m", "espalier", "check-config", str(path)])
 
     def _command(self, words: list[str]) -> None:
         if words[0] in {"make", "pip"}:
@@ -68,8 +78,9 @@ class Reader:
         words, into = (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, None)
         command = [sys.executable, "-m", *words]
         if words[:2] == ["espalier", "serve"] and "--print-config" not in words:
-            self._server = subprocess.Popen(command, cwd=self._folder, env=self._env)
-            self._wait_for_server()
+            self._servers.append(subprocess.Popen(command, cwd=self._folder, env=self._env))
+            # The last one named is listened on last.
+            self._wait_for_server(next(w for w in words[::-1] if w in self._addresses.values()))
         elif words[:2] == ["espalier", "try"]:
             self._type_into(command[1:])
         else:
@@ -99,8 +110,8 @@ class Reader:
         assert done.stdout.strip(), f"{shlex.join(command)} printed nothing"
         return done.stdout
 
-    def _wait_for_server(self) -> None:
-        host, port = self._address.split(":")
+    def _wait_for_server(self, address: str) -> None:
+        host, port = address.split(":")
         for _ in range(300):
             try:
                 socket.create_connection((host, int(port)), timeout=1).close()
@@ -111,10 +122,10 @@ class Reader:
         pytest.fail("the server of the README did not come up within 30 seconds")
 
     def leave(self) -> None:
-        """Stop what was started; the server drains and ends with 0."""
-        if self._server is not None:
-            self._server.send_signal(signal.SIGTERM)
-            assert self._server.wait(30) == 0
+        """Stop what was started; servers drain and end with 0."""
+        for server in self._servers:
+            server.send_signal(signal.SIGTERM)
+        assert [server.wait(30) for server in self._servers] == [0] * len(self._servers)
 
 
 @pytest.fixture
@@ -134,7 +145,7 @@ def test_every_block_of_the_readme_runs(reader: Reader) -> None:
 
 def test_every_block_of_the_readme_is_of_a_kind_that_is_tested() -> None:
     """A block that nobody runs is drawn without a language."""
-    assert {language for language, _ in blocks()} <= {"", "sh", "python"}
+    assert {language for language, _ in blocks()} <= {"", "sh", "python", "toml"}
 
 
 def test_every_number_of_the_readme_comes_with_its_command() -> None:

@@ -77,10 +77,10 @@ def reserve_tcp(address: str) -> Reservation:
                 if taken:
                     held.enter_context(_locked(place[0], taken))
                     _refuse_listener(family, place[0], taken)
-                    held.enter_context(_shared(family, place[0], taken))
+                    held.enter_context(bind_shared(family, place[0], taken))
                 else:
                     # A name may stand for several addresses: the port of the first serves all.
-                    held.enter_context(holder := _shared(family, place[0], 0))
+                    held.enter_context(holder := bind_shared(family, place[0], 0))
                     taken = holder.getsockname()[1]
                     held.enter_context(_locked(place[0], taken))
             except OSError as error:
@@ -108,8 +108,12 @@ def _refuse_listener(family: int, host: object, port: int) -> None:
         probe.listen(1)
 
 
-def _shared(family: int, host: object, port: int) -> socket.socket:
-    """Return a socket that is bound beside those of the workers and does not listen."""
+def bind_shared(family: int, host: object, port: int) -> socket.socket:
+    """Return a socket that is bound beside others of one service and does not listen yet.
+
+    Raises:
+        OSError: The address cannot be had.
+    """
     holder = socket.socket(family, socket.SOCK_STREAM)
     try:
         _prepare(holder, family)

@@ -11,6 +11,7 @@ from typing import Any
 from espalier.settings import ServeSettings
 
 _PATHS = ("unix", "state_dir", "session_key_file")
+_LISTS = ("index_roots", "http_origins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Orders:
         indexes: What to open, the default first; every name has an active one.
         overlays: Rules by the name of the index they are for.
         unwell: Names of indexes whose newest load failed.
+        http: Whether it is the HTTP front that listens there.
     """
 
     number: int
@@ -91,6 +93,7 @@ class Orders:
     indexes: tuple[IndexOrder, ...] = ()
     overlays: Mapping[str, RulesOrder] = field(default_factory=dict)
     unwell: tuple[str, ...] = ()
+    http: bool = False
 
     def as_message(self) -> dict[str, Any]:
         """Return what `of` understands."""
@@ -108,6 +111,7 @@ class Orders:
             "indexes": [one.as_message() for one in self.indexes],
             "overlays": {name: one.as_message() for name, one in self.overlays.items()},
             "unwell": _plain(self.unwell),
+            "http": self.http,
         }
 
     @classmethod
@@ -115,7 +119,8 @@ class Orders:
         """Return the orders in a message."""
         settings = dict(message["settings"])
         settings["index"] = {name: Path(path) for name, path in settings["index"].items()}
-        settings["index_roots"] = tuple(settings["index_roots"])
+        for name in _LISTS:
+            settings[name] = tuple(settings[name])
         for name in _PATHS:
             settings[name] = _path(settings[name])
         return cls(
@@ -128,6 +133,7 @@ class Orders:
             indexes=tuple(IndexOrder.of(one) for one in message["indexes"]),
             overlays={name: RulesOrder.of(one) for name, one in message["overlays"].items()},
             unwell=tuple(message["unwell"]),
+            http=message["http"],
         )
 
 

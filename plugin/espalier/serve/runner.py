@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -96,6 +97,12 @@ class _Service:
         reserved = reserve_tcp(settings.listen)
         held.callback(reserved.close)
         self._address = reserved.address
+        self._http_address: str | None = None
+        if settings.http is not None:
+            refuse_without_http()
+            for_http = reserve_tcp(settings.http)
+            held.callback(for_http.close)
+            self._http_address = for_http.address
         self._admin_address: AdminAddress | None = None
         if settings.admin is not None:
             self._admin_address = AdminAddress(settings.admin, remote=settings.admin_remote)
@@ -148,6 +155,9 @@ class _Service:
         self._held.callback(watch.stop)
         if self._admin_address is not None:
             self._begin_admin(lifecycle, self._admin_address)
+        if self._http_address is not None:
+            print(f"http listening on {self._http_address}", file=self._out, flush=True)
+            self._log.info("http_listening", address=self._http_address)
         sockets = [f"unix:{path}" for path in self._sockets if path is not None]
         for address in (self._address, *sockets):
             print(f"listening on {address}", file=self._out, flush=True)
@@ -194,19 +204,24 @@ class _Service:
         verify: bool = False,
         unwell: Iterable[str] = (),
     ) -> list[dict[str, Any]]:
+        # The HTTP front is the last worker.
+        places = [(self._address, path, False) for path in self._sockets]
+        if self._http_address is not None:
+            places.append((self._http_address, None, True))
         return [
             Orders(
                 number,
                 self._settings,
-                self._address,
+                address,
                 unix=path,
                 sessions=None if self._table is None else self._table.shared_path,
                 verify=verify,
                 indexes=tuple(indexes),
                 overlays=self._rules.orders(),
                 unwell=tuple(unwell),
+                http=http,
             ).as_message()
-            for number, path in enumerate(self._sockets)
+            for number, (address, path, http) in enumerate(places)
         ]
 
     def _hang_up(self) -> None:
@@ -215,7 +230,14 @@ class _Service:
 
     def _note_workers(self, ready: int) -> None:
         self._health.set(ANSWERING, well=ready > 0)
-        self._health.tell(WORKERS, well=ready == len(self._sockets))
+        count = len(self._sockets) + (self._http_address is not None)
+        self._health.tell(WORKERS, well=ready == count)
+
+
+def refuse_without_http() -> None:
+    """Raise `ConfigError` where the extra for the HTTP front is not installed."""
+    if missing := [name for name in ("uvicorn", "httptools") if find_spec(name) is None]:
+        raise ConfigError(f"serve.http needs {' and '.join(missing)}; pip install 'espalier[http]'")
 
 
 def roots_of(settings: ServeSettings) -> list[Path]:

@@ -28,6 +28,7 @@ from espalier.serve.rpc import Outcome, Unary
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,28 @@ def _behaviour(
     method: Typed[Request, Response], full_name: str, log: EventLog
 ) -> Callable[[bytes, float], Outcome]:
     def behave(data: bytes, time_left: float) -> Outcome:
-        try:
-            return method.answer(parse(method.request, data), time_left).SerializeToString()
-        except EspalierError as error:
-            return _status(error, full_name, log)
-        except MemoryError:
-            return status_of(ResourceError("out of memory; retry with back-off"))
-        except Exception as error:  # noqa: BLE001 - whatever it is, no traceback may leave
-            return _fault(error, full_name, log)
+        return guarded(
+            lambda: method.answer(parse(method.request, data), time_left).SerializeToString(),
+            full_name,
+            log,
+        )
 
     return behave
+
+
+def guarded(answer: Callable[[], Answered], method: str, log: EventLog) -> Answered | Status:
+    """Return what ``answer`` returns, or the status for what it raises.
+
+    A fault of the service goes to ``log``, as one of ``method``.
+    """
+    try:
+        return answer()
+    except EspalierError as error:
+        return _status(error, method, log)
+    except MemoryError:
+        return status_of(ResourceError("out of memory; retry with back-off"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, no traceback may leave
+        return _fault(error, method, log)
 
 
 def _status(error: EspalierError, method: str, log: EventLog) -> Status:

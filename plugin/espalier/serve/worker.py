@@ -19,6 +19,8 @@ Requests a worker answers, beside the replies it gets:
 ============  ==================================================================
 
 ``check`` and ``stage`` take their time, and do not keep the others waiting.
+
+One worker may be the HTTP front: the same in everything but its server.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 from espalier.errors import EspalierError
 from espalier.serve.aside import Aside
@@ -104,6 +106,23 @@ def _failed(wire: socket.socket, message: str, code: int) -> int:
     return code
 
 
+class _Serving(Protocol):
+    """What a worker needs of its server, whatever that speaks."""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that nobody works on yet."""
+        ...
+
+    def start(self) -> None:
+        """Begin to answer."""
+        ...
+
+    def drain(self, grace_seconds: float, hurry: Callable[[float], bool]) -> int:
+        """Finish, and return how many calls were cut off."""
+        ...
+
+
 class _Worker:
     """A worker put together, ready to run."""
 
@@ -129,20 +148,7 @@ class _Worker:
         self._health = Health([SERVICE_NAME], _COMPONENTS)
         for name in {one.name for one in orders.indexes}:
             self._health.tell(index_component(name), well=name not in orders.unwell)
-        age = settings.connection_age_seconds
-        self._server = Server(
-            CompletionService(completer).methods(log),
-            self._health,
-            counters=self._counters,
-            crashed=self._crashed,
-            limits=Limits(waiting=settings.max_waiting, open=settings.max_open),
-            threads=settings.threads,
-            connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
-            keepalive=settings.keepalive_seconds,
-        )
-        self._addresses = [self._server.listen(orders.address)]
-        if orders.unix is not None:
-            self._addresses.append(self._server.listen_unix(orders.unix))
+        self._server, self._addresses = self._listening(orders, CompletionService(completer))
         handlers: dict[str, Handler] = {
             "ping": lambda _params: None,
             "counters": lambda _params: self._report(),
@@ -156,6 +162,40 @@ class _Worker:
         self._loading = Aside("loading")
         self._changing = Aside("changing")
         self._channel = Channel(wire, handlers, lambda: signals.put(_ORPHANED))
+
+    def _listening(self, orders: Orders, service: CompletionService) -> tuple[_Serving, list[str]]:
+        """Return the server of this worker and where it listens."""
+        settings = orders.settings
+        limits = Limits(waiting=settings.max_waiting, open=settings.max_open)
+        if orders.http:
+            # An extra, which other workers do without.
+            from espalier.serve.http.assembly import http_server  # noqa: PLC0415
+
+            front = http_server(
+                settings,
+                service,
+                lambda: self._health.ready,
+                limits=limits,
+                counters=self._counters,
+                crashed=self._crashed,
+                log=self._log,
+            )
+            return front, [front.listen(orders.address)]
+        age = settings.connection_age_seconds
+        server = Server(
+            service.methods(self._log),
+            self._health,
+            counters=self._counters,
+            crashed=self._crashed,
+            limits=limits,
+            threads=settings.threads,
+            connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
+            keepalive=settings.keepalive_seconds,
+        )
+        addresses = [server.listen(orders.address)]
+        if orders.unix is not None:
+            addresses.append(server.listen_unix(orders.unix))
+        return server, addresses
 
     def run(self) -> int:
         """Answer calls until told to end; return the exit code."""

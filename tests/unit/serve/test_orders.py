@@ -20,6 +20,8 @@ def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
         workers=3,
         admin="unix:/run/admin",
         index_roots=("/srv/indexes",),
+        http="127.0.0.1:8080",
+        http_origins=("https://shop.example",),
         grace_seconds=2.5,
     )
     table = Path("/proc/7/fd/9")
@@ -36,6 +38,7 @@ def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
         ),
         overlays={"de": RulesOrder(Path("/proc/7/fd/10"), 3)},
         unwell=("en",),
+        http=True,
     )
 
     assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from espalier.errors import ConfigError
+from espalier.serve import runner
 from espalier.serve.listen import ListenError, reserve_tcp
 from espalier.serve.runner import run
 from espalier.settings import ServeSettings
@@ -40,3 +41,13 @@ def test_a_unix_path_that_is_no_socket_is_refused(tmp_path: Path) -> None:
         run(dataclasses.replace(SETTINGS, unix=tmp_path / "s", workers=2), log=ListLog())
 
     assert (tmp_path / "s.1").read_text() == "precious"
+
+
+def test_a_front_without_its_extra_is_refused_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error says what to install."""
+    monkeypatch.setattr(runner, "find_spec", lambda name: None if name == "uvicorn" else object())
+
+    with pytest.raises(ConfigError, match=r"needs uvicorn; pip install 'espalier\[http\]'"):
+        runner.refuse_without_http()

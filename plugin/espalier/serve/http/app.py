@@ -1,0 +1,151 @@
+"""One request after the other, between ASGI and the `Front`: bodies, time, counting.
+
+Work is done where the request is read, on the event loop: a completion takes less than
+handing it to a thread and back would cost. So requests wait in the sockets and in the
+loop; how many are begun and not answered is what `waiting` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final
+
+import grpc
+
+from espalier.serve.calls import Limits
+from espalier.serve.counters import Counting, Unanswered
+from espalier.serve.errors import OverloadedError, status_of
+from espalier.serve.http.front import Found, Front, Head
+from espalier.serve.http.replies import Reply, refusal, reply_of
+from espalier.serve.log import EventLog
+
+MAX_HEAD_BYTES: Final = 16 * 1024
+"""Of a request line and headers; what the gRPC side takes as metadata."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class App:
+    """The front as an ASGI application.
+
+    Args:
+        front: What answers.
+        waiting: How many requests are begun and not answered.
+        limits: As for gRPC; ``open`` is the business of whoever accepts connections.
+        max_body: Bytes of a request's body, at most.
+        counters: Told of every reply as ``http``, by route, method and status.
+        access_log: Where each request is noted, without what was asked; ``None`` for nowhere.
+    """
+
+    def __init__(
+        self,
+        front: Front,
+        *,
+        waiting: Callable[[], int],
+        limits: Limits,
+        max_body: int,
+        counters: Counting,
+        access_log: EventLog | None,
+    ) -> None:
+        self._front = front
+        self._waiting = waiting
+        self._limits = limits
+        self._max_body = max_body
+        self._counters = counters
+        self._access_log = access_log
+        self._overloaded = reply_of(
+            status_of(OverloadedError(limits.waiting, limits.retry_seconds))
+        )
+        self._too_late = refusal(
+            HTTPStatus.REQUEST_TIMEOUT,
+            grpc.StatusCode.CANCELLED,
+            f"the body did not come within {limits.request_seconds:g} s",
+            last=True,
+        )
+        self._too_large = refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"the body has more than {max_body} bytes; send a shorter one",
+            last=True,
+        )
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request; its client may leave at any time."""
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        head = Head(
+            scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"])
+        )
+        reply = await self._reply(head, receive)
+        if reply is None:
+            return
+        headers = [*reply.headers]
+        if reply.status != HTTPStatus.NO_CONTENT:
+            headers.append((b"content-length", b"%d" % len(reply.body)))
+        if reply.last:
+            headers.append((b"connection", b"close"))
+        method = head.method if reply.route else ""
+        self._counters.add("http", method or "OTHER", reply.route or "/", str(int(reply.status)))
+        if self._access_log is not None:
+            self._access_log.info(
+                "http_request",
+                method=method,
+                route=reply.route,
+                status=int(reply.status),
+                reply_bytes=len(reply.body),
+                ms=round((time.perf_counter() - began) * 1e3, 3),
+            )
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _reply(self, head: Head, receive: Receive) -> Reply | None:
+        """Return the reply, ``None`` if the client left."""
+        found = self._front.find(head)
+        if isinstance(found, Found) and found.endpoint.types:
+            body = await self._body(head, receive)
+            if isinstance(body, bytes):
+                return self._answer(found, head, body)
+            return body and self._front.readable(replace(body, route=found.route), head)
+        reply = found if isinstance(found, Reply) else self._answer(found, head, b"")
+        # A body that nobody read would be taken for the next request.
+        return replace(reply, last=True) if _has_body(head) else reply
+
+    def _answer(self, found: Found, head: Head, body: bytes) -> Reply:
+        if not found.endpoint.at_once and self._waiting() > self._limits.waiting:
+            self._counters.add("unanswered", "http", Unanswered.OVERLOADED.value)
+            return self._front.readable(replace(self._overloaded, route=found.route), head)
+        return self._front.answer(found, head, body)
+
+    async def _body(self, head: Head, receive: Receive) -> bytes | Reply | None:
+        """Return the body, or why there is none; ``None`` if the client left."""
+        announced = head.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > self._max_body:
+            return self._too_large
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._limits.request_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    parts.append(message["body"])
+                    size += len(message["body"])
+                    if size > self._max_body:
+                        return self._too_large
+                    if not message["more_body"]:
+                        return b"".join(parts)
+        except TimeoutError:
+            return self._too_late
+
+
+def _has_body(head: Head) -> bool:
+    length = head.headers.get(b"content-length", b"0")
+    return length != b"0" or b"transfer-encoding" in head.headers
