@@ -5,7 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("training", "quality", "complete_latency", "serve_load", "paper_comparison")
+BENCHMARKS = (
+    "training",
+    "quality",
+    "complete_latency",
+    "serve_load",
+    "paper_comparison",
+    "retrieval",
+)
 
 
 def main() -> int:

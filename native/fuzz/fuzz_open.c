@@ -55,6 +55,37 @@ static void use_words(const esp_index *index) {
     }
 }
 
+/* Products, with and without a list of another engine. */
+static void use_products(const esp_index *index, esp_scratch *scratch) {
+    static const char *const queries[] = {"", "a", "ab d", "a b c", "d \xC3\xA9", "aab 7 de"};
+    static const uint32_t host[] = {0, 2, 1};
+    esp_product out[40];
+    esp_error err;
+    size_t count = 0;
+    for (uint32_t q = 0; q < 6; q++) {
+        const esp_text text = {(const uint8_t *)queries[q], strlen(queries[q])};
+        const esp_retrieval query = {.struct_size = sizeof query,
+            .k = 1 + 13 * (q % 4),
+            .beam = q % 3,
+            .flags = q % 2 == 0 ? (uint32_t)ESP_RETRIEVAL_FEATURES : 0,
+            .host = host,
+            .n_host = q % 4,
+            .words = text,
+            .text = text};
+        if (esp_retrieve(index, scratch, &query, out, 40, &count, &err) != ESP_OK)
+            continue;
+        const uint32_t *labels = NULL;
+        const float *rows = NULL;
+        const size_t n = esp_scratch_get_retrieved(scratch, &labels, &rows);
+        esp_text id, title;
+        for (size_t i = 0; i < count; i++)
+            if (esp_label_text(index, out[i].label, &id, &title, NULL) == ESP_E_ARGUMENT)
+                abort(); /* a product that does not exist */
+        for (size_t i = 0; i < n * esp_retrieval_feature_count(); i++)
+            out[0].score += rows[i];
+    }
+}
+
 static void use(const esp_index *index) {
     static const char *const prefixes[] = {
         NULL, "a", "aab", "ab ", "aab de", "abb d", "\xC3\xA9", "de a", "zzs aab "};
@@ -97,6 +128,7 @@ static void use(const esp_index *index) {
                     abort(); /* a range of labels that do not exist */
     }
     use_words(index);
+    use_products(index, scratch);
     esp_index_info info;
     esp_index_get_info(index, &info);
     const uint64_t row_ptr[2] = {0, 2};

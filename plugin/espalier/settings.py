@@ -300,7 +300,9 @@ class RetrievalSettings:
     beam: int = setting(80, Between(1, 100, "nodes"), "kept per level")
     pool: int = setting(300, Between(1, 1_000, "products"), "the tree hands to the scorer")
     threshold: float = setting(0.0, Between(0, 1e3), "smaller weights are dropped")
-    max_nonzeros: int = setting(0, Between(0, 2**31 - 1), "weights kept per product; 0: all")
+    max_nonzeros: int = setting(
+        0, Between(0, 2**31 - 1), "weights kept for each title and paired query below; 0: all"
+    )
     weight_bits: int = setting(16, OneOf((16, 32)), "bits of a stored weight")
     blender: str = setting("trees", OneOf(("trees", "linear", "none")), "orders the candidates")
     blend_pairs: bool = setting(

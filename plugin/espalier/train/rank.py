@@ -124,7 +124,7 @@ class EnvelopeRanker:
     settings: TrainSettings
 
     def rank(self, trainer: Trainer, data: RankInput, task: NodeTask) -> bytes:  # noqa: ARG002 - the port
-        """Return the maxima, small and superfluous ones left out."""
+        """Return the maxima, without small ones and, by `max_nonzeros` a row, the smallest."""
         settings = self.settings
         child = np.repeat(np.arange(task.n_children), np.diff(task.positive_ptr).astype(np.int64))
         rows = take_rows(data.x, task.rows[task.positive])
@@ -137,8 +137,9 @@ class EnvelopeRanker:
         kept = (value >= settings.threshold) & (value > 0)
         if settings.max_nonzeros:
             heaviest = np.lexsort((feature, -value, child))
-            first = np.searchsorted(child, child[heaviest])
-            kept[heaviest[np.arange(len(keys)) - first >= settings.max_nonzeros]] = False
+            place = np.arange(len(keys)) - np.searchsorted(child, child[heaviest])
+            most = settings.max_nonzeros * np.diff(task.positive_ptr).astype(np.int64)
+            kept[heaviest[place >= most[child[heaviest]]]] = False
         return chunk_encode(
             task.n_children,
             data.x.n_cols,

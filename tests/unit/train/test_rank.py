@@ -220,13 +220,13 @@ def test_an_envelope_weighs_as_the_heaviest_row_of_each_child() -> None:
 
 
 def test_an_envelope_keeps_so_many_of_the_heaviest_weights() -> None:
-    """`max_nonzeros` counts per child, ties by feature."""
-    x = csr_of(np.array([[1, 3, 2, 3], [4, 4, 4, 4]], np.float32))
+    """`max_nonzeros` counts for each row of a child, ties by feature."""
+    x = csr_of(np.array([[1, 3, 2, 3], [4, 4, 4, 4], [2, 4, 4, 4]], np.float32))
     task = NodeTask(
         0,
-        np.array([0, 1], np.uint32),
         np.array([0, 1, 2], np.uint32),
-        np.array([0, 1], np.uint32),
+        np.array([0, 1, 3], np.uint32),
+        np.array([0, 1, 2], np.uint32),
     )
     settings = TrainSettings(min_users=1, threshold=0.0, max_nonzeros=2, weight_bits=32)
 
@@ -234,5 +234,5 @@ def test_an_envelope_keeps_so_many_of_the_heaviest_weights() -> None:
         Trainer(4), RankInput(x, None, None, np.zeros(4, np.uint8)), task
     )
 
-    expected = np.array([[0, 4], [3, 4], [0, 0], [3, 0]], np.float32)
+    expected = np.array([[0, 4], [3, 4], [0, 4], [3, 4]], np.float32)
     assert _encoded(expected) == chunk
