@@ -10,6 +10,7 @@ BENCHMARKS = (
     "quality",
     "complete_latency",
     "serve_load",
+    "http_load",
     "paper_comparison",
     "retrieval",
 )

@@ -7,10 +7,8 @@ loop; how many are begun and not answered is what `waiting` says.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -62,12 +60,6 @@ class App:
         self._overloaded = reply_of(
             status_of(OverloadedError(limits.waiting, limits.retry_seconds))
         )
-        self._too_late = refusal(
-            HTTPStatus.REQUEST_TIMEOUT,
-            grpc.StatusCode.CANCELLED,
-            f"the body did not come within {limits.request_seconds:g} s",
-            last=True,
-        )
         self._too_large = refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -83,67 +75,65 @@ class App:
         head = Head(
             scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"])
         )
-        reply = await self._reply(head, receive)
-        if reply is None:
-            return
+        found = self._front.find(head)
+        if isinstance(found, Found):
+            route: str = found.route
+            reply = await self._reply(found, head, receive)
+            if reply is None:
+                return
+        else:
+            route, reply = found.route, found
         headers = [*reply.headers]
         if reply.status != HTTPStatus.NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(reply.body)))
-        if reply.last:
+        # A body that nobody read would be taken for the next request.
+        if reply.last or (
+            _has_body(head) and not (isinstance(found, Found) and found.endpoint.types)
+        ):
             headers.append((b"connection", b"close"))
-        method = head.method if reply.route else ""
-        self._counters.add("http", method or "OTHER", reply.route or "/", str(int(reply.status)))
+        method = head.method if route else "OTHER"
+        status = int(reply.status)
+        self._counters.add("http", method, route or "/", str(status))
         if self._access_log is not None:
             self._access_log.info(
                 "http_request",
                 method=method,
-                route=reply.route,
-                status=int(reply.status),
+                route=route,
+                status=status,
                 reply_bytes=len(reply.body),
                 ms=round((time.perf_counter() - began) * 1e3, 3),
             )
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _reply(self, head: Head, receive: Receive) -> Reply | None:
+    async def _reply(self, found: Found, head: Head, receive: Receive) -> Reply | None:
         """Return the reply, ``None`` if the client left."""
-        found = self._front.find(head)
-        if isinstance(found, Found) and found.endpoint.types:
+        body: bytes | Reply | None = b""
+        if found.endpoint.types:
             body = await self._body(head, receive)
-            if isinstance(body, bytes):
-                return self._answer(found, head, body)
-            return body and self._front.readable(replace(body, route=found.route), head)
-        reply = found if isinstance(found, Reply) else self._answer(found, head, b"")
-        # A body that nobody read would be taken for the next request.
-        return replace(reply, last=True) if _has_body(head) else reply
-
-    def _answer(self, found: Found, head: Head, body: bytes) -> Reply:
+        if not isinstance(body, bytes):
+            return body and self._front.readable(body, head)
         if not found.endpoint.at_once and self._waiting() > self._limits.waiting:
             self._counters.add("unanswered", "http", Unanswered.OVERLOADED.value)
-            return self._front.readable(replace(self._overloaded, route=found.route), head)
+            return self._front.readable(self._overloaded, head)
         return self._front.answer(found, head, body)
 
     async def _body(self, head: Head, receive: Receive) -> bytes | Reply | None:
-        """Return the body, or why there is none; ``None`` if the client left."""
+        """Return the body, or why there is none; ``None`` if the client left.
+
+        That it comes in time is the business of the connection.
+        """
         announced = head.headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > self._max_body:
             return self._too_large
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._limits.request_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        return None
-                    parts.append(message["body"])
-                    size += len(message["body"])
-                    if size > self._max_body:
-                        return self._too_large
-                    if not message["more_body"]:
-                        return b"".join(parts)
-        except TimeoutError:
-            return self._too_late
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body"):
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > self._max_body:
+                return self._too_large
+        return body if message["type"] == "http.request" else None
 
 
 def _has_body(head: Head) -> bool:

@@ -181,7 +181,7 @@ class Front:
         )
         if isinstance(outcome, Status):
             outcome = reply_of(outcome)
-        return self.readable(replace(outcome, route=found.route), head)
+        return self.readable(outcome, head)
 
     def readable(self, reply: Reply, head: Head) -> Reply:
         """Return ``reply``, so that the asking page may read it if it is allowed to."""
@@ -272,11 +272,13 @@ def _may_be_kept(request: CompleteRequest, reply: CompleteResponse) -> bool:
 
 
 def _is_of(headers: Mapping[bytes, bytes], types: tuple[bytes, ...]) -> bool:
+    if b"content-encoding" in headers and headers[b"content-encoding"] != b"identity":
+        return False
     # What sends none says nothing against plain text.
     given = headers.get(b"content-type", _PLAIN).lower()
     kind, _, parameters = (part.strip() for part in given.partition(b";"))
     utf8 = parameters.replace(b'"', b"").replace(b" ", b"") in {b"", b"charset=utf-8"}
-    return kind in types and utf8 and headers.get(b"content-encoding", b"identity") == b"identity"
+    return kind in types and utf8
 
 
 def _parameters(query: bytes) -> list[tuple[str, str]]:

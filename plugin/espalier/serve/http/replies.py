@@ -49,7 +49,7 @@ class Reply:
     """What goes back.
 
     Attributes:
-        route: The pattern of the path that was asked for, "" if it was none; for counting.
+        route: Of a refusal, the pattern of the path, "" if there is none such; for counting.
         last: Whether the connection ends with it.
     """
 

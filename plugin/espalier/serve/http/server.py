@@ -44,8 +44,8 @@ _HEAD_TOO_LARGE: Final = refusal(
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     f"request line and headers have more than {MAX_HEAD_BYTES} bytes; send shorter ones",
 )
-_HEAD_TOO_LATE: Final = refusal(
-    HTTPStatus.REQUEST_TIMEOUT, grpc.StatusCode.CANCELLED, "the headers did not come in time"
+_TOO_LATE: Final = refusal(
+    HTTPStatus.REQUEST_TIMEOUT, grpc.StatusCode.CANCELLED, "the request did not come in time"
 )
 _NO_HTTP: Final = refusal(
     HTTPStatus.BAD_REQUEST, grpc.StatusCode.INVALID_ARGUMENT, "this is no HTTP/1.1 request"
@@ -90,6 +90,8 @@ class _Connection(HttpToolsProtocol):
         super().data_received(data)
         # There is none before the first request, whatever its type says.
         if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+            if self.cycle.more_body and self._timer is None:
+                self._begin_timer()
             return
         # No request is under way, so these are bytes of a head that is not complete.
         self._head_bytes += len(data)
@@ -108,6 +110,11 @@ class _Connection(HttpToolsProtocol):
             # Which stops the parser; what it says then is not sent any more.
             raise ValueError
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Go on: the body is there."""
+        self._end_timer()
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - theirs
         """Say that this is no request, as every other error is said."""
@@ -136,12 +143,14 @@ class _Connection(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._timer = None
-        if not self._head_bytes:
-            # Nobody asked for anything: browsers connect ahead of time.
+        in_body = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
+        if (in_body and self.cycle.response_started) or not (in_body or self._head_bytes):
+            # It is answered already, or nobody asked for anything: browsers connect ahead
+            # of time.
             self.transport.close()
             return
         self.rules.counters.add("unanswered", "http", Unanswered.NO_REQUEST.value)
-        self._refuse(_HEAD_TOO_LATE)
+        self._refuse(_TOO_LATE)
 
     def _refuse(self, reply: Reply) -> None:
         """Answer and hang up; nothing of the sort is answered twice."""
@@ -224,6 +233,9 @@ class HttpServer:
                     bare, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
                 ):
                     sock = opened.enter_context(bind_shared(family, place[0], int(port)))
+                    # Connections inherit it. asyncio would set it for sockets that name their
+                    # protocol only; without it the second of two writes waits 40 ms.
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     sock.listen(_BACKLOG)
                     port = str(sock.getsockname()[1])
                     self._sockets.append(sock)

@@ -140,6 +140,17 @@ def test_a_request_is_answered_and_the_connection_kept(site: Served) -> None:
     assert site.counters.get("http", "POST", "/v1/complete", "200") == 2
 
 
+def test_small_replies_do_not_wait_for_each_other(site: Served) -> None:
+    """Head and body are two writes; with Nagle's algorithm the second would wait 40 ms."""
+    with site.connected() as sock:
+        sock.sendall(ASK)
+        assert next_status(sock) == 200
+        (connection,) = site.server._server.server_state.connections
+        served: socket.socket = connection.transport.get_extra_info("socket")
+
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_head_has_the_headers_of_get_and_no_body(site: Served) -> None:
     """Its length included."""
     status, headers, body = site.request("HEAD", "/suggest?q=nike")
@@ -147,6 +158,15 @@ def test_head_has_the_headers_of_get_and_no_body(site: Served) -> None:
 
     assert (status, body) == (200, b"")
     assert headers["content-length"] == of_get["content-length"] == str(len(full))
+
+
+def test_options_has_no_body_and_no_length(site: Served) -> None:
+    """As the status without content demands."""
+    status, headers, body = site.request("OPTIONS", "/v1/complete")
+
+    assert (status, body) == (204, b"")
+    assert headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    assert "content-length" not in headers
 
 
 def test_text_of_any_script_goes_through(site: Served) -> None:
