@@ -17,6 +17,7 @@ typedef struct esp_candidate {
     float model;       /* log score of the tree */
     float popularity;  /* share of the most popular label's users */
     float tail;        /* log probability of the generator */
+    uint32_t made;     /* 1 + its number among the completions generated, 0: not among them */
     float score;       /* by which candidates are ordered */
 } esp_candidate;
 

@@ -93,8 +93,8 @@ static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *
         scratch->ranked_score[i] = scratch->ranked[i]->score;
     if (plan->features || has_forest(index, plan)) {
         esp_rank_query asked;
-        esp_rank_start(&asked, index, &scratch->steps, &scratch->typed, plan->query->prefix.data,
-            plan->prefix_bytes);
+        esp_rank_start(&asked, index, &scratch->steps, &scratch->typed, &scratch->tails,
+            plan->query->prefix.data, plan->prefix_bytes);
         asked.previous = plan->query->previous;
         asked.n_previous = plan->n_previous;
         asked.range_labels = plan->hi - plan->lo;

@@ -77,12 +77,13 @@ static esp_word_of find_word(const esp_rank_query *query, const uint8_t *text, u
 }
 
 void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *steps,
-    const esp_typed *typed, const uint8_t *prefix, uint32_t length) {
+    const esp_typed *typed, const esp_tails *tails, const uint8_t *prefix, uint32_t length) {
     const esp_context *context = steps->context;
     *query = (esp_rank_query){.index = index,
         .context = context,
         .steps = steps,
         .typed = typed,
+        .tails = tails,
         .prefix = prefix,
         .prefix_length = length,
         .n_typed = typed->n_words,
@@ -121,6 +122,13 @@ static uint32_t cut(const esp_rank_query *query, const esp_candidate *c, esp_wor
         n = esp_min_u32(query->n_typed, ESP_CANDIDATE_WORDS);
         memcpy(out, query->typed_word, n * sizeof *out);
         at = query->prefix_length - query->typed->partial_length;
+    }
+    if (c->made > 0) {
+        const esp_tail_node *path[ESP_TAIL_WORDS];
+        const uint32_t made = esp_tails_path(query->tails, c->made - 1, path);
+        for (uint32_t i = 0; i < made && n < ESP_CANDIDATE_WORDS; i++)
+            out[n++] = (esp_word_of){.word = path[i]->word, .session = path[i]->session};
+        return n;
     }
     while (n < ESP_CANDIDATE_WORDS && esp_next_word(c->text, c->length, &at, &text, &length))
         out[n++] = find_word(query, text, length);

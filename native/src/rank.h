@@ -92,6 +92,7 @@ typedef struct esp_rank_query {
     const esp_index *index;
     const esp_context *context;
     const esp_typed *typed;
+    const esp_tails *tails; /* what was generated, whose words need not be looked up */
     esp_steps *steps;
     const uint8_t *prefix;
     const esp_text *previous; /* all of them, most recent first */
@@ -111,7 +112,7 @@ typedef struct esp_rank_query {
 } esp_rank_query;
 
 void esp_rank_start(esp_rank_query *query, const esp_index *index, esp_steps *steps,
-    const esp_typed *typed, const uint8_t *prefix, uint32_t length);
+    const esp_typed *typed, const esp_tails *tails, const uint8_t *prefix, uint32_t length);
 
 /* Fills the ESP_RANK_COUNT features of each of `n` candidates, rows of `x`. */
 void esp_rank_fill(

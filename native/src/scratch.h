@@ -77,7 +77,7 @@ struct esp_scratch {
     esp_fuzzy fuzzy;
     uint32_t n_ranked;
     uint32_t n_retrieved; /* products that are ranked, their labels in `order` */
-    bool by_forest; /* the ranked scores are the forest's */
+    bool by_forest;       /* the ranked scores are the forest's */
     uint32_t max_ranked;
     esp_work work;
 };

@@ -27,8 +27,8 @@ enum {
      * worth a look whether many more typed what almost does. */
     ESP_DOUBTFUL_BYTES = 6, /* in a short prefix an error is as likely as another word */
     ESP_DOUBTFUL_USERS = 4,
-    ESP_DOUBTFUL_NODES = 1500,
-    ESP_OUTDONE = 32, /* times as popular, for every error */
+    ESP_DOUBTFUL_NODES = 600,
+    ESP_OUTDONE = 32, /* times as popular */
     /* Generated texts that may be suggested where what was typed looks like an error: they
      * leave room for its corrections, */
     ESP_TAILS_BESIDE = 2,
@@ -136,7 +136,7 @@ esp_status esp_find_label(
 }
 
 static esp_status add_text(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
-    const uint8_t *text, uint32_t length, float chance, esp_error *err) {
+    const uint8_t *text, uint32_t length, float chance, uint32_t made, esp_error *err) {
     uint32_t label = ESP_NO_LABEL;
     esp_candidate *there = esp_candidates_find(&scratch->candidates, text, length);
     if (there == NULL) {
@@ -160,6 +160,7 @@ static esp_status add_text(const esp_index *index, esp_scratch *scratch, const e
     if (there != NULL) {
         there->sources |= ESP_SOURCE_TAIL;
         there->tail = chance;
+        there->made = made;
     }
     return ESP_OK;
 }
@@ -180,7 +181,7 @@ static esp_status find_tails(
         if (length > 0 && esp_utf8_check(text, length) == length &&
             esp_eligible(plan, text, (uint32_t)length))
             ESP_TRY(add_text(index, scratch, plan, text, (uint32_t)length,
-                (float)log(scratch->tails.chance[i]), err));
+                (float)log(scratch->tails.chance[i]), i + 1, err));
     }
     return ESP_OK;
 }
@@ -207,7 +208,7 @@ static esp_status find_repeats(
         /* The caller's text may be gone before the answer is read. */
         uint8_t *own = scratch->tail_text + (size_t)(ESP_TAILS + i) * scratch->tail_bytes;
         memcpy(own, text->data, length);
-        ESP_TRY(add_text(index, scratch, plan, own, (uint32_t)length, chance, err));
+        ESP_TRY(add_text(index, scratch, plan, own, (uint32_t)length, chance, 0, err));
     }
     return ESP_OK;
 }
@@ -245,11 +246,9 @@ static esp_status find_followers(
 /* Whether a correction is so much more popular than whatever begins as typed that what was
  * typed is likely to be an error that others have made before. */
 static bool is_outdone(const esp_plan *plan, const esp_fuzzy_match *match, uint32_t n) {
-    for (uint32_t m = 0; m < n; m++) {
-        const float times = match[m].distance == 1 ? ESP_OUTDONE : ESP_OUTDONE * ESP_OUTDONE;
-        if ((float)match[m].popularity >= times * plan->most)
+    for (uint32_t m = 0; m < n; m++)
+        if ((float)match[m].popularity >= ESP_OUTDONE * plan->most)
             return true;
-    }
     return false;
 }
 
@@ -258,7 +257,8 @@ static bool is_outdone(const esp_plan *plan, const esp_fuzzy_match *match, uint3
 static bool find_corrected(
     const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool doubtful) {
     const esp_text *prefix = &plan->query->prefix;
-    const uint32_t most = esp_fuzzy_distance(prefix->data, (size_t)prefix->length);
+    const uint32_t most =
+        esp_min_u32(doubtful ? 1 : 2, esp_fuzzy_distance(prefix->data, (size_t)prefix->length));
     if (most == 0)
         return false;
     esp_fuzzy_match match[ESP_CORRECTED_RANGES];

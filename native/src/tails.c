@@ -223,21 +223,31 @@ void esp_tails_generate(
     }
 }
 
-size_t esp_tails_text(const esp_tails *tails, uint32_t i, const esp_words *words,
-    const esp_context *context, const esp_typed *typed, const uint8_t *prefix, size_t length,
-    uint8_t *out, size_t cap) {
-    uint32_t path[ESP_TAIL_WORDS];
+uint32_t esp_tails_path(const esp_tails *tails, uint32_t i, const esp_tail_node **path) {
     uint32_t n = 0;
     for (uint32_t node = tails->last[i]; node != ESP_NO_WORD && n < ESP_TAIL_WORDS;
         node = tails->node[node].parent)
-        path[n++] = node;
+        path[n++] = &tails->node[node];
+    for (uint32_t a = 0, b = n; a + 1 < b; a++) {
+        const esp_tail_node *last = path[--b];
+        path[b] = path[a];
+        path[a] = last;
+    }
+    return n;
+}
+
+size_t esp_tails_text(const esp_tails *tails, uint32_t i, const esp_words *words,
+    const esp_context *context, const esp_typed *typed, const uint8_t *prefix, size_t length,
+    uint8_t *out, size_t cap) {
+    const esp_tail_node *path[ESP_TAIL_WORDS];
+    const uint32_t n = esp_tails_path(tails, i, path);
     size_t used = length - typed->partial_length;
     if (used > cap)
         return 0;
     if (used > 0)
         memcpy(out, prefix, used);
-    while (n-- > 0) {
-        const esp_tail_node *node = &tails->node[path[n]];
+    for (uint32_t w = 0; w < n; w++) {
+        const esp_tail_node *node = path[w];
         const uint8_t *text = typed->partial;
         uint32_t bytes = typed->partial_length;
         if (node->session != ESP_NOT_THERE) {

@@ -37,6 +37,9 @@ typedef struct esp_tails {
 void esp_tails_generate(
     esp_tails *tails, esp_steps *steps, const esp_words *words, const esp_typed *typed);
 
+/* The nodes of completion `i` in the order of its words, into `path`.  Returns how many. */
+uint32_t esp_tails_path(const esp_tails *tails, uint32_t i, const esp_tail_node **path);
+
 /* Writes completion `i`: `prefix` and what was generated.  Returns its bytes, 0 if
  * it does not fit `cap`. */
 size_t esp_tails_text(const esp_tails *tails, uint32_t i, const esp_words *words,
