@@ -29,7 +29,7 @@ class _Facts:
         self.lo, self.hi = query.prefix_range(self.labels, asked.prefix)
         self.popular = query.by_popularity(self.now, self.lo, self.hi)
         self.has_model = asked.wants(twin, query.MODEL)
-        vector = query.vectorise(twin, asked.previous, asked.prefix.decode())
+        vector = query.vectorise(twin, asked.counted, asked.prefix.decode())
         ranker = query.Ranker(twin, vector)
         self.model = ranker.label_scores(ranker.start(self.lo, self.hi) if self.popular else 0)
         self.followed, self.first_users = self._followers(index)
