@@ -306,7 +306,7 @@ class RetrievalSettings:
     weight_bits: int = setting(16, OneOf((16, 32)), "bits of a stored weight")
     blender: str = setting("trees", OneOf(("trees", "linear", "none")), "orders the candidates")
     blend_pairs: bool = setting(
-        True, meaning="the blender may look at how many queries a product was paired with"
+        False, meaning="the blender may look at how many queries a product was paired with"
     )
     blend_folds: int = setting(
         5, Between(2, 100), "parts of the queries, each asked of an index without it"
