@@ -23,6 +23,7 @@ from espalier.files import refuse_to_overwrite
 if TYPE_CHECKING:
     from espalier.index import Contribution, Explanation, Index, Source
     from espalier.progress import Progress
+    from espalier.settings import Loaded, ServeSettings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -1038,7 +1039,8 @@ def serve(
 ) -> int:
     """Serve completions over gRPC until SIGTERM or Ctrl-C, which drain first.
 
-    SIGHUP looks for newer files of the indexes and for edited rules. An index path that is
+    SIGHUP reads the configuration anew (--print-config says which settings that takes
+    over), and looks for newer files of the indexes and for edited rules. An index path that is
     a symbolic link is followed when it comes to point elsewhere (`watch_seconds`).
     """
     from espalier.settings import load, parse_assignments
@@ -1053,7 +1055,11 @@ def serve(
         "state_dir": state_dir,
     }
     flags = {name: value for name, value in given.items() if value is not None}
-    loaded = load(config, "serve", parse_assignments(list(assignments)), flags=flags)
+
+    def read() -> Loaded[ServeSettings]:
+        return load(config, "serve", parse_assignments(list(assignments)), flags=flags)
+
+    loaded = read()
     if print_config:
         from espalier.config import as_toml
 
@@ -1063,7 +1069,7 @@ def serve(
 
     if not loaded.settings.index:
         raise ConfigError("nothing to serve: give --index NAME.esp, or index under [serve]")
-    return run(loaded.settings, verify=not no_verify)
+    return run(loaded.settings, verify=not no_verify, reread=lambda: read().settings)
 
 
 def _named(indexes: Sequence[str]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""A configuration as a whole: what is wrong with a file, and what holds in the end."""
+"""A configuration as a whole: what is wrong with a file, what holds, and what can change."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from espalier.errors import ConfigError
 from espalier.gather import Gathered, Source, entries_of, read_document, table_problems
 from espalier.schema import Secretive, check_of
-from espalier.settings import CLASSES, TABLES, Loaded
+from espalier.settings import CLASSES, TABLES, Loaded, Settings
+
+S = TypeVar("S", bound=Settings)
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _OPEN_SECRET = re.compile(r"[a-z]+")
@@ -67,6 +69,30 @@ def _problems_of(path: Path, table: str, values: Mapping[str, object]) -> Iterat
         # What a broken key should have said nobody knows.
         if broken.isdisjoint(conflict.keys):
             yield Problem(table, conflict.keys[0], f"{source.where}: {conflict.says}")
+
+
+# ---- what can change ----------------------------------------------------------------
+
+
+def taken_over(running: S, wanted: S) -> tuple[S, list[str]]:
+    """Return ``running`` with all of ``wanted`` that needs no restart, and the keys that do.
+
+    A table of paths takes other paths for the names it has; names come and go by restart.
+    """
+    taken: dict[str, Any] = {}
+    left: list[str] = []
+    for item in dataclasses.fields(running):
+        old, new = getattr(running, item.name), getattr(wanted, item.name)
+        if old == new:
+            continue
+        if not item.metadata.get("reloads"):
+            left.append(item.name)
+        elif isinstance(old, Mapping):
+            left += [f"{item.name}.{name}" for name in sorted(old.keys() ^ new.keys())]
+            taken[item.name] = {name: new.get(name, path) for name, path in old.items()}
+        else:
+            taken[item.name] = new
+    return dataclasses.replace(running, **taken), left
 
 
 # ---- what holds ---------------------------------------------------------------------

@@ -351,7 +351,10 @@ class ServeSettings:
     """How the sidecar runs: ``[serve]``."""
 
     index: Mapping[str, Path] = setting(
-        dict, EachName(_NAME), "what to serve, by name; the first is the default"
+        dict,
+        EachName(_NAME),
+        "what to serve, by name; the first is the default; names need a restart",
+        reloads=True,
     )
     listen: str = setting("127.0.0.1:50051", _ADDRESS, "address of the gRPC service")
     unix: Path | None = setting(
@@ -374,6 +377,7 @@ class ServeSettings:
         1.0,
         Between(0, 3_600, "seconds"),
         "between two looks at index paths that are links; 0: never",
+        reloads=True,
     )
     http: str | None = setting(None, _ADDRESS, "address of the HTTP front; none where not set")
     http_origins: tuple[str, ...] = setting(
@@ -432,7 +436,7 @@ class ServeSettings:
         1_000_000, Between(1, 100_000_000, "sessions"), "remembered; the oldest goes first"
     )
     grace_seconds: float = setting(
-        10.0, Between(0, 3_600, "seconds"), "calls may take to finish after SIGTERM"
+        10.0, Between(0, 3_600, "seconds"), "calls may take to finish after SIGTERM", reloads=True
     )
 
     def __post_init__(self) -> None:

@@ -67,7 +67,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool]]:
     """Replace the server by a list of what it was asked to serve."""
     calls: list[tuple[Any, bool]] = []
 
-    def run(settings: object, *, verify: bool = True) -> int:
+    def run(settings: object, *, reread: Callable[[], object], verify: bool = True) -> int:
+        assert reread() == settings
         calls.append((settings, verify))
         return 0
 

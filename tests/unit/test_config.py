@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.config import Problem, as_toml, problems_in
+from espalier.config import Problem, as_toml, problems_in, taken_over
 from espalier.errors import ConfigError
 from espalier.schema import Between, OneOf, check_of, kinds_of
 from espalier.settings import CLASSES, ServeSettings, load, load_settings
@@ -297,3 +297,27 @@ def test_all_of_train_reads_back_as_the_same(tmp_path: Path) -> None:
 
     assert loaded.settings == load_settings(path, "train", {}, {})
     assert 'user_column = "who"  # --set; who typed it' in path.read_text(encoding="utf-8")
+
+
+def test_what_can_change_is_taken_over_and_the_rest_is_named() -> None:
+    """Other values of settings that say so, and other paths of names that are there."""
+    running = ServeSettings(index={"a": Path("a.esp"), "b": Path("b.esp")})
+    wanted = ServeSettings(
+        index={"b": Path("new.esp"), "c": Path("c.esp")}, grace_seconds=1.0, threads=2
+    )
+
+    taken, left = taken_over(running, wanted)
+
+    assert taken == dataclasses.replace(
+        running, index={"a": Path("a.esp"), "b": Path("new.esp")}, grace_seconds=1.0
+    )
+    assert ["index.a", "index.c", "threads"] == left
+    assert taken_over(running, running) == (running, [])
+
+
+def test_what_is_taken_over_on_sighup_is_printed_with_the_settings() -> None:
+    """So an operator knows before, not after."""
+    lines = as_toml(load(None, "serve", {}, {}), "serve").splitlines()
+
+    marked = {line.split(" ")[0] for line in lines if line.endswith("; read anew on SIGHUP")}
+    assert {"[serve.index]", "grace_seconds", "watch_seconds"} == marked

@@ -3,20 +3,23 @@
 SIGTERM and SIGINT (Ctrl-C) drain: health says NOT_SERVING, no new calls are
 taken, those under way have the grace to finish, and the process ends with 0; what
 the grace was too short for is cut off, and counted in the log. A second signal
-ends it at once, with 128 and the number of the signal. SIGHUP looks for newer index
-files and edited rules, see `watch`.
+ends it at once, with 128 and the number of the signal. SIGHUP reads the
+configuration anew and looks for newer index files and edited rules, see `watch`; of
+the settings those are taken over that their declaration says can be, and the log names
+the others that changed. A configuration that is broken changes nothing.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
+from espalier.config import taken_over
 from espalier.errors import ConfigError
 from espalier.serve import processors, supervisor
 from espalier.serve.admin import ANSWERING, WORKERS, Admin, AdminAddress, health_of_service
@@ -43,6 +46,7 @@ def run(
     verify: bool = True,
     out: TextIO | None = None,
     log: EventLog | None = None,
+    reread: Callable[[], ServeSettings] | None = None,
 ) -> int:
     """Serve until told to end; return the exit code.
 
@@ -54,6 +58,7 @@ def run(
         verify: Whether to compare the checksums of the indexes first.
         out: Where addresses are printed, stdout by default.
         log: Where events go, JSON lines on stderr by default.
+        reread: Reads the settings anew, on SIGHUP; may raise `ConfigError`.
 
     Raises:
         ConfigError: There is nothing to serve, or the admin address is for everybody.
@@ -66,7 +71,7 @@ def run(
     if not settings.index:
         raise ConfigError("nothing to serve: name at least one index")
     with ExitStack() as held:
-        service = _Service(settings, held, verify=verify, out=out, log=log)
+        service = _Service(settings, held, verify=verify, out=out, log=log, reread=reread)
         return service.run()
 
 
@@ -81,8 +86,10 @@ class _Service:
         verify: bool,
         out: TextIO,
         log: EventLog,
+        reread: Callable[[], ServeSettings] | None,
     ) -> None:
         self._settings = settings
+        self._reread = reread
         self._out = out
         self._log = log
         self._held = held
@@ -149,7 +156,12 @@ class _Service:
         )
         self._held.callback(lifecycle.close)
         watch = self._watch = Watch(
-            lifecycle, settings.index, self._seen, seconds=settings.watch_seconds, log=self._log
+            lifecycle,
+            settings.index,
+            self._seen,
+            seconds=settings.watch_seconds,
+            log=self._log,
+            before=self._reread_settings,
         )
         watch.start()
         self._held.callback(watch.stop)
@@ -227,6 +239,25 @@ class _Service:
     def _hang_up(self) -> None:
         if self._watch is not None:
             self._watch.hang_up()
+
+    def _reread_settings(self) -> None:
+        """Take over what changed in the configuration; keep what holds if that is broken."""
+        if self._reread is None or self._watch is None:
+            return
+        try:
+            wanted = self._reread()
+        except ConfigError as error:
+            self._log.error("config_refused", reason=error.reason, error=str(error))
+            return
+        settings, left = taken_over(self._settings, wanted)
+        if left:
+            self._log.warning("config_needs_restart", keys=" ".join(left))
+        if settings == self._settings:
+            return
+        self._settings = settings
+        self._supervisor.grace = settings.grace_seconds
+        self._watch.follow(settings.index, seconds=settings.watch_seconds)
+        self._log.info("config_taken_over")
 
     def _note_workers(self, ready: int) -> None:
         self._health.set(ANSWERING, well=ready > 0)

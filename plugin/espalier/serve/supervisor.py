@@ -157,10 +157,12 @@ class _Place:
 class Supervisor:
     """Keeps a number of workers running.
 
+    Attributes:
+        grace: Seconds that workers may take to finish their calls; may be changed.
+
     Args:
         command: Starts a worker, with the number of its file descriptor appended.
         orders: The first message to each worker.
-        grace: Seconds that workers may take to finish their calls.
         log: Where events go.
         hang_up: Called in the main thread for every SIGHUP; must not take long.
         watched: Called in the main thread with the number of workers that answer, when
@@ -181,7 +183,7 @@ class Supervisor:
     ) -> None:
         self._command = command
         self._orders = list(orders)
-        self._grace = grace
+        self.grace = grace
         self._log = log
         self._back_off = BackOff() if back_off is None else back_off
         self._clock = clock
@@ -344,16 +346,16 @@ class Supervisor:
     # ---- ending --------------------------------------------------------------------
 
     def _drain(self, signals: SignalQueue, told: signal.Signals) -> int:
-        self._log.info("draining", because=told.name, grace=self._grace)
+        self._log.info("draining", because=told.name, grace=self.grace)
         running = [place.worker for place in self._places if place.worker is not None]
         for worker in running:
             if worker.state is _State.READY:
                 with contextlib.suppress(GoneError):
-                    worker.channel.tell("drain", {"grace": self._grace})
+                    worker.channel.tell("drain", {"grace": self.grace})
             else:
                 # Nobody calls it yet.
                 worker.process.kill()
-        again = self._wait(signals, running, self._grace + _SLACK_SECONDS)
+        again = self._wait(signals, running, self.grace + _SLACK_SECONDS)
         if again is not None:
             # They say what they cut off, and go.
             for worker in running:

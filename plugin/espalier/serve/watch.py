@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -53,6 +53,7 @@ class Watch:
         paths: By name of the index.
         seen: What was at each path when it was loaded last.
         seconds: Between two looks at links; 0 looks only when told to.
+        before: Called before everything is looked at; may tell what to `follow` instead.
     """
 
     def __init__(
@@ -63,18 +64,25 @@ class Watch:
         *,
         seconds: float,
         log: EventLog,
+        before: Callable[[], object] = lambda: None,
     ) -> None:
         self._reloading = reloading
         self._paths = dict(paths)
         self._seen = dict(seen)
         self._seconds = seconds or None
         self._log = log
+        self._before = before
         self._words: SimpleQueue[_Word] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
         self._thread.start()
+
+    def follow(self, paths: Mapping[str, Path], *, seconds: float) -> None:
+        """Look at these paths from now on; only where ``before`` is called."""
+        self._paths = dict(paths)
+        self._seconds = seconds or None
 
     def hang_up(self) -> None:
         """Look at everything, soon."""
@@ -112,6 +120,8 @@ class Watch:
             if at_all:
                 self._log.info("looking_for_changes", because="SIGHUP")
             try:
+                if at_all:
+                    self._before()
                 self.look(at_all=at_all)
             except Exception as error:  # noqa: BLE001 - the next look may go well
                 self._log.error(

@@ -169,3 +169,27 @@ def test_the_thread_looks_by_itself_and_when_told(link: Path) -> None:
         "exception": "RuntimeError",
         "raised_at": log.events[0][2]["raised_at"],
     }
+
+
+def test_before_everything_is_looked_at_somebody_may_say_what_to_look_at(tmp_path: Path) -> None:
+    """Another path of the same name is loaded if another file is there."""
+    path, other = tmp_path / "a.esp", tmp_path / "b.esp"
+    path.write_text("good")
+    other.write_text("other")
+    lifecycle = FakeLifecycle()
+    watch = Watch(
+        lifecycle,
+        {"main": path},
+        {"main": Identity.of(path)},
+        seconds=0,
+        log=ListLog(),
+        before=lambda: watch.follow({"main": other}, seconds=0),
+    )
+    watch.start()
+    watch.hang_up()
+    end = time.monotonic() + PATIENT
+    while not lifecycle.rereads and time.monotonic() < end:
+        time.sleep(0.01)
+    watch.stop()
+
+    assert ["other"] == lifecycle.loads
