@@ -2,6 +2,7 @@
 
 ================  ==========================================================
 ``calls``         ended calls, by method and status code
+``http``          replies of the HTTP front, by method, route and status
 ``unanswered``    calls no work was done for, by method and reason: `Unanswered`
 ``degraded``      answers that were less than they could be, by degradation
 ================  ==========================================================

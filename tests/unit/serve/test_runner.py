@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,15 @@ def test_a_front_without_its_extra_is_refused_before_anything_is_loaded(
 
     with pytest.raises(ConfigError, match=r"needs uvicorn; pip install 'espalier\[http\]'"):
         runner.refuse_without_http()
+
+
+def test_who_serves_grpc_alone_needs_no_http_server() -> None:
+    """Neither supervisor nor worker loads what only the front uses."""
+    loaded = (
+        "import sys, espalier.serve.runner, espalier.serve.worker; print('uvicorn' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "False"
