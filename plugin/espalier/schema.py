@@ -100,6 +100,25 @@ class Each:
 
 
 @dataclass(frozen=True, slots=True)
+class EachPattern:
+    """A list of RE2 expressions."""
+
+    @property
+    def allowed(self) -> str:
+        """What may stand there."""
+        return "a list of RE2 expressions, which know no look-ahead and no back references"
+
+    def holds(self, value: tuple[str, ...]) -> bool:
+        """Return whether every part of ``value`` is one."""
+        if not value:
+            return True
+        # The engine takes a while to load, and few give patterns.
+        from espalier.re2 import fault  # noqa: PLC0415
+
+        return not any(map(fault, value))
+
+
+@dataclass(frozen=True, slots=True)
 class Secretive(Matches):
     """The same for text that may hold a password: what was given is not repeated."""
 

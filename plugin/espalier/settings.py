@@ -40,6 +40,7 @@ from espalier.schema import (
     Conflict,
     Each,
     EachName,
+    EachPattern,
     Matches,
     OneOf,
     Secretive,
@@ -125,7 +126,7 @@ class LogSettings:
         True, meaning="drop queries with e-mail addresses, phone, card or other long numbers"
     )
     pii_patterns: tuple[str, ...] = setting(
-        (), meaning="regular expressions (RE2) of further queries to drop"
+        (), EachPattern(), "regular expressions (RE2) of further queries to drop"
     )
     blocklist: Path | None = setting(None, meaning="file of queries to drop, one a line")
     blocked_words: Path | None = setting(

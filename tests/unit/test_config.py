@@ -56,7 +56,7 @@ def out_of_rule(settings: type, name: str) -> str | None:
         case _ if base is Mapping:
             return '{ "a b" = "x" }'
         case _ if base is tuple:
-            return '[" "]'
+            return '[" ("]'
         case _:
             # An empty text is no value where there need be none.
             texts = [" "] if kinds_of(settings)[name].optional else [" ", ""]

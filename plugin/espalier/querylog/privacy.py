@@ -143,7 +143,7 @@ class Rules:
 
 
 def load_rules(settings: LogSettings) -> Rules:
-    """Read the files the settings name and try every pattern.
+    """Read the files the settings name and try every pattern in them.
 
     Raises:
         ConfigError: A file cannot be read, an entry is not one word or not Unicode
@@ -151,9 +151,7 @@ def load_rules(settings: LogSettings) -> Rules:
     """
     patterns = [*PII] if settings.drop_pii else []
     if settings.drop_pii:
-        for number, pattern in enumerate(settings.pii_patterns, 1):
-            _try_pattern(pattern, f"pattern {number} of log.pii_patterns")
-            patterns.append((PII_PATTERN, pattern))
+        patterns += [(PII_PATTERN, pattern) for pattern in settings.pii_patterns]
     if settings.blocked_patterns:
         for number, pattern in _entries(settings.blocked_patterns):
             _try_pattern(pattern, f"{settings.blocked_patterns}, line {number}")
