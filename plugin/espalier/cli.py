@@ -506,6 +506,8 @@ def complete(
     where = Filter(all_of, any_of, none_of, keep_generated=keep_generated)
     overlay = None if rules is None else Overlay.load(rules)
     with _open(index, verify=not no_verify) as opened:
+        if overlay is not None:
+            overlay = overlay.resolved(opened)
         ask = opened.explain if why else opened.complete
         answer: list[Any] = list(
             ask(

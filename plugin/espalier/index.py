@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -42,6 +42,14 @@ from espalier.native import (
 )
 from espalier.overlay import Overlay
 from espalier.text import normalise, normalise_prefix, utf16_length
+from espalier.withheld import (
+    GENERATED,
+    META_KEY,
+    TrainedPatterns,
+    answer,
+    by_overlay,
+    trained_patterns,
+)
 
 __all__ = [
     "Completion",
@@ -75,7 +83,7 @@ _MATCHERS = {
     "unconstrained": Matcher.UNCONSTRAINED,
 }
 _CAPS = Caps(
-    k=MAX_K,
+    k=MAX_K + GENERATED,
     prefix_bytes=MAX_PREFIX_BYTES,
     previous=MAX_PREVIOUS,
     # Four bytes is the most a code point takes, three how much casefold can grow it.
@@ -199,6 +207,7 @@ class Index:
         self.path = path
         self._native = native
         self._local = threading.local()
+        self._patterns = self._trained_patterns()
 
     def __enter__(self) -> Self:
         """Return the index."""
@@ -285,8 +294,8 @@ class Index:
                 the index has learned to rank it. MODEL or POPULAR alone order by themselves.
             matcher: How the beam meets the prefix; None for the index's own.
             overlay: Blocks, pins and boosts that hold for this answer. Where it has
-                patterns, resolve it for this index first: otherwise they filter the
-                answer, which may then be shorter than ``k``.
+                patterns, resolve it for this index first: otherwise they filter a few
+                more suggestions than ``k``, of which fewer than ``k`` may be left.
             previous_age: Seconds since each of ``previous``; None if not known.
             where: What suggestions must be: see :class:`espalier.Filter`; None for anything.
             keep_variants: Whether variants of better suggestions stay.
@@ -353,6 +362,7 @@ class Index:
             _group_bits(groups_off),
             overlay,
             where,
+            looked_at=True,
         )
         labels, texts = scratch.candidates()
         return Completion(found, scratch.work(), labels, tuple(texts), hygiene=not keep_variants)
@@ -387,6 +397,7 @@ class Index:
             0,
             overlay,
             where,
+            looked_at=True,
         )
         values = scratch.ranked_features()
         names, groups = feature_names(), feature_groups()
@@ -496,6 +507,7 @@ class Index:
         groups_off: int,
         overlay: Overlay | None,
         where: Filter | None,
+        looked_at: bool = False,  # noqa: FBT001, FBT002
     ) -> list[Suggestion]:
         if not 1 <= k <= MAX_K:
             raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
@@ -507,22 +519,29 @@ class Index:
         if matcher not in _MATCHERS:
             raise InputError(f"no matcher {matcher!r}; use 'constrained' or 'unconstrained'")
         queries, age = _encode_session(previous, previous_age)
-        found = scratch.complete(
-            _encode_prefix(typed),
-            queries,
-            k,
-            beam=beam,
-            pool=pool,
-            sources=0 if sources is None else int(sources),
-            matcher=_MATCHERS[matcher],
-            flags=flags,
-            groups_off=groups_off,
-            overlay=None if overlay is None else overlay.native,
-            age=age,
-            chosen=None if where is None else where.native(self._native),
-        )
-        if overlay is not None and overlay.patterns:
-            found = self._unmatched(found, overlay)
+        encoded = _encode_prefix(typed)
+
+        def ask(n: int, origins: int) -> list[RawSuggestion]:
+            return scratch.complete(
+                encoded,
+                queries,
+                n,
+                beam=beam,
+                pool=pool,
+                sources=origins,
+                matcher=_MATCHERS[matcher],
+                flags=flags,
+                groups_off=groups_off,
+                overlay=None if overlay is None else overlay.native,
+                age=age,
+                chosen=None if where is None else where.native(self._native),
+            )
+
+        origins = 0 if sources is None else int(sources)
+        if self._patterns is None and (overlay is None or not overlay.patterns):
+            found = ask(k, origins)
+        else:
+            found = answer(ask, k, origins, partial(self._allowed, overlay), looked_at=looked_at)
         points, units = len(typed), utf16_length(typed)
         return [
             Suggestion(
@@ -540,14 +559,19 @@ class Index:
             for raw in found
         ]
 
-    def _unmatched(self, found: list[RawSuggestion], overlay: Overlay) -> list[RawSuggestion]:
-        # Of labels it is known already which match, if this is the index they were
-        # matched for.
-        resolved = overlay.resolved_for == self.info.fingerprint
-        doubtful = [one.text for one in found if not resolved or one.label == NO_LABEL]
-        verdicts = zip(doubtful, overlay.allowed(doubtful), strict=True)
-        blocked = {text for text, allowed in verdicts if not allowed}
-        return [one for one in found if one.text not in blocked]
+    def _allowed(self, overlay: Overlay | None, found: list[RawSuggestion]) -> list[RawSuggestion]:
+        if self._patterns is not None:
+            found = self._patterns.allowed(found)
+        if overlay is not None and overlay.patterns:
+            resolved = overlay.resolved_for == self.info.fingerprint
+            found = by_overlay(found, overlay, resolved=resolved)
+        return found
+
+    def _trained_patterns(self) -> TrainedPatterns | None:
+        # Opening reads META only where there is something to find.
+        if META_KEY.encode() not in (self._native.section("META") or b""):
+            return None
+        return trained_patterns(self.info.meta.get(META_KEY), str(self.path))
 
 
 def _group_bits(names: Sequence[str]) -> int:
@@ -609,9 +633,16 @@ def open(path: Path | str, *, verify: bool = True) -> Index:
         IndexMissingError: The file cannot be opened.
         IndexFormatError: It is not an index.
         IndexVersionError: It was written by an incompatible version.
-        IndexCorruptError: A checksum does not match.
+        IndexCorruptError: A checksum does not match, or the patterns it was trained with
+            are none.
+        UnsupportedError: It was trained with patterns, and RE2 is not installed.
     """
-    return Index(open_native(path, verify=verify), Path(path))
+    native = open_native(path, verify=verify)
+    try:
+        return Index(native, Path(path))
+    except BaseException:
+        native.close()
+        raise
 
 
 def open_native(path: Path | str, *, verify: bool) -> NativeIndex:

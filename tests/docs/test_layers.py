@@ -27,6 +27,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("_native",),
     ("native",),
     ("overlay", "filters"),
+    ("withheld",),
     ("index",),
     ("model", "catalogue"),
     ("querylog", "sessions", "client"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,13 +13,17 @@ import numpy as np
 import pytest
 
 import espalier
+from espalier.errors import IndexCorruptError, UnsupportedError
 from espalier.index import Index
-from espalier.native import Source
+from espalier.native import NativeIndex, Source
+from espalier.overlay import Overlay, Pin
 from espalier.querylog import only_people, read_log
 from espalier.settings import LogSettings, TrainSettings
 from espalier.text import normalise
 from espalier.train import train_index
 from espalier.train.rows import log_digest
+from espalier.train.write import write_index
+from espalier.withheld import META_KEY
 
 BLOCKED_QUERY: Final = "cheap leather bag"
 BLOCKED_WORD: Final = "fake"
@@ -138,6 +144,96 @@ def test_what_is_not_blocked_still_comes(strict: Index) -> None:
     assert "red gloves" in _texts(strict, "re", "bag", "red gloves") - labels
     # A number of two digits is no reason to forget the words beside it, or itself.
     assert "red 42" in _texts(strict, "red ", "bag 42")
+
+
+PATTERNS: Final = (r"^red b", r"[0-9]{3}x", "shirt$")
+
+
+@pytest.fixture(scope="module")
+def patterned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """Return an index trained with patterns, one of them for personal data."""
+    folder = tmp_path_factory.mktemp("patterned")
+    (folder / "patterns.txt").write_text("\n".join(PATTERNS[:2]) + "\n")
+    log = LogSettings(blocked_patterns=folder / "patterns.txt", pii_patterns=PATTERNS[2:])
+    with _train(folder, log) as index:
+        yield index
+
+
+def _matches(text: str) -> bool:
+    return text.startswith("red b") or "123x" in text or "١٢٣x" in text or text.endswith("shirt")
+
+
+def test_a_pattern_of_the_log_holds_for_what_is_generated(patterned: Index, strict: Index) -> None:
+    """Words put together, and the session's own queries; with digits of any script."""
+    sessions = (["red"], ["bag", "red 123x"], ["bag", "red ١٢٣x"], ["red", "shirt"])
+    asked = [*itertools.product(("r", "red", "red ", "new s", "ne", "s", ""), sessions)]
+
+    def shown(index: Index) -> set[str]:
+        answers = (
+            index.complete(prefix, session, k=30, sources=EVERY) for prefix, session in asked
+        )
+        return {one.text for answer in answers for one in answer}
+
+    assert {text for text in shown(patterned) if _matches(text)} == set()
+    free = shown(strict)
+    assert {"red 123x", "red ١٢٣x"} <= free
+    assert any(text.startswith("red b") for text in free)
+    assert any(text.endswith("shirt") for text in free)
+
+
+def test_an_answer_stays_full_without_what_a_pattern_of_the_log_takes(patterned: Index) -> None:
+    """Labels come instead, and no suggestion is lost that matches nothing."""
+    for prefix, session in itertools.product(("r", "", "n", "c"), ([], ["bag", "red belt"])):
+        labels = [text for text in patterned.labels() if text.startswith(prefix)]
+        different = len(labels) - len(session)
+        for k in (1, 3, 5):
+            found = patterned.complete_with_work(
+                prefix, session, k=k, sources=EVERY, keep_variants=True
+            )
+            assert len(found.suggestions) >= min(k, different)
+            texts = {one.text for one in found.suggestions if one.label is None}
+            assert texts <= set(found.candidate_texts)
+
+
+def test_an_operator_may_pin_what_a_pattern_of_the_log_takes(patterned: Index) -> None:
+    """A pattern keeps out what comes by itself."""
+    found = patterned.complete("red b", overlay=Overlay([Pin("red boat")]))
+
+    assert (found[0].text, found[0].pinned) == ("red boat", True)
+
+
+def test_the_patterns_are_part_of_an_index(patterned: Index, strict: Index) -> None:
+    """As they were written, in the order in which a log is tried against them."""
+    assert patterned.info.meta["kept_out_patterns"] == [PATTERNS[2], *PATTERNS[:2]]
+    assert "kept_out_patterns" not in strict.info.meta
+    assert patterned.info.meta["data"] != strict.info.meta["data"]
+
+
+@pytest.mark.parametrize("value", [["ok", "(unclosed"], "text", [1]], ids=str)
+def test_patterns_that_are_none_are_refused_when_the_file_is_opened(
+    patterned: Index, tmp_path: Path, value: object
+) -> None:
+    """With the section to blame; an index that keeps nothing back would be worse."""
+    meta = {**patterned.info.meta, META_KEY: value}
+    path = tmp_path / "damaged.esp"
+    with NativeIndex.open(patterned.path) as native:
+        sections = {one.name: native.section(one.name) for one in native.sections()}
+    write_index(path, {**sections, "META": json.dumps(meta).encode()}, 1)
+
+    with pytest.raises(IndexCorruptError, match="patterns in META cannot be used"):
+        espalier.open(path)
+
+
+def test_without_the_engine_such_an_index_is_not_opened(
+    patterned: Index, strict: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one without patterns is."""
+    monkeypatch.setitem(sys.modules, "espalier.re2", None)
+    monkeypatch.delattr(espalier, "re2", raising=False)
+
+    with pytest.raises(UnsupportedError, match="install it"):
+        espalier.open(patterned.path)
+    espalier.open(strict.path).close()
 
 
 def test_the_lists_are_counted_and_not_readable(strict: Index, open_minded: Index) -> None:

@@ -56,7 +56,7 @@ class Overlay:
     Exact queries and words are decided in C before ranking. Patterns are matched once
     against the labels of an index (:meth:`resolved`), which then are exact queries;
     other texts, as generated ones, are tried against them after the answer
-    (:meth:`allowed`), so that an answer may come out shorter.
+    (:meth:`allowed`), and others take their place.
 
     Attributes:
         rules: The rules, texts normalised, in the order given.

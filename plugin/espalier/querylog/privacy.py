@@ -21,8 +21,8 @@ rule                 a query is kept out if it ...
 ===================  ==================================================================
 
 ``drop_pii = false`` switches off ``email`` to ``pii_pattern``. An index takes the lists
-along, hashed, and whether ``drop_pii`` is on (:class:`KeptOut`), for the queries it puts
-together out of words; the patterns an operator writes judge what was typed, no more.
+along, hashed, whether ``drop_pii`` is on, and the patterns an operator wrote, as they are
+(:class:`KeptOut`), for the queries it puts together out of words.
 A query is counted under the first rule that fits. In the three files a line is an entry;
 blank lines and lines that begin with ``# `` are not.
 """
@@ -96,14 +96,16 @@ class KeptOut:
         queries: Normalised queries that are blocked, ascending.
         words: Normalised words that block the query they stand in, ascending.
         numbers: Whether e-mail addresses and long numbers are kept out.
+        patterns: RE2 expressions an operator gave, in the order in which they are tried.
     """
 
     queries: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     numbers: bool = False
+    patterns: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Return whether there is anything to keep out."""
+        """Return whether there is anything for the section BLCK."""
         return bool(self.queries or self.words or self.numbers)
 
 
@@ -129,7 +131,12 @@ class Rules:
     @property
     def kept_out(self) -> KeptOut:
         """What of the rules holds for texts that stand in no log, too."""
-        return KeptOut(tuple(sorted(self.queries)), tuple(sorted(self.words)), self.cards)
+        return KeptOut(
+            tuple(sorted(self.queries)),
+            tuple(sorted(self.words)),
+            self.cards,
+            tuple(text for rule, text in self.patterns if rule in {PII_PATTERN, BLOCKED_PATTERN}),
+        )
 
     def blocked(self, text: str) -> str | None:
         """Return the list rule a normalised query breaks, if any."""

@@ -64,6 +64,7 @@ from espalier.train.write import (
     recorded_settings,
     write_index,
 )
+from espalier.withheld import META_KEY
 
 
 def train_index(
@@ -158,6 +159,8 @@ def train_split(
     }
     with run.stage("write"):
         meta = {"version": version(), "data": digest, **facts}
+        if log.kept_out.patterns:
+            meta[META_KEY] = list(log.kept_out.patterns)
         sections = learned.sections(settings, meta, scorer)
         write_index(out, sections, fingerprint)
     return TrainReport(

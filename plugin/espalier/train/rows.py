@@ -145,6 +145,9 @@ def log_digest(log: QueryLog) -> str:
     for blocked in (log.kept_out.queries, log.kept_out.words):
         digest.update("\0".join(blocked).encode())
         digest.update(b"\0\0")
+    if log.kept_out.patterns:
+        digest.update("\0".join(log.kept_out.patterns).encode())
+        digest.update(b"\0\0")
     digest.update(bytes((log.has_users, log.has_sessions, log.kept_out.numbers)))
     return digest.hexdigest()
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import espalier
 from espalier import console
 from espalier.cli import cli
 from espalier.index import Index
-from espalier.overlay import Block, BlockPattern, BlockWord, Boost, BoostWord, Overlay, Pin
+from espalier.native import Source
+from espalier.overlay import (
+    Block,
+    BlockPattern,
+    BlockWord,
+    Boost,
+    BoostWord,
+    Overlay,
+    Pin,
+    Rule,
+)
 from tests.golden.make import FOLDER
+from tests.reference.variants import same
 
 SHOP = FOLDER / "shop.esp"
 
@@ -21,6 +37,13 @@ SHOP = FOLDER / "shop.esp"
 def shop() -> Iterator[Index]:
     """Return the golden index of a shop."""
     with espalier.open(SHOP) as index:
+        yield index
+
+
+@pytest.fixture(scope="module")
+def words() -> Iterator[Index]:
+    """Return the golden index that puts queries together."""
+    with espalier.open(FOLDER / "words.esp") as index:
         yield index
 
 
@@ -113,6 +136,81 @@ def test_no_answer_matches_a_pattern(shop: Index, resolved: bool) -> None:
     assert not any(text.endswith(("shoe", "shoes")) for text in found)
 
 
+PATTERNS = st.sampled_from(
+    ["shoe", "s$", "^n", "^ni.*[aeg]$", "[a-f]$", "bag|lamp", "r.d", "0", "x"]
+)
+PREFIXES = st.sampled_from(["", "n", "ni", "nike ", "adidas ", "r", "b", "gr", "s", "赤"])
+SESSIONS = st.lists(st.sampled_from(["nike shoes", "red bag", "new hat", "shoes x"]), max_size=3)
+EVERYWHERE = Source.MODEL | Source.POPULAR | Source.TAIL | Source.CORRECTED
+
+
+def lifted(index: Index, prefix: str, session: list[str]) -> list[Boost]:
+    """Return rules that put what is generated on top of everything else."""
+    found = index.complete(prefix, session, k=100, sources=EVERYWHERE, keep_variants=True)
+    return [Boost(one.text, 1000) for one in found if one.label is None]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(PATTERNS, min_size=1, max_size=2),
+    st.tuples(PREFIXES, SESSIONS),
+    st.sampled_from([1, 3, 10, 100]),
+    st.booleans(),
+)
+def test_patterns_leave_an_answer_as_long_as_labels_allow(
+    words: Index, patterns: list[str], asked: tuple[str, list[str]], k: int, keep: bool
+) -> None:
+    """What falls out of an answer is replaced while there is a label, and nothing matches."""
+    prefix, session = asked
+    rules: list[Rule] = [*map(BlockPattern, patterns), *lifted(words, prefix, session)]
+    found = words.complete(
+        prefix,
+        session,
+        k=k,
+        sources=EVERYWHERE,
+        overlay=Overlay(rules).resolved(words),
+        keep_variants=keep,
+    )
+    shown = [one.text for one in found]
+    fine = [text for text in words.labels() if not any(re.search(one, text) for one in patterns)]
+    eligible = [text for text in fine if text.startswith(prefix) and text not in session[:1]]
+    different: list[str] = []
+    for text in eligible:
+        if keep or not any(same(text, other) for other in different):
+            different.append(text)
+
+    assert not [text for text in shown if any(re.search(one, text) for one in patterns)]
+    assert len(shown) == len(set(shown))
+    assert len(shown) >= min(k, len(different))
+    if not keep:
+        assert not any(same(one, other) for one, other in itertools.combinations(shown, 2))
+    scores = [one.score for one in found if one.source != "CORRECTED"]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_pin_keeps_its_place_when_a_pattern_takes_what_stood_before_it(words: Index) -> None:
+    """Its place in the list, not the one among what was found at first."""
+    boosts = lifted(words, "n", [])[:2]
+    pinned = Overlay([*boosts, Pin("nzz", position=3)])
+    blocked = pinned.with_(*(BlockPattern(f"^{one.text}$") for one in boosts)).resolved(words)
+    before = words.complete("n", k=5, sources=EVERYWHERE, overlay=pinned)
+    found = words.complete("n", k=5, sources=EVERYWHERE, overlay=blocked)
+
+    assert {one.text for one in before[:2]} == {one.text for one in boosts}
+    assert [one.pinned for one in found] == [False, False, True, False, False]
+    assert {one.text for one in boosts}.isdisjoint(one.text for one in found)
+
+
+def test_what_fills_an_answer_is_explained(words: Index) -> None:
+    """The features belong to the suggestions, whichever question found them."""
+    overlay = Overlay([BlockPattern("2024$"), *lifted(words, "n", [])]).resolved(words)
+    explained = words.explain("n", k=10, sources=EVERYWHERE, overlay=overlay)
+    found = words.complete("n", k=10, sources=EVERYWHERE, overlay=overlay)
+
+    assert [one.suggestion for one in explained] == found
+    assert all(one.features for one in explained)
+
+
 def test_the_command_line_takes_an_overlay_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shop: Index
 ) -> None:
@@ -128,3 +226,17 @@ def test_the_command_line_takes_an_overlay_file(
     path.write_text("{}", encoding="utf-8")
     assert console.run(cli, ["complete", str(SHOP), "n", "--overlay", str(path)]) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_the_command_line_fills_up_what_a_pattern_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: Index
+) -> None:
+    """Labels that match are known before the question, so others come instead of them."""
+    path = tmp_path / "rules.json"
+    Overlay([BlockPattern("^ni.*s$"), *lifted(words, "n", [])]).save(path)
+    arguments = ["complete", str(words.path), "n", "-k", "5", "--json", "--overlay", str(path)]
+
+    assert console.run(cli, arguments) == 0
+    found = [one["text"] for one in json.loads(capsys.readouterr().out)["suggestions"]]
+    assert len(found) == 5
+    assert not any(re.search("^ni.*s$", text) for text in found)
