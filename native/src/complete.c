@@ -87,6 +87,7 @@ static esp_plan make_plan(
         .first_users = 1,
         .n_popular = UINT32_MAX,
         .most_tails = UINT32_MAX,
+        .most_exact = k,
     };
 }
 

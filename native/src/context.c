@@ -3,8 +3,9 @@
 
 #include <math.h>
 
-static const float FADED = 1.0f / 1024; /* what is left of a query that no longer counts */
-static const uint8_t nothing[1];        /* stands where a caller has an empty text at no address */
+static const float COMMON_COUNTS = 0.2f; /* of what another word counts */
+static const float FADED = 1.0f / 1024;  /* what is left of a query that no longer counts */
+static const uint8_t nothing[1];         /* stands where a caller has an empty text at no address */
 
 static uint32_t find_slot(
     const esp_context *context, const uint8_t *text, uint32_t length, uint32_t hash) {
@@ -83,6 +84,14 @@ void esp_context_fill(esp_context *context, const esp_words *words, const esp_te
     }
     context->begin[context->n_queries] = (uint16_t)n_tokens;
     context->n_own = context->n_words;
+}
+
+void esp_context_dampen(esp_context *context, const esp_ngrams *ngrams) {
+    for (uint32_t w = 0; ngrams->head != NULL && w < context->n_own; w++) {
+        esp_context_word *word = &context->word[w];
+        if (esp_ngram_is_common(ngrams, word->word))
+            word->weight *= COMMON_COUNTS;
+    }
 }
 
 uint32_t esp_context_find_word(const esp_context *context, uint32_t word) {

@@ -3,6 +3,7 @@
 #define ESP_CONTEXT_H
 
 #include "blocklist.h"
+#include "ngrams.h"
 
 enum {
     ESP_CONTEXT_QUERIES = 8, /* previous queries whose words count */
@@ -52,6 +53,10 @@ uint32_t esp_context_fresh(const uint32_t *age, uint32_t n_previous, float half_
  * against its new ones. */
 void esp_context_fill(esp_context *context, const esp_words *words, const esp_text *previous,
     const uint32_t *age, uint32_t n_previous, float decay, float half_life);
+
+/* Lets words that stand in queries of every kind ("of", "the") count less: that one was
+ * said before says little about what comes, and the word model knows them. */
+void esp_context_dampen(esp_context *context, const esp_ngrams *ngrams);
 
 /* Adds a word, or finds it; its number, ESP_NOT_THERE if there is no room.  `limit`
  * is how many words there may be. */

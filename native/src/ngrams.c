@@ -5,6 +5,13 @@
 
 #include "index.h"
 
+/* A word is common if it has this share of all words, and so many times that of an average
+ * one: of a hundred words every one has a large share.  It seldom begins queries if its share
+ * of first words is so much smaller. */
+static const float COMMON = 0.002f;
+static const float COMMON_TIMES = 60;
+static const float SELDOM = 0.45f;
+
 /* ---- opening ------------------------------------------------------------ */
 
 static const uint8_t *take(const uint8_t **at, uint64_t bytes) {
@@ -145,6 +152,17 @@ static float single(const esp_ngrams *ngrams, const esp_state *state, uint32_t w
         return ngrams->chance[state->at_start ? ngrams->first[word] : ngrams->word[word]];
     return ngrams
         ->chance[word == ngrams->head->n_words ? ngrams->head->end : ngrams->head->unknown];
+}
+
+bool esp_ngram_is_common(const esp_ngrams *ngrams, uint32_t word) {
+    const uint32_t n = ngrams->head->n_words;
+    const float share = word < n ? ngrams->chance[ngrams->word[word]] : 0;
+    return share > COMMON && share * (float)n > COMMON_TIMES;
+}
+
+bool esp_ngram_is_filler(const esp_ngrams *ngrams, uint32_t word) {
+    return esp_ngram_is_common(ngrams, word) &&
+           ngrams->chance[ngrams->first[word]] < SELDOM * ngrams->chance[ngrams->word[word]];
 }
 
 bool esp_ngram_seen(const esp_state *state, uint32_t word) {

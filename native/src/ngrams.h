@@ -62,6 +62,12 @@ float esp_ngram_chance(
 /* Whether `word` was seen after the two words before it. */
 bool esp_ngram_seen(const esp_state *state, uint32_t word);
 
+/* Whether `word` (may be ESP_NO_WORD) stands in queries of every kind, as "of" and "the". */
+bool esp_ngram_is_common(const esp_ngrams *ngrams, uint32_t word);
+
+/* Whether it is common, but queries seldom begin with it: "of", not "how". */
+bool esp_ngram_is_filler(const esp_ngrams *ngrams, uint32_t word);
+
 /* What `word` has at least: its probability if nothing is known of it and the words
  * before.  No list is searched. */
 float esp_ngram_least(const esp_ngrams *ngrams, const esp_state *state, uint32_t word);

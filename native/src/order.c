@@ -109,6 +109,11 @@ static void score(const esp_index *index, esp_scratch *scratch, const esp_plan *
     scratch->by_forest = has_forest(index, plan);
     if (scratch->by_forest)
         esp_forest_score(index, scratch->x, n, ESP_RANK_COUNT, scratch->ranked_score);
+    /* No question of the log has an error in it, so nothing was learned about corrections:
+     * among them, what most people search for comes first. */
+    for (uint32_t i = 0; i < n; i++)
+        if (scratch->ranked[i]->edits > 0)
+            scratch->ranked_score[i] = logf(scratch->ranked[i]->popularity + 1e-9f);
     if (plan->query->overlay != NULL)
         for (uint32_t i = 0; i < n; i++)
             scratch->ranked_score[i] += esp_overlay_boost(
@@ -150,15 +155,46 @@ static void sort(const esp_scratch *scratch, uint32_t *order, uint32_t n) {
 typedef struct esp_answer {
     const esp_index *index;
     const esp_plan *plan;
+    const esp_context *context;
     esp_suggestion *out;
     esp_variant *variant; /* of each suggestion */
     uint32_t n;
 } esp_answer;
 
+/* Whether a text that was put together says nothing that somebody wants to be told: what
+ * stands there already, or, before anything is typed, a previous query with words left out. */
+static bool says_nothing(const esp_answer *answer, const esp_candidate *c) {
+    const esp_plan *plan = answer->plan;
+    if (c->label != ESP_NO_LABEL)
+        return false;
+    if (c->length == plan->prefix_bytes)
+        return true;
+    if (plan->prefix_bytes > 0 || c->made == 0 || plan->n_previous == 0)
+        return false;
+    const esp_context *context = answer->context;
+    uint32_t among = (1u << context->n_queries) - 1; /* bit q: has all words so far */
+    size_t at = 0;
+    const uint8_t *word = NULL;
+    uint32_t length = 0;
+    while (among != 0 && esp_next_word(c->text, c->length, &at, &word, &length)) {
+        const uint32_t number =
+            esp_context_find(context, word, length, esp_word_hash(word, length));
+        for (uint32_t q = 0; q < context->n_queries; q++)
+            if (memchr(context->token + context->begin[q], (int)number,
+                    (size_t)context->begin[q + 1] - context->begin[q]) == NULL)
+                among &= ~(1u << q);
+    }
+    esp_variant own;
+    esp_variant submitted;
+    esp_variant_of(c->text, c->length, &own);
+    esp_variant_of(
+        plan->query->previous[0].data, (uint32_t)plan->query->previous[0].length, &submitted);
+    return among != 0 || esp_variant_same(&own, &submitted);
+}
+
 /* Takes a candidate into the answer, unless a better one is the same to a person. */
 static esp_status take(esp_answer *answer, const esp_candidate *c, float score, esp_error *err) {
-    /* What stands there already and nobody searches for is no suggestion. */
-    if (c->label == ESP_NO_LABEL && c->length == answer->plan->prefix_bytes)
+    if (says_nothing(answer, c))
         return ESP_OK;
     if ((answer->plan->query->flags & ESP_QUERY_KEEP_VARIANTS) == 0) {
         esp_variant *own = &answer->variant[answer->n];
@@ -220,20 +256,19 @@ static bool has_label(const esp_answer *answer, uint32_t label) {
 /* Labels that no source brought and no variant rules out, while there is room: most
  * popular first.  Where thousands are blocked, what the ranking had no room for comes
  * in the order of the texts. */
-static esp_status fill_up(
-    const esp_index *index, esp_scratch *scratch, esp_answer *answer, esp_error *err) {
+static esp_status fill_up(const esp_index *index, esp_scratch *scratch, esp_answer *answer,
+    uint32_t most, esp_error *err) {
     const esp_plan *plan = answer->plan;
     uint32_t label = 0;
     float score = answer->n == 0 ? 0 : answer->out[answer->n - 1].score;
     esp_sift sift;
     esp_sift_start(&sift, &scratch->ranking, plan->sieve, esp_popularity_now(index), plan->lo,
         plan->hi, plan->k);
-    while (answer->n < plan->k && esp_sift_next(&sift, &label)) {
+    while (answer->n < most && esp_sift_next(&sift, &label)) {
         score -= 1;
         ESP_TRY(take_other(scratch, answer, label, score, err));
     }
-    for (label = plan->lo; scratch->ranking.lost && answer->n < plan->k && label < plan->hi;
-        label++) {
+    for (label = plan->lo; scratch->ranking.lost && answer->n < most && label < plan->hi; label++) {
         score -= 1;
         if (!has_label(answer, label) && esp_sieve_lets(plan->sieve, label))
             ESP_TRY(take_other(scratch, answer, label, score, err));
@@ -268,31 +303,51 @@ static esp_status place_pins(const esp_index *index, const esp_plan *plan, esp_s
     return ESP_OK;
 }
 
+/* Takes at most `most` of what begins as typed, then corrections; `corrections`: how many of
+ * those there were. */
+static esp_status take_all(const esp_index *index, esp_scratch *scratch, esp_answer *answer,
+    uint32_t most, uint32_t *corrections, esp_error *err) {
+    const esp_plan *plan = answer->plan;
+    uint32_t i = 0;
+    uint32_t tails = 0;
+    answer->n = 0;
+    for (; i < scratch->n_ranked; i++) {
+        const uint32_t at = scratch->order[i];
+        const bool generated = scratch->ranked[at]->label == ESP_NO_LABEL;
+        if (scratch->ranked[at]->edits > 0)
+            break;
+        if (answer->n == most || (generated && tails == plan->most_tails))
+            continue;
+        const uint32_t before_it = answer->n;
+        ESP_TRY(take(answer, scratch->ranked[at], scratch->ranked_score[at], err));
+        tails += generated && answer->n > before_it;
+    }
+    if (answer->n < most && (plan->sources & ESP_SOURCE_POPULAR) != 0 && !all_ranked(scratch, plan))
+        ESP_TRY(fill_up(index, scratch, answer, most, err));
+    const uint32_t exact = answer->n;
+    for (; i < scratch->n_ranked && answer->n < plan->k; i++) {
+        /* Below all that begins as typed, also for who sorts by score. */
+        const float score = answer->n == 0 ? 0 : answer->out[answer->n - 1].score - 1;
+        ESP_TRY(take(answer, scratch->ranked[scratch->order[i]], score, err));
+    }
+    *corrections = answer->n - exact;
+    return ESP_OK;
+}
+
 esp_status esp_order(const esp_index *index, esp_scratch *scratch, const esp_plan *plan,
     esp_suggestion *out, size_t *count, esp_error *err) {
     score(index, scratch, plan);
     sort(scratch, scratch->order, scratch->n_ranked);
-    esp_answer answer = {.index = index, .plan = plan, .out = out, .variant = scratch->variants};
-    uint32_t i = 0;
-    uint32_t tails = 0;
-    for (; i < scratch->n_ranked && answer.n < plan->k; i++) {
-        const uint32_t at = scratch->order[i];
-        if (scratch->ranked[at]->edits > 0)
-            break; /* corrections come after every label that begins as typed */
-        const bool generated = scratch->ranked[at]->label == ESP_NO_LABEL;
-        if (generated && tails == plan->most_tails)
-            continue;
-        const uint32_t before_it = answer.n;
-        ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
-        tails += generated && answer.n > before_it;
-    }
-    if (answer.n < plan->k && (plan->sources & ESP_SOURCE_POPULAR) != 0 &&
-        !all_ranked(scratch, plan))
-        ESP_TRY(fill_up(index, scratch, &answer, err));
-    for (; i < scratch->n_ranked && answer.n < plan->k; i++) {
-        const uint32_t at = scratch->order[i];
-        ESP_TRY(take(&answer, scratch->ranked[at], scratch->ranked_score[at], err));
-    }
+    esp_answer answer = {.index = index,
+        .plan = plan,
+        .context = &scratch->context,
+        .out = out,
+        .variant = scratch->variants};
+    uint32_t corrections = 0;
+    ESP_TRY(take_all(index, scratch, &answer, plan->most_exact, &corrections, err));
+    /* Variants took places that were kept for corrections: the others come back. */
+    if (answer.n < plan->k && plan->most_exact < plan->k)
+        ESP_TRY(take_all(index, scratch, &answer, plan->k - corrections, &corrections, err));
     *count = answer.n;
     return plan->query->overlay == NULL ? ESP_OK : place_pins(index, plan, out, count, err);
 }
@@ -301,7 +356,7 @@ esp_status esp_scratch_explain(const esp_scratch *scratch, size_t i, float *out,
     if (i >= scratch->n_ranked)
         ESP_FAIL(err, ESP_E_ARGUMENT, "ranked", i, "candidate %zu of %u", i, scratch->n_ranked);
     memset(out, 0, (ESP_RANK_COUNT + 1) * sizeof *out);
-    if (scratch->by_forest)
+    if (scratch->by_forest && scratch->ranked[i]->edits == 0)
         esp_forest_explain(scratch->index, scratch->x + i * ESP_RANK_COUNT, out);
     return ESP_OK;
 }

@@ -26,6 +26,7 @@ enum {
 
 /* Against using the word again. */
 static const float CORRECTION = 0.3f;
+static const float CORRECTED_TIMES = 2.7725887f; /* log of 16 times as common */
 static const float JOINED = 0.2f;
 static const float PART = 0.2f;
 
@@ -90,9 +91,15 @@ static void add_forms(esp_relatives *r, uint32_t number) {
             ESP_CONTEXT_MADE - context->n_made);
         if (length == 0 || (r->typed->partial_length > 0 && !fits(r, made, length)))
             continue;
+        /* A rule makes "shoess", too.  A word that people use has forms that they use; of one
+         * that nobody knows, a form is worth telling once it is being typed. */
+        const uint32_t form =
+            esp_word_find(&r->index->words, made, length, esp_word_hash(made, length));
+        if (form == ESP_NO_WORD && (word->word != ESP_NO_WORD || r->typed->partial_length == 0))
+            continue;
         context->n_made += length;
-        add(r, &(esp_relative){
-                   made, length, ESP_NO_WORD, number, word->weight * relations->rule[i].chance});
+        add(r,
+            &(esp_relative){made, length, form, number, word->weight * relations->rule[i].chance});
     }
 }
 
@@ -124,7 +131,10 @@ static void add_corrections(esp_relatives *r, uint32_t number) {
     /* What has been typed says more about where the two differ. */
     else if (memcmp(r->typed->partial, word->text, NEAR_SHARED) != 0)
         return;
-    const uint32_t least = word->word == ESP_NO_WORD ? 256 : q[word->word];
+    const uint32_t own = word->word == ESP_NO_WORD ? 256 : q[word->word];
+    /* "civic" is no error for "civil", though that is more common: not by so much. */
+    const uint32_t far = (uint32_t)(CORRECTED_TIMES / r->index->ngrams.head->step);
+    const uint32_t least = own > far ? own - far : 0;
     const uint32_t looked = esp_min_u32(hi - lo, esp_min_u32(NEAR_LOOKED, r->near_left));
     r->near_left -= looked;
     for (uint32_t i = lo; i < lo + looked; i++) {
@@ -134,7 +144,7 @@ static void add_corrections(esp_relatives *r, uint32_t number) {
         const uint8_t *text = esp_word_text(words, i, &length);
         if (text != NULL && is_near(text, length, word->text, word->length))
             add(r, &(esp_relative){text, length, i, number,
-                       word->weight * CORRECTION * (1 + (float)(least - q[i]) / 64)});
+                       word->weight * CORRECTION * (1 + (float)(own - q[i]) / 64)});
     }
 }
 

@@ -25,15 +25,13 @@ enum {
     ESP_CORRECTED_EACH = 8, /* of one way to correct the prefix */
     /* A log has misspelt queries too.  Where few people typed anything that begins so, it is
      * worth a look whether many more typed what almost does. */
-    ESP_DOUBTFUL_BYTES = 6, /* in a short prefix an error is as likely as another word */
-    ESP_DOUBTFUL_USERS = 4,
+    ESP_DOUBTFUL_USERS = 20,
     ESP_DOUBTFUL_NODES = 600,
-    ESP_OUTDONE = 32, /* times as popular */
-    /* Generated texts that may be suggested where what was typed looks like an error: they
-     * leave room for its corrections, */
-    ESP_TAILS_BESIDE = 2,
+    ESP_OUTDONE = 10, /* times as popular */
+    /* Generated texts that may be suggested beside corrections, */
+    ESP_TAILS_BESIDE = 1,
     /* and where a word was begun that nobody knows, there is little to say. */
-    ESP_TAILS_BEGUN = 3
+    ESP_TAILS_BEGUN = 2
 };
 
 bool esp_eligible(const esp_plan *plan, const uint8_t *text, uint32_t length) {
@@ -253,20 +251,21 @@ static bool is_outdone(const esp_plan *plan, const esp_fuzzy_match *match, uint3
 }
 
 /* Labels that begin almost as typed; with `doubtful` only if one of them outdoes what begins
- * as typed.  Whether there are any. */
-static bool find_corrected(
-    const esp_index *index, esp_scratch *scratch, const esp_plan *plan, bool doubtful) {
+ * as typed.  How many there are. */
+static uint32_t find_corrected(
+    const esp_index *index, esp_scratch *scratch, esp_plan *plan, bool doubtful) {
     const esp_text *prefix = &plan->query->prefix;
     const uint32_t most =
         esp_min_u32(doubtful ? 1 : 2, esp_fuzzy_distance(prefix->data, (size_t)prefix->length));
     if (most == 0)
-        return false;
+        return 0;
     esp_fuzzy_match match[ESP_CORRECTED_RANGES];
     const uint32_t n = esp_fuzzy_find(index, &scratch->fuzzy, prefix->data, (size_t)prefix->length,
         most, doubtful ? ESP_DOUBTFUL_NODES : ESP_FUZZY_NODES, match, ESP_CORRECTED_RANGES,
         &scratch->work.corrected_nodes);
-    if (doubtful && !is_outdone(plan, match, n))
-        return false;
+    plan->outdone = is_outdone(plan, match, n);
+    if (doubtful && !plan->outdone)
+        return 0;
     const uint32_t most_wanted = esp_min_u32(plan->k * 2, ESP_CORRECTED);
     uint32_t left = most_wanted;
     for (uint32_t m = 0; m < n && left > 0; m++) {
@@ -286,13 +285,13 @@ static bool find_corrected(
             add_label(index, scratch, plan, label, ESP_SOURCE_CORRECTED, 0);
             esp_candidate *c = esp_candidates_find(&scratch->candidates, text, length);
             if (c == NULL)
-                return true; /* full */
+                return most_wanted - left; /* full */
             c->edits = match[m].distance;
             c->matched = match[m].length;
             left--;
         }
     }
-    return left < most_wanted;
+    return most_wanted - left;
 }
 
 /* Exact candidates that can be suggested; only labels, or all. */
@@ -332,15 +331,19 @@ static void find_corrections(
     const bool told = tails && is_of_session(scratch);
     const bool begun = tails && !told && is_begun_strangely(index, &scratch->typed);
     const bool strange = begun || (tails && scratch->typed.strange);
-    const bool doubtful = tails && !told && !strange && plan->prefix_bytes >= ESP_DOUBTFUL_BYTES &&
-                          plan->log_most <= logf(ESP_DOUBTFUL_USERS);
+    const bool doubtful = tails && !told && !strange && plan->log_most <= logf(ESP_DOUBTFUL_USERS);
+    uint32_t n = 0;
     if (begun)
         plan->most_tails = ESP_TAILS_BEGUN;
     if (count_eligible(scratch, plan, false) < plan->k)
-        find_corrected(index, scratch, plan, false);
-    else if ((strange || doubtful) && count_eligible(scratch, plan, true) < plan->k &&
-             find_corrected(index, scratch, plan, doubtful))
-        plan->most_tails = ESP_TAILS_BESIDE;
+        n = find_corrected(index, scratch, plan, false);
+    else if (doubtful || (strange && count_eligible(scratch, plan, true) < plan->k))
+        n = find_corrected(index, scratch, plan, doubtful);
+    if (n == 0)
+        return;
+    plan->most_tails = plan->outdone && strange ? 0 : ESP_TAILS_BESIDE;
+    if (tails && plan->outdone && !told)
+        plan->most_exact = plan->k - esp_min_u32(n, plan->k / 2);
 }
 
 esp_status esp_find_candidates(
@@ -366,6 +369,7 @@ esp_status esp_find_candidates(
         esp_min_u32(plan->n_previous, index->params->max_context),
         index->ngrams.head != NULL ? index->ngrams.head->decay : 1,
         index->ngrams.head != NULL ? index->ngrams.head->half_life : 0);
+    esp_context_dampen(&scratch->context, &index->ngrams);
     esp_typed_fill(
         &scratch->typed, &index->words, &scratch->context, query->prefix.data, plan->prefix_bytes);
     if (scratch->context.n_queries > 0) {

@@ -26,7 +26,9 @@ typedef struct esp_plan {
     bool features;       /* candidates get their features, forest or not */
     bool by_popularity;  /* nothing but popularity counts */
     bool has_model;      /* the tree is asked */
+    bool outdone;        /* many more people typed what is almost as typed */
     uint32_t most_tails; /* generated texts that may be suggested */
+    uint32_t most_exact; /* suggestions that begin as typed; the others are corrections */
     float most;          /* popularity of the prefix's most popular label, in the file's unit */
     float log_most;      /* logarithm of its users; 0 without any */
     float first_users;   /* users of the previous query, at least 1 */

@@ -100,6 +100,9 @@ static void offer(esp_generation *g, const esp_origin *from, uint32_t word, uint
     const bool typed = from->node == ESP_NO_WORD && length == g->typed->partial_length;
     if (!typed && is_there(g, from, word, session) && !esp_ngram_seen(from->state, word))
         return;
+    /* Words of the session are not all beginnings: no "of shoes" after "pair of shoes". */
+    if (!typed && from->moment.word == ESP_START && esp_ngram_is_filler(g->steps->ngrams, word))
+        return;
     const esp_tail_node node = {.chance = chance,
         .word = word,
         .session = session,

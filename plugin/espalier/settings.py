@@ -229,10 +229,10 @@ class TrainSettings:
     blend_questions: int = setting(
         30_000, Between(100, 10_000_000), "the blender is taught with, at most"
     )
-    blend_trees: int = setting(300, Between(1, 1_000), "trees of the blender, at most")
-    blend_leaves: int = setting(31, Between(2, 32), "leaves of each")
+    blend_trees: int = setting(150, Between(1, 1_000), "trees of the blender, at most")
+    blend_leaves: int = setting(16, Between(2, 32), "leaves of each")
     blend_learning_rate: float = setting(
-        0.08, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
+        0.12, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
     )
     tails: bool = setting(True, meaning="generate queries that nobody has typed")
     tail_context: float = setting(
@@ -313,7 +313,7 @@ class RetrievalSettings:
         5, Between(2, 100), "parts of the queries, each asked of an index without it"
     )
     blend_trees: int = setting(200, Between(1, 1_000), "trees of the blender")
-    blend_leaves: int = setting(31, Between(2, 32), "leaves of each")
+    blend_leaves: int = setting(16, Between(2, 32), "leaves of each")
     blend_learning_rate: float = setting(
         0.05, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
     )

@@ -13,7 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -554,7 +554,8 @@ class _Completion:
                     take(Candidate(least - place, label, POPULAR, 0.0, share))
         for one in candidates:
             if one.edits:
-                take(one)
+                # Below all that begins as typed, also for who sorts by score.
+                take(replace(one, score=answer[-1].score - 1 if answer else 0.0))
         return answer
 
 

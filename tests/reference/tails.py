@@ -9,6 +9,7 @@ counts nowhere.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +26,11 @@ RELATED_QUERIES: Final = 2
 NEAR_BYTES: Final = 4
 NEAR_SHARED: Final = 2
 FADED: Final = 2**-10
+COMMON: Final = 0.002
+COMMON_COUNTS: Final = 0.2
+COMMON_TIMES: Final = 60
+SELDOM: Final = 0.45
+CORRECTED_TIMES: Final = math.log(16)
 CORRECTION: Final = 0.3
 JOINED: Final = 0.2
 PART: Final = 0.2
@@ -108,6 +114,8 @@ class Session:
         self.own: dict[bytes, Word] = {}
         self.tokens: list[list[bytes]] = []
         self._fill()
+        for one in self.own.values():
+            one.weight *= COMMON_COUNTS if self.common(one.text) else 1
         self.words = dict(self.own)
         self._relate()
 
@@ -153,7 +161,9 @@ class Session:
             relatives: list[_Relative] = []
             for rule in self.relations.rules:
                 made = rule.apply(text)
-                if made and len(made) <= room and made.startswith(self.partial):
+                known = UNKNOWN not in {self.ngrams.number(made)} if made else False
+                worth_it = known or (self.partial and self.ngrams.number(text) == UNKNOWN)
+                if made and worth_it and len(made) <= room and made.startswith(self.partial):
                     room -= len(made)
                     relatives.append(_Relative(made, text, self.own[text].weight * rule.chance))
             relatives += self._corrections(text)
@@ -205,9 +215,10 @@ class Session:
         if len(text) < NEAR_BYTES or text[:NEAR_SHARED] != begin[:NEAR_SHARED]:
             return
         number = self.ngrams.number(text)
-        own = 256 if number == UNKNOWN else self.ngrams.word[number]
+        own = 256 if number == UNKNOWN else int(self.ngrams.word[number])
+        least = own - int(CORRECTED_TIMES / float(self.ngrams.head["step"]))
         for other, q in zip(self.ngrams.words, self.ngrams.word, strict=True):
-            if other.startswith(begin) and q < own and near(other, text):
+            if other.startswith(begin) and q < least and near(other, text):
                 weight = self.own[text].weight * CORRECTION * (1 + (own - q) / 64)
                 yield _Relative(other, text, weight)
 
@@ -294,6 +305,8 @@ class Session:
             known = [*self.ngrams.words, *self.words]
             fitting = {word for word in known if word.startswith(self.partial)}
             own = {self.partial} if self.partial else set()
+            if not words:
+                fitting = {word for word in fitting if not self.filler(word)}
             return {word for word in fitting if not self.repeats(words, word)} | own
         seen = self.seen(words) - {len(self.ngrams.words)}
         found = {self.ngrams.words[number] for number in seen} | set(self.words)
@@ -304,6 +317,20 @@ class Session:
         u, v = self.ngrams.after(list(words))
         listed = self.ngrams.triples.get((u, v), ({}, 0))[0]
         return word in words and self._number(word) not in listed
+
+    def common(self, word: bytes) -> bool:
+        """Return whether a word stands in queries of every kind."""
+        number = self.ngrams.number(word)
+        share = 0.0 if number == UNKNOWN else self.ngrams.worth(int(self.ngrams.word[number]))
+        return share > COMMON and share * len(self.ngrams.words) > COMMON_TIMES
+
+    def filler(self, word: bytes) -> bool:
+        """Return whether a common word seldom begins a query."""
+        if not self.common(word):
+            return False
+        number = self.ngrams.number(word)
+        first, anywhere = self.ngrams.first[number], self.ngrams.word[number]
+        return self.ngrams.worth(int(first)) < SELDOM * self.ngrams.worth(int(anywhere))
 
     def completions(self, most_words: int) -> dict[bytes, float]:
         """Return every completion of at most so many words still to come, with its probability."""

@@ -117,7 +117,7 @@ def test_a_query_nobody_typed_is_put_together(log_of: MakeLog, tmp_path: Path) -
     assert {"red lamp": "MODEL"} == texts[False]
 
 
-@pytest.mark.parametrize(("people", "mended"), [(200, True), (20, False)])
+@pytest.mark.parametrize(("people", "mended"), [(200, True), (5, False)])
 def test_what_few_people_typed_is_mended_by_what_many_did(
     log_of: MakeLog, tmp_path: Path, people: int, *, mended: bool
 ) -> None:
