@@ -16,8 +16,9 @@
  * What will hurt, before how to call:
  *
  *   - Text given to this library is UTF-8 and already normalised (NFKC, case
- *     folded, white space collapsed).  The library checks that it is UTF-8; it
- *     cannot know that it is normalised, and compares bytes.
+ *     folded, plain quotes, nothing invisible, white space collapsed; see
+ *     FORMAT.md).  The library checks that it is UTF-8; it cannot know that it
+ *     is normalised, and compares bytes.
  *   - Text handed out is borrowed from the index: it lives until
  *     esp_index_close().
  *   - esp_index_open() does not read the file.  A file from a source you do

@@ -1,14 +1,17 @@
 """Unicode normalisation: the one place where typed text becomes what is compared.
 
 Labels and prefixes go through the same function, so that what the C library
-compares byte by byte is comparable: NFKC, case folded, control characters taken
-as white space, runs of white space one space, trimmed. A prefix keeps one
+compares byte by byte is comparable: NFKC, case folded, typographic quotes and
+apostrophes as the plain ones, invisible characters left out, control characters
+taken as white space, runs of white space one space, trimmed. A prefix keeps one
 trailing space, because "new " and "new" ask for different completions.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Final
 
 from espalier.errors import InvalidTextError
 
@@ -19,6 +22,24 @@ from espalier.errors import InvalidTextError
 # depend on how they were typed.
 _ROUNDS = 3
 
+# Keyboards and word processors choose them, people do not: ' and primes, " and guillemets.
+_APOSTROPHES: Final = "\u2018\u2019\u201a\u201b\u2039\u203a\u02bb\u02bc\u2032"
+_QUOTES: Final = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u301d\u301e\u301f"
+# Soft hyphen, zero-width space, word joiner, byte order mark, and marks and embeddings of
+# writing direction. The joiners U+200C and U+200D stay: Persian and the scripts of India
+# tell words apart by them.
+_INVISIBLE: Final = (
+    "\u00ad\u200b\u2060\ufeff\u200e\u200f\u061c"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+_PLAIN: Final = str.maketrans(
+    dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_QUOTES, '"') | dict.fromkeys(_INVISIBLE)
+)
+_VISIBLE: Final = str.maketrans(dict.fromkeys(_INVISIBLE))
+# Finding none takes a tenth of the time of replacing none.
+_UNSEEN: Final = re.compile(f"[{_INVISIBLE}]")
+_UNPLAIN: Final = re.compile(f"[{_APOSTROPHES}{_QUOTES}{_INVISIBLE}]")
+
 
 def _fold(text: str) -> str:
     for _ in range(_ROUNDS):
@@ -27,6 +48,10 @@ def _fold(text: str) -> str:
             break
         text = folded
     return text
+
+
+def _plain(text: str) -> str:
+    return text.translate(_PLAIN) if _UNPLAIN.search(text) else text
 
 
 def _collapse(text: str) -> str:
@@ -52,15 +77,23 @@ def normalise(text: str) -> str:
             f"text has a lone surrogate at position {error.start}; "
             "send valid Unicode (UTF-8 on the wire)"
         ) from None
-    return _collapse(_fold(_collapse(text)))
+    # Before folding, so that a mark finds its letter; afterwards, for what folding exposes.
+    return _collapse(_plain(_fold(_collapse(_plain(text)))))
 
 
 def normalise_prefix(text: str) -> str:
     """Return the normalised prefix, with one trailing space if it was typed."""
     prefix = normalise(text)
+    if not text.isascii():
+        text = text.rstrip(_INVISIBLE)
     if prefix and (text[-1].isspace() or unicodedata.category(text[-1]) == "Cc"):
         return prefix + " "
     return prefix
+
+
+def visible(text: str) -> str:
+    """Return ``text`` without the invisible characters that normalising leaves out."""
+    return text.translate(_VISIBLE) if _UNSEEN.search(text) else text
 
 
 def utf16_length(text: str) -> int:

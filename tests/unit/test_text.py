@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import espalier
 from espalier.errors import InvalidTextError
-from espalier.text import Query, normalise, normalise_prefix, utf16_length
+from espalier.text import Query, normalise, normalise_prefix, utf16_length, visible
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]))
 """All of Unicode but surrogates, unassigned code points included."""
@@ -138,6 +141,15 @@ def test_lone_surrogates_are_refused(before: str, surrogate: int, after: str) ->
         ("مَرْحَبًا", "مَرْحَبًا"),
         ("\u0301x", "\u0301x"),
         ("👩‍💻", "👩‍💻"),
+        ("Levi\u2019s \u2018501\u2019", "levi's '501'"),
+        ("Hawai\u02bbi rock \u02bcn\u02bc roll \u0149", "hawai'i rock 'n' roll 'n"),
+        ("\u201eTee\u201c \u201ccup\u201d \u00abthé\u00bb", '"tee" "cup" "thé"'),
+        ("5\u2032 6\u2033", "5' 6\""),
+        ("sneak\u00aders\u200b \u2060\ufeffxl\u200e\u200f\u061c", "sneakers xl"),
+        ("\u202atent\u202c \u2066\u202ered\u2069", "tent red"),
+        ("e\u00ad\u0301", "é"),
+        ("\u200b\u00ad", ""),
+        ("می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष"),
     ],
 )
 def test_named_cases(text: str, expected: str) -> None:
@@ -157,11 +169,45 @@ def test_named_cases(text: str, expected: str) -> None:
         ("new\x00", "new "),
         ("new\u3000", "new "),
         (" new", "new"),
+        ("new \u200b", "new "),
+        ("new\u00ad", "new"),
+        ("new\u200b \ufeff", "new "),
+        ("\u200b ", ""),
     ],
 )
 def test_a_prefix_keeps_one_trailing_space(text: str, expected: str) -> None:
     """With and without a space behind it a word asks for different completions."""
     assert expected == normalise_prefix(text)
+
+
+INVISIBLE = st.sampled_from(
+    "\u00ad\u200b\u2060\ufeff\u200e\u200f\u061c"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+@given(st.one_of(ANY, TRICKY), INVISIBLE, st.integers(0, 50))
+def test_what_nobody_sees_makes_no_difference(text: str, character: str, at: int) -> None:
+    """Wherever it stands, it is another way to write the same query; so is it in a prefix."""
+    written = text[:at] + character + text[at:]
+
+    assert normalise(written) == normalise(text)
+    assert normalise_prefix(written) == normalise_prefix(text)
+    assert visible(written) == visible(text)
+    assert character not in normalise(written)
+
+
+def test_texts_are_folded_in_one_place() -> None:
+    """What a log is read with is what a prefix is: nobody else folds or composes text."""
+    package = Path(espalier.__file__).parent
+    folding = re.compile(r"unicodedata\.normalize|nfc_normalize|strip_accents")
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if path.parent.name != "v1" and folding.search(path.read_text(encoding="utf-8"))
+    }
+
+    assert found == {"text.py"}
 
 
 @given(ANY)

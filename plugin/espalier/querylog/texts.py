@@ -26,7 +26,7 @@ from espalier.progress import Progress
 from espalier.querylog.kinds import CONTROL_CHARACTERS, EMPTY_QUERY, QUERY_TOO_LONG
 from espalier.querylog.privacy import KeptOut, Rules, judge_labels, load_rules
 from espalier.settings import LogSettings
-from espalier.text import normalise
+from espalier.text import normalise, visible
 
 MAX_QUERY_BYTES: Final = 1000
 """UTF-8 bytes of the longest query learnt from; the index takes labels up to 1,024."""
@@ -48,7 +48,7 @@ def judge(raw: str, rules: Rules, max_chars: int) -> tuple[str, str | None, str 
         return "", None, EMPTY_QUERY
     if len(text) > max_chars or len(text.encode()) > MAX_QUERY_BYTES:
         return "", None, QUERY_TOO_LONG
-    display = None if text == raw else " ".join(raw.split())
+    display = None if text == raw else " ".join(visible(raw).split())
     return text, None if display == text else display, rules.blocked(text)
 
 

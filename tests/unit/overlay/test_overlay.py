@@ -62,6 +62,21 @@ def test_a_blocked_word_is_blocked_however_it_is_glued() -> None:
         assert overlay.allows(text), text
 
 
+def test_a_block_cannot_be_dodged_by_what_nobody_sees() -> None:
+    """Nor by the apostrophe of another keyboard."""
+    overlay = Overlay([Block("red shoes"), BlockWord("kid's"), BlockPattern("^bad$")])
+
+    for text in (
+        "red sho\u00ades",
+        "red\u200b shoes",
+        "a KID\u2019S hat",
+        "kid\u02bcs",
+        "b\u2060ad",
+    ):
+        assert not overlay.allows(text), text
+    assert Overlay([Block("kid\u2019s")]).rules == (Block("kid's"),)
+
+
 def test_a_word_of_a_script_without_spaces_is_found_inside() -> None:
     """There a text is one run; what a reader sees as a word has no border."""
     overlay = Overlay([BlockWord("爆弾")])

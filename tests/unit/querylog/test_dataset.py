@@ -43,6 +43,19 @@ def test_the_display_form_is_the_commonest_typed(tmp_path: Path) -> None:
     assert ["iPhone", "plain", "USB c"] == log.display
 
 
+def test_quotes_and_what_nobody_sees_make_no_other_query(tmp_path: Path) -> None:
+    """A log counts as one what a prefix compares as one, and shows nothing invisible."""
+    path = write_tsv(
+        tmp_path / "log.tsv", "user,query",
+        "a,Levi\u2019s", "b,levi\u02bcs", "c,levi's", "d,Levi\u2019s\u200b", "e,\u202aTe\u00adnt",
+    )  # fmt: skip
+    log = read(path)
+
+    assert log.queries == ["levi's", "tent"]
+    assert log.users.tolist() == [4, 1]
+    assert log.display == ["Levi\u2019s", "Tent"]
+
+
 def test_a_query_counts_once_per_person_and_once_per_time(tmp_path: Path) -> None:
     """One person typing a query a thousand times is one person."""
     path = write_tsv(tmp_path / "log.tsv", "user,query", "a,x", "a,x", "a,y", "a,X", "b,x")
