@@ -477,6 +477,7 @@ def import_pecos(*, model: Path, out: Path, want_json: bool, quiet: bool) -> Non
     metavar="RULES.json",
     help="Blocks, pins and boosts that hold for this answer.",
 )
+@click.option("--keep-variants", is_flag=True, help="Also other plurals, word orders and spacings.")
 @click.option(
     "--explain", "why", is_flag=True, help="Show what the scores are made of (FEATURES.md)."
 )
@@ -496,6 +497,7 @@ def complete(
     matcher: Any,
     beam: int,
     rules: Path | None,
+    keep_variants: bool,
     why: bool,
     no_verify: bool,
 ) -> None:
@@ -519,6 +521,7 @@ def complete(
                 matcher=matcher,
                 overlay=overlay,
                 where=where,
+                keep_variants=keep_variants,
             )
         )
     found = [one.suggestion for one in answer] if why else answer

@@ -126,6 +126,7 @@ class Client:
         none_of: Sequence[str] = (),
         include_generated: bool = False,
         explain: bool = False,
+        keep_variants: bool = False,
     ) -> CompleteResponse:
         """Return completions.
 
@@ -145,6 +146,8 @@ class Client:
             include_generated: With ``all_of`` or ``any_of``, also suggestions that are no
                 query of the log and so have no attributes.
             explain: Whether suggestions come with what their scores are made of; slower.
+            keep_variants: Whether variants of better suggestions stay: other plurals, word
+                orders or spacings.
 
         Raises:
             CallError: The call failed.
@@ -163,6 +166,7 @@ class Client:
             allowed_sources=sources,
             filter=where if all_of or any_of or none_of else None,
             explain=explain,
+            keep_variants=keep_variants,
         )
         try:
             return next(self._stubs).Complete(request, timeout=self._timeout)

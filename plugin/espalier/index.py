@@ -380,6 +380,7 @@ class Index:
         overlay: Overlay | None = None,
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
+        keep_variants: bool = False,
     ) -> list[Explanation]:
         """Complete, and give every feature of every suggestion. Arguments as in ``complete``."""
         scratch = self._scratch()
@@ -393,7 +394,7 @@ class Index:
             pool,
             sources,
             matcher,
-            FEATURES,
+            FEATURES | (KEEP_VARIANTS if keep_variants else 0),
             0,
             overlay,
             where,

@@ -47,6 +47,8 @@ class Ended:
         return json.loads(self.out)
 
 
+_GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
+
 Espalier = Callable[..., Ended]
 
 
@@ -579,3 +581,15 @@ def test_serve_takes_settings_from_everywhere(
         60,
     )
     assert verify is False
+
+
+def test_complete_keeps_variants_if_told(espalier: Espalier) -> None:
+    """Other plurals and word orders come with a flag, explained or not."""
+    asked = ("complete", _GOLDEN / "words.esp", "nike ", "--previous", "red bag", "-k", "100")
+    sources = ("--source", "tail", "--source", "popular", "--json")
+
+    def texts(*more: str) -> list[str]:
+        return [one["text"] for one in espalier(*asked, *sources, *more).json()["suggestions"]]
+
+    assert set(texts()) < set(texts("--keep-variants"))
+    assert texts("--keep-variants") == texts("--keep-variants", "--explain")

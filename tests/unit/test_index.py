@@ -272,6 +272,19 @@ def test_threads_share_an_index(shop: Index) -> None:
     assert late == expected[:1]
 
 
+def test_variants_can_be_kept() -> None:
+    """However the question is put; the query submitted last is left out all the same."""
+    with espalier.open(FOLDER / "words.esp") as words:
+        asked = ("nike ", ["red bag"])
+        everywhere = Source.MODEL | Source.POPULAR | Source.TAIL | Source.CORRECTED
+        tidy = _texts(words.complete(*asked, k=100, sources=everywhere))
+        kept = _texts(words.complete(*asked, k=100, sources=everywhere, keep_variants=True))
+        explained = words.explain(*asked, k=100, sources=everywhere, keep_variants=True)
+
+    assert set(tidy) < set(kept)
+    assert kept == [one.suggestion.text for one in explained]
+
+
 def test_a_feature_group_nobody_knows_is_refused(shop: Index) -> None:
     """The message lists the groups; the known ones are accepted together."""
     with pytest.raises(InputError, match="there are popularity, model"):

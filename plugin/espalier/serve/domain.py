@@ -79,6 +79,7 @@ class Question:
         ages: Seconds since each of ``previous``; empty if not known.
         where: What suggestions must have; ``None`` for anything.
         explain: Whether to tell what every score is made of.
+        keep_variants: Whether variants of better suggestions stay.
     """
 
     prefix: str
@@ -90,6 +91,7 @@ class Question:
     ages: Sequence[int] = ()
     where: Filter | None = None
     explain: bool = False
+    keep_variants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,7 @@ def _ask(
                 previous_age=age,
                 where=where,
                 overlay=served.overlay,
+                keep_variants=question.keep_variants,
             )
             return found, ()
         explained = served.index.explain(
@@ -264,6 +267,7 @@ def _ask(
             previous_age=age,
             where=where,
             overlay=served.overlay,
+            keep_variants=question.keep_variants,
         )
     except LimitError as error:
         # Normalisation may lengthen text, and only the index sees the result.

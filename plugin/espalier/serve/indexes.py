@@ -93,13 +93,14 @@ class Completing(Protocol):
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
         overlay: Overlay | None = None,
+        keep_variants: bool = False,
     ) -> Sequence[Suggested]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
         ``previous`` are the queries of the session, most recent first, and
         ``previous_age`` the seconds since each, where known; ``sources`` where
         suggestions may come from, ``None`` for everywhere; ``overlay`` the rules that
-        hold for the answer.
+        hold for the answer; ``keep_variants`` whether variants of better suggestions stay.
 
         Raises:
             LimitError: The normalised prefix is too long.
@@ -117,6 +118,7 @@ class Completing(Protocol):
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
         overlay: Overlay | None = None,
+        keep_variants: bool = False,
     ) -> Sequence[Explained]:
         """Complete, and tell what every score is made of. Arguments as in ``complete``."""
         ...

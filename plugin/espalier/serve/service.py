@@ -107,6 +107,7 @@ class CompletionService:
                 sources=_sources(request.allowed_sources),
                 where=_where(request) if request.HasField("filter") else None,
                 explain=request.explain,
+                keep_variants=request.keep_variants,
             ),
             time_left,
         )

@@ -35,8 +35,10 @@ class CompletionServiceStub:
     RecordQuery reported.
 
     Text on the wire is UTF-8 in any case and normalisation form; the sidecar
-    normalises (NFKC, case folding, control characters and runs of white space
-    become one space, trimmed; a prefix keeps one trailing space).
+    normalises (NFKC, case folding, typographic quotes and apostrophes become
+    plain ones, invisible characters such as soft hyphens, zero-width spaces and
+    marks of direction go, but for joiners; control characters and runs of white
+    space become one space, trimmed; a prefix keeps one trailing space).
 
     Every call may fail with INVALID_ARGUMENT, reasons MALFORMED_REQUEST (the
     bytes are not the request message) and INVALID_TEXT (a string is not UTF-8),
@@ -85,8 +87,10 @@ class CompletionServiceServicer:
     RecordQuery reported.
 
     Text on the wire is UTF-8 in any case and normalisation form; the sidecar
-    normalises (NFKC, case folding, control characters and runs of white space
-    become one space, trimmed; a prefix keeps one trailing space).
+    normalises (NFKC, case folding, typographic quotes and apostrophes become
+    plain ones, invisible characters such as soft hyphens, zero-width spaces and
+    marks of direction go, but for joiners; control characters and runs of white
+    space become one space, trimmed; a prefix keeps one trailing space).
 
     Every call may fail with INVALID_ARGUMENT, reasons MALFORMED_REQUEST (the
     bytes are not the request message) and INVALID_TEXT (a string is not UTF-8),
@@ -172,8 +176,10 @@ class CompletionService:
     RecordQuery reported.
 
     Text on the wire is UTF-8 in any case and normalisation form; the sidecar
-    normalises (NFKC, case folding, control characters and runs of white space
-    become one space, trimmed; a prefix keeps one trailing space).
+    normalises (NFKC, case folding, typographic quotes and apostrophes become
+    plain ones, invisible characters such as soft hyphens, zero-width spaces and
+    marks of direction go, but for joiners; control characters and runs of white
+    space become one space, trimmed; a prefix keeps one trailing space).
 
     Every call may fail with INVALID_ARGUMENT, reasons MALFORMED_REQUEST (the
     bytes are not the request message) and INVALID_TEXT (a string is not UTF-8),

@@ -36,8 +36,10 @@ class CompletionServiceStub:
         RecordQuery reported.
 
     Text on the wire is UTF-8 in any case and normalisation form; the sidecar
-    normalises (NFKC, case folding, control characters and runs of white space
-    become one space, trimmed; a prefix keeps one trailing space).
+    normalises (NFKC, case folding, typographic quotes and apostrophes become
+    plain ones, invisible characters such as soft hyphens, zero-width spaces and
+    marks of direction go, but for joiners; control characters and runs of white
+    space become one space, trimmed; a prefix keeps one trailing space).
 
     Every call may fail with INVALID_ARGUMENT, reasons MALFORMED_REQUEST (the
     bytes are not the request message) and INVALID_TEXT (a string is not UTF-8),
@@ -91,8 +93,10 @@ class CompletionServiceAsyncStub(CompletionServiceStub):
         RecordQuery reported.
 
     Text on the wire is UTF-8 in any case and normalisation form; the sidecar
-    normalises (NFKC, case folding, control characters and runs of white space
-    become one space, trimmed; a prefix keeps one trailing space).
+    normalises (NFKC, case folding, typographic quotes and apostrophes become
+    plain ones, invisible characters such as soft hyphens, zero-width spaces and
+    marks of direction go, but for joiners; control characters and runs of white
+    space become one space, trimmed; a prefix keeps one trailing space).
 
     Every call may fail with INVALID_ARGUMENT, reasons MALFORMED_REQUEST (the
     bytes are not the request message) and INVALID_TEXT (a string is not UTF-8),
@@ -142,8 +146,10 @@ class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         RecordQuery reported.
 
     Text on the wire is UTF-8 in any case and normalisation form; the sidecar
-    normalises (NFKC, case folding, control characters and runs of white space
-    become one space, trimmed; a prefix keeps one trailing space).
+    normalises (NFKC, case folding, typographic quotes and apostrophes become
+    plain ones, invisible characters such as soft hyphens, zero-width spaces and
+    marks of direction go, but for joiners; control characters and runs of white
+    space become one space, trimmed; a prefix keeps one trailing space).
 
     Every call may fail with INVALID_ARGUMENT, reasons MALFORMED_REQUEST (the
     bytes are not the request message) and INVALID_TEXT (a string is not UTF-8),

@@ -44,6 +44,7 @@ class FakeIndex:
         raises: Thrown by the next calls, if set.
         asked: Arguments of every call: prefix, previous, k, sources.
         filters: What suggestions had to have, of every call.
+        kept_variants: Whether variants could stay, of every call.
         ages: Of the previous queries, of every call.
     """
 
@@ -52,6 +53,7 @@ class FakeIndex:
     asked: list[tuple[str, tuple[str, ...], int, Source | None]] = field(default_factory=list)
     ages: list[tuple[float, ...] | None] = field(default_factory=list)
     filters: list[Filter | None] = field(default_factory=list)
+    kept_variants: list[bool] = field(default_factory=list)
     closed: bool = False
 
     def complete(
@@ -64,9 +66,11 @@ class FakeIndex:
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
         overlay: Overlay | None = None,  # noqa: ARG002 - rules are for real indexes
+        keep_variants: bool = False,
     ) -> list[FakeSuggestion]:
         """Return what starts with the prefix."""
         self.filters.append(where)
+        self.kept_variants.append(keep_variants)
         self.ages.append(None if previous_age is None else tuple(previous_age))
         self.asked.append((prefix, tuple(previous), k, sources))
         if self.raises is not None:
@@ -97,10 +101,17 @@ class FakeIndex:
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
         overlay: Overlay | None = None,  # noqa: ARG002 - rules are for real indexes
+        keep_variants: bool = False,
     ) -> list[FakeExplanation]:
         """Return the same; its place in the list is all that the first feature knows."""
         found = self.complete(
-            prefix, previous, k=k, sources=sources, previous_age=previous_age, where=where
+            prefix,
+            previous,
+            k=k,
+            sources=sources,
+            previous_age=previous_age,
+            where=where,
+            keep_variants=keep_variants,
         )
         return [
             FakeExplanation(

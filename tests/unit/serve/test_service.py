@@ -167,6 +167,15 @@ def test_a_filter_is_handed_on(service: CompletionService, index: FakeIndex) -> 
     assert [Filter(("a:1",), ("b:1", "b:2"), ("c:1",), keep_generated=True), None] == index.filters
 
 
+def test_a_request_may_keep_variants(service: CompletionService, index: FakeIndex) -> None:
+    """Explained or not; without a word about it they are left out."""
+    service.complete(CompleteRequest(keep_variants=True))
+    service.complete(CompleteRequest(keep_variants=True, explain=True))
+    service.complete(CompleteRequest())
+
+    assert [True, True, False] == index.kept_variants
+
+
 def test_contributions_come_largest_first_and_add_up(service: CompletionService) -> None:
     """Features that add nothing are left out; what is not known has no value."""
     reply = service.complete(CompleteRequest(prefix="nik", explain=True))

@@ -41,6 +41,7 @@ def requests(draw: st.DrawFn) -> CompleteRequest:
         allowed_sources=draw(st.lists(SOURCES, max_size=3)),  # type: ignore[arg-type]
         previous_query_ages=draw(st.lists(UINT32, max_size=3)),
         explain=draw(st.booleans()),
+        keep_variants=draw(st.booleans()),
     )
     if draw(st.booleans()):
         request.filter.SetInParent()
