@@ -313,7 +313,7 @@ class RetrievalSettings:
         5, Between(2, 100), "parts of the queries, each asked of an index without it"
     )
     blend_trees: int = setting(200, Between(1, 1_000), "trees of the blender")
-    blend_leaves: int = setting(16, Between(2, 32), "leaves of each")
+    blend_leaves: int = setting(31, Between(2, 32), "leaves of each")
     blend_learning_rate: float = setting(
         0.05, Between(0, 1, above_low=True), "share of each tree's answer that is kept"
     )
