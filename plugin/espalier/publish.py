@@ -75,6 +75,7 @@ class PublishReport:
         comparison: With the index it had to beat; None where there was none.
         old_knew: Whether that one may have learned from the users asked.
         published: Whether it stands at its place.
+        undrawn: Why there is no ``report.html`` though one was asked for; "" otherwise.
     """
 
     training: TrainReport
@@ -83,6 +84,7 @@ class PublishReport:
     comparison: Comparison | None = None
     old_knew: bool = False
     published: bool = True
+    undrawn: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report of the training, and beside it what was found afterwards."""
@@ -91,6 +93,7 @@ class PublishReport:
             "published": self.published,
             "evaluation": None if self.evaluation is None else self.evaluation.to_json(),
             "not_evaluated": self.unasked or None,
+            "not_drawn": self.undrawn or None,
             "must_beat": None
             if self.comparison is None
             else {**self.comparison.to_json(), "old_knew_the_users": self.old_knew},
@@ -104,6 +107,8 @@ class PublishReport:
             lines.append(f"not evaluated: {self.unasked} ({held_out:,} users held out)")
         else:
             lines += _figures(self.evaluation.indexes[0], held_out)
+        if self.undrawn:
+            lines.append(f"no report.html: {self.undrawn}")
         if self.comparison is not None:
             lines += ["", f"against the old index: {self.comparison.line()}"]
             lines += [f"warning: {_OLD_KNEW}"] * self.old_knew
@@ -112,13 +117,14 @@ class PublishReport:
     def write(self, folder: Path) -> None:
         """Write ``report.json`` and, where somebody was asked, ``report.html``.
 
-        The page needs matplotlib (the extra ``report``) and is left out without it.
+        The page needs matplotlib (the extra ``report``) and is left out without it;
+        ``undrawn`` says so.
 
         Raises:
             StorageError: One of them cannot be written.
         """
         page = None
-        if self.evaluation is not None and importlib.util.find_spec("matplotlib") is not None:
+        if self.evaluation is not None and not self.undrawn:
             # Only here is matplotlib needed, which takes a second to load.
             from espalier.evaluate.page import render_page  # noqa: PLC0415
 
@@ -186,11 +192,22 @@ def publish(
                 made = work.compare(work.train(candidate), candidate, old)
                 if not made.published:
                     _keep(candidate, keep_rejected)
-                    if report is not None:
-                        made.write(report)
+                    _write(made, report)
                     raise _rejection(made, keep_rejected)
-    if report is not None:
-        made.write(report)
+    return _write(made, report)
+
+
+def _write(made: PublishReport, folder: Path | None) -> PublishReport:
+    """Write the report, if one was asked for, and return it with what is not in the folder."""
+    if folder is None:
+        return made
+    undrawn = ""
+    if made.evaluation is None:
+        undrawn = f"the page shows an evaluation, and there was none ({made.unasked})"
+    elif importlib.util.find_spec("matplotlib") is None:
+        undrawn = "matplotlib is not installed; install the extra `report`"
+    made = dataclasses.replace(made, undrawn=undrawn)
+    made.write(folder)
     return made
 
 

@@ -146,6 +146,27 @@ def test_a_log_trains_on_what_it_has(train: Train, out: Path, tmp_path: Path, co
             check_completions(index, labels_of(rows), prefix)
 
 
+@pytest.mark.parametrize(
+    ("columns", "ways"),
+    [
+        ("session time query", ["every session of the column", "(log.session_column)"]),
+        ("user session time query", ["every session", ", or none, so that users and times"]),
+        ("user time query", ["no user has a second query", "log.session_gap_minutes"]),
+        ("time query", ["name the column (log.session_column or log.user_column)"]),
+    ],
+)
+def test_a_log_without_a_second_query_in_a_session_is_told_what_fits(
+    train: Train, tmp_path: Path, columns: str, ways: list[str]
+) -> None:
+    """A column that is in use already is not asked for."""
+    rows = [(f"u{i}", f"s{i}", 1000 + i, ("tent", "stove")[i % 2]) for i in range(12)]
+    path = write_log(tmp_path / "log.tsv", rows, columns.split())
+    warned = train(path, min_users=1).report()["warnings"]
+
+    (line,) = [line for line in warned if "previous queries" in line]
+    assert all(way in line for way in ways)
+
+
 def test_without_users_and_sessions_one_must_be_set_on_purpose(
     train: Train, out: Path, tmp_path: Path
 ) -> None:

@@ -142,9 +142,15 @@ def test_an_index_that_nobody_measures_says_why(
 ) -> None:
     """It is published all the same."""
     out = tmp_path / "site.esp"
-    made = publish([log], out, replace(SETTINGS, **changes), evaluate=evaluates)
+    folder = tmp_path / "report"
+    made = publish([log], out, replace(SETTINGS, **changes), evaluate=evaluates, report=folder)
 
     assert made.evaluation is None
+    assert names(folder) == ["report.json"]
+    assert f"no report.html: the page shows an evaluation, and there was none ({why}" in (
+        made.table().replace(made.unasked, why)
+    )
+    assert json.loads((folder / "report.json").read_text())["not_drawn"] == made.undrawn
     assert why in made.unasked
     assert f"not evaluated: {made.unasked}" in made.table()
     assert made.to_json()["evaluation"] is None
@@ -340,6 +346,7 @@ def test_without_matplotlib_the_report_has_no_page(
 
     assert made.evaluation is not None
     assert ["report.json"] == names(tmp_path / "report")
+    assert "no report.html: matplotlib is not installed" in made.table()
 
 
 def test_a_replacement_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:

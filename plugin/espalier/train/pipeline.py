@@ -380,6 +380,21 @@ def _recency_facts(recency: Recency | None, settings: TrainSettings) -> dict[str
     }
 
 
+def _way_to_sessions(log: QueryLog) -> str:
+    if log.has_sessions:
+        cut = ", or none, so that users and times make sessions" if log.has_users else ""
+        return (
+            "every session of the column in use has a single query: name a column whose values "
+            f"queries share (log.session_column){cut}"
+        )
+    if log.has_users:
+        return (
+            "no user has a second query soon enough: raise log.session_gap_minutes, or name a "
+            "column of sessions (log.session_column)"
+        )
+    return "name the column (log.session_column or log.user_column)"
+
+
 def _warnings(log: QueryLog, settings: TrainSettings, learned: _Learned) -> Iterator[str]:
     """Yield what the settings ask for and this log cannot teach."""
     if log.event_time is None and settings.popularity_half_life_days > 0:
@@ -390,7 +405,7 @@ def _warnings(log: QueryLog, settings: TrainSettings, learned: _Learned) -> Iter
     if settings.context_queries > 0 and not (log.event_session[1:] == log.event_session[:-1]).any():
         yield (
             "no query of the log follows another in a session, so nothing is learned from "
-            "previous queries; name the column (log.session_column or log.user_column)"
+            f"previous queries; {_way_to_sessions(log)}"
         )
     if learned.words.dropped and not learned.words.sections:
         yield (
