@@ -7,6 +7,7 @@ completion answer at once. How a command ends is written down in ``console``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -641,7 +642,7 @@ Up, Down        choose a suggestion
 Tab, Right      take it (or the first) into the line
 Enter           submit it, or the line: it joins the session
 Ctrl-X          leave the session out of account, and back
-Ctrl-E          show what the scores are made of
+Ctrl-E          show what the scores are made of: what features added most to each
 Ctrl-N          begin a new session
 Ctrl-W, Ctrl-U  delete a word, the line
 Esc, Ctrl-C     leave
@@ -652,7 +653,8 @@ No query is written to a file.
 Where input or output is no terminal, TERM is dumb, or --json is given, it reads lines:
 a line is a prefix, and one that begins with "> " submits the rest of it to the session.
 Each suggestion is a line of seven fields, separated by tabs: prefix, rank, change of
-rank, suggestion, source, score, users.
+rank, suggestion, source, score, users. A line that cannot be answered is named on
+stderr, in JSON by an object with "error"; the exit code is 2 then.
 """
 
 
@@ -693,14 +695,22 @@ def try_(
     if not names:
         raise InputError("--no-tails leaves no source to ask; name another --source")
     with _open(index, verify=not no_verify) as opened:
-        asker = terminal.IndexAsker(opened, k=k, sources=_source_flags(names))
-        if terminal.is_screen(os.environ) and not want_json:
+        screen = terminal.is_screen(os.environ) and not want_json
+        asker = terminal.IndexAsker(opened, k=k, sources=_source_flags(names), explain=screen)
+        if screen:
             about = terminal.About(index.name, opened.info.labels)
             terminal.converse(terminal.begin(asker, previous), asker, about)
         else:
-            terminal.answer_lines(
-                sys.stdin.buffer, click.echo, previous, asker, want_json=want_json
+            bad = terminal.answer_lines(
+                sys.stdin.buffer,
+                click.echo,
+                previous,
+                asker,
+                want_json=want_json,
+                complain=functools.partial(click.echo, err=True),
             )
+            if bad:
+                raise InputError(f"lines that could not be answered: {bad:,}; the others were")
 
 
 @cli.command(

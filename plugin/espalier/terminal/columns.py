@@ -65,8 +65,10 @@ def _users(row: Row) -> str:
 
 
 def _figures(row: Row) -> str:
+    sign = "+" if row.added else "-"  # "-" signs what is below 0 only
     said = [
-        f"{name} {f'{value:.2f}' if math.isfinite(value) else '-'}" for name, value in row.figures
+        f"{name} {format(value, f'{sign}.2f') if math.isfinite(value) else '-'}"
+        for name, value in row.figures
     ]
     return "  ".join(said)
 

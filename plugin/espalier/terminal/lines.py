@@ -8,10 +8,9 @@ line is answered before the next one is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from espalier.console import as_json, printable
-from espalier.errors import InvalidTextError, LimitError
 from espalier.terminal.answers import Answer, Asks, Question, Row
 from espalier.terminal.state import joined
 
@@ -26,42 +25,67 @@ def answer_lines(
     asker: Asks,
     *,
     want_json: bool,
-) -> None:
+    complain: Callable[[str], None],
+) -> int:
     """Answer each line of ``source``, which is UTF-8; ``write`` gets whole lines.
 
-    ``session`` has the queries submitted before, most recent first.
+    A line that cannot be answered (it is not UTF-8, longer than 65,536 bytes, or longer
+    than a prefix may be) gets a line that says why, on ``complain`` or, in JSON, as an
+    object with "line" and "error"; the next one is then read.
 
-    Raises:
-        InvalidTextError: A line is not UTF-8.
-        LimitError: A line is longer than 65,536 bytes, or longer than a prefix may be.
+    Args:
+        source: Where lines come from.
+        write: Takes answers.
+        session: The queries submitted before, most recent first.
+        asker: Knows the answers.
+        want_json: Whether an answer is a line of JSON.
+        complain: Takes what is wrong with a line; never what stands in it.
+
+    Returns:
+        How many lines could not be answered.
     """
+    bad = 0
     for number, line in enumerate(_lines(source), 1):
-        if line.startswith(_SUBMIT):
-            session = joined(session, line[len(_SUBMIT) :])
-            continue
-        question = Question(line, session)
-        answer = asker.ask(question)
-        if answer.refusal:
-            raise LimitError(f"line {number}: {answer.refusal}")
-        if want_json:
+        if isinstance(line, str):
+            if line.startswith(_SUBMIT):
+                session = joined(session, line[len(_SUBMIT) :])
+                continue
+            question = Question(line, session)
+            answer = asker.ask(question)
+            fault = f": {answer.refusal}" if answer.refusal else ""
+        else:
+            fault = line.fault
+        if fault:
+            bad += 1
+            said = f"line {number}{fault}"
+            if want_json:
+                write(as_json({"line": number, "error": said}, indent=None))
+            else:
+                complain(said)
+        elif want_json:
             write(as_json(_document(question, answer), indent=None))
         else:
             for rank, row in enumerate(answer.rows, 1):
-                write("\t".join(map(printable, _fields(line, rank, row, answer))))
+                write("\t".join(map(printable, _fields(question.prefix, rank, row, answer))))
+    return bad
 
 
-def _lines(source: BinaryIO) -> Iterator[str]:
-    number = 0
+class _Unreadable(NamedTuple):
+    fault: str
+
+
+def _lines(source: BinaryIO) -> Iterator[str | _Unreadable]:
     while line := source.readline(_MAX_BYTES + 1):
-        number += 1
         if len(line) > _MAX_BYTES:
-            raise LimitError(f"line {number} is longer than {_MAX_BYTES:,} bytes")
+            # The rest of it is no line of its own.
+            while line and not line.endswith(b"\n"):
+                line = source.readline(_MAX_BYTES)
+            yield _Unreadable(f" is longer than {_MAX_BYTES:,} bytes; send a shorter one")
+            continue
         try:
             yield line.removesuffix(b"\n").removesuffix(b"\r").decode()
         except UnicodeDecodeError as error:
-            raise InvalidTextError(
-                f"line {number} is not UTF-8 at byte {error.start}; convert the input first"
-            ) from None
+            yield _Unreadable(f" is not UTF-8 at byte {error.start}; convert the input first")
 
 
 def _moved(rank: int, row: Row, answer: Answer) -> str:

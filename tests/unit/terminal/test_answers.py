@@ -92,14 +92,30 @@ def test_what_the_index_refuses_becomes_a_refusal(index: Index) -> None:
     assert "secret" not in refusal
 
 
-def test_figures_can_come_from_elsewhere(index: Index) -> None:
-    """Whoever knows more of a score can say so; else it is what the suggestion carries."""
-    told = IndexAsker(index, figures=lambda one: (("length", float(len(one.text))),))
-    own = IndexAsker(index).ask(Question("c")).rows[0]
+def test_figures_are_what_features_added_to_the_score(
+    index: Index, previous: tuple[str, ...]
+) -> None:
+    """The largest first, whatever their sign, as ``Index.explain`` has them."""
+    answer = IndexAsker(index, explain=True).ask(Question("c", previous))
+    explained = {one.suggestion.text: one for one in index.explain("c", previous)}
 
-    for row in told.ask(Question("c")).rows:
-        assert row.figures == (("length", len(row.suggestion.text)),)
-    assert own.figures == (
-        ("model", own.suggestion.model),
-        ("popularity", own.suggestion.popularity),
-    )
+    assert any(row.added for row in answer.rows), "nothing was ordered by a forest"
+    for row in answer.rows:
+        features = explained[row.suggestion.text].features
+        parts = {name: part.contribution for name, part in features.items() if part.contribution}
+        assert row.added == bool(parts)
+        if parts:
+            assert dict(row.figures).items() <= parts.items()
+            sizes = [abs(value) for _, value in row.figures]
+            assert sizes == sorted(map(abs, parts.values()), reverse=True)[: len(sizes)]
+            assert len(sizes) == min(6, len(parts))
+
+
+def test_without_a_forest_the_figures_are_those_of_the_blend(index: Index) -> None:
+    """One source alone orders by itself, and features add nothing to that."""
+    one_source = IndexAsker(index, explain=True, sources=Source.POPULAR)
+    for asker in (one_source, IndexAsker(index)):
+        for row in asker.ask(Question("c")).rows:
+            one = row.suggestion
+            assert row.figures == (("model", one.model), ("popularity", one.popularity))
+            assert not row.added

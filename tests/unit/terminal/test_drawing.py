@@ -127,6 +127,21 @@ def test_what_nobody_typed_is_tagged_in_a_colour_of_its_own(source: str, role: R
     assert source in pieces_of(draw(state, Size(80, 24), ABOUT), role)
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (False, "model 0.25  log_users -1.50"),
+        (True, "model +0.25  log_users -1.50"),
+    ],
+)
+def test_figures_that_were_added_have_a_sign(added: bool, said: str) -> None:
+    """Those of the blend have one only below zero."""
+    row = Row(suggestion("a"), figures=(("model", 0.25), ("log_users", -1.5)), added=added)
+    state = replace(with_rows(row), explain=True)
+
+    assert said in pieces_of(draw(state, Size(120, 24), ABOUT), Role.PLAIN)
+
+
 def test_figures_that_are_no_numbers_are_a_dash() -> None:
     """A source that has no score of the model says so."""
     row = Row(suggestion("a"), figures=(("model", float("-inf")), ("popularity", float("nan"))))

@@ -10,27 +10,31 @@ import pytest
 
 from espalier import console
 from espalier.cli import cli
-from espalier.errors import InvalidTextError, LimitError
 from espalier.terminal.answers import Question
 from espalier.terminal.lines import answer_lines
 from tests.unit.terminal.fakes import FakeAsker
 
 
 def answers(
-    text: str | bytes, *, asker: FakeAsker | None = None, session: tuple[str, ...] = ()
+    text: str, *, asker: FakeAsker | None = None, session: tuple[str, ...] = ()
 ) -> list[str]:
     """Return the lines written for the lines of ``text``."""
     written: list[str] = []
-    source = io.BytesIO(text.encode() if isinstance(text, str) else text)
-    answer_lines(source, written.append, session, asker or FakeAsker(k=3), want_json=False)
+    source = io.BytesIO(text.encode())
+    asker = asker or FakeAsker(k=3)
+    bad = answer_lines(
+        source, written.append, session, asker, want_json=False, complain=pytest.fail
+    )
+    assert bad == 0
     return written
 
 
-def documents(text: str) -> list[dict[str, object]]:
+def documents(text: str | bytes) -> list[dict[str, object]]:
     """Return the same as JSON."""
     written: list[str] = []
-    source = io.BytesIO(text.encode())
-    answer_lines(source, written.append, (), FakeAsker(k=3), want_json=True)
+    source = io.BytesIO(text.encode() if isinstance(text, str) else text)
+    asker = FakeAsker(k=3)
+    answer_lines(source, written.append, (), asker, want_json=True, complain=pytest.fail)
     assert all("\n" not in line for line in written)
     return [json.loads(line) for line in written]
 
@@ -134,24 +138,52 @@ def test_json_has_a_document_for_every_prefix() -> None:
     ]
 
 
+BAD_LINES = b"te\ncaf\xe9\n> \xff\n" + b"secret" * 40_000 + b"\ntent\n" + b"x" * 101 + b"\nte"
+FAULTS = [
+    "line 2 is not UTF-8 at byte 3; convert the input first",
+    "line 3 is not UTF-8 at byte 2; convert the input first",
+    "line 4 is longer than 65,536 bytes; send a shorter one",
+    "line 6: a prefix of too many bytes; at most 100",
+]
+
+
 def test_bad_lines_are_named_by_their_number_and_not_quoted() -> None:
-    """Neither bytes of another encoding nor lines without an end are read on."""
-    with pytest.raises(InvalidTextError, match="line 2 is not UTF-8 at byte 3"):
-        answers(b"a\ncaf\xe9\n")
-    with pytest.raises(LimitError, match="line 2 is longer than 65,536 bytes") as told:
-        answers("a\n" + "secret" * 20_000)
-    assert "secret" not in str(told.value)
-    with pytest.raises(LimitError, match="line 3: a prefix of too many bytes"):
-        answers("a\nb\n" + "x" * 101)
-
-
-def test_answers_before_a_bad_line_were_given() -> None:
-    """Every line is answered before the next one is read."""
+    """Bytes of another encoding, lines without an end, prefixes without one; the rest is read."""
     written: list[str] = []
+    said: list[str] = []
+    bad = answer_lines(
+        io.BytesIO(BAD_LINES), written.append, (), FakeAsker(k=9), want_json=False,
+        complain=said.append,
+    )  # fmt: skip
 
-    with pytest.raises(InvalidTextError):
-        answer_lines(io.BytesIO(b"te\n\xff"), written.append, (), FakeAsker(), want_json=False)
-    assert len(written) == 5
+    assert said == FAULTS
+    assert bad == len(FAULTS)
+    prefixes = [line.split("\t")[0] for line in written]
+    assert prefixes == ["te"] * 5 + ["tent"] * 2 + ["te"] * 5
+
+
+def test_in_json_a_bad_line_is_answered_in_its_place() -> None:
+    """By an object with the number of the line and what is wrong with it."""
+    found = documents(BAD_LINES)
+
+    assert [one.get("prefix") for one in found] == ["te", None, None, None, "tent", None, "te"]
+    faults = [one for one in found if "error" in one]
+    assert faults == [
+        {"line": number, "error": said} for number, said in zip((2, 3, 4, 6), FAULTS, strict=True)
+    ]
+
+
+def test_what_could_not_be_answered_shows_in_the_exit_code(
+    demo_index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After every line was read."""
+    for options in ((), ("--json",)):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"c\n\xff\nc\n")))
+        assert console.run(cli, ["try", str(demo_index), "-k", "1", *options]) == 2
+        ended = capsys.readouterr()
+        assert len(ended.out.splitlines()) == 2 + bool(options)
+        assert "lines that could not be answered: 1" in ended.err.splitlines()[-1]
+        assert ("not UTF-8" in ended.err) == (not options)
 
 
 @pytest.mark.parametrize(
