@@ -161,7 +161,7 @@ class Session:
             relatives: list[_Relative] = []
             for rule in self.relations.rules:
                 made = rule.apply(text)
-                known = bool(made) and self.ngrams.number(made) != UNKNOWN
+                known = made is not None and self.ngrams.number(made) != UNKNOWN
                 worth_it = known or (self.partial and self.ngrams.number(text) == UNKNOWN)
                 if made and worth_it and len(made) <= room and made.startswith(self.partial):
                     room -= len(made)
