@@ -10,7 +10,13 @@
 
 #include <math.h>
 
-enum { HEAD = 2, MOST_TEXTS = 16, MOST_BYTES = 4096, ROOM = 3 * MOST_BYTES + 64 };
+enum {
+    KINDS = ESP_FEATURE_WORD_CHARS_5 + 1,
+    HEAD = 2,
+    MOST_TEXTS = 16,
+    MOST_BYTES = 4096,
+    ROOM = 3 * MOST_BYTES + 64
+};
 
 static void demand(int condition) {
     if (!condition)
@@ -36,12 +42,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length) {
         at = stop + 1;
     }
     uint64_t ptr[MOST_TEXTS + 1];
-    const esp_status status =
-        esp_features_hash(blob, offsets, lengths, n, data[0] % 4, keys, weights, ptr, ROOM, NULL);
+    const esp_status status = esp_features_hash(
+        blob, offsets, lengths, n, data[0] % (KINDS + 1), keys, weights, ptr, ROOM, NULL);
     bool all_utf8 = true;
     for (uint32_t i = 0; i < n; i++)
         all_utf8 = all_utf8 && esp_utf8_check(blob + offsets[i], lengths[i]) == lengths[i];
-    if (data[0] % 4 == 3) {
+    if (data[0] % (KINDS + 1) == KINDS) {
         demand(status != ESP_OK);
         return 0;
     }
