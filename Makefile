@@ -18,7 +18,7 @@ TRAINING := $(wildcard native/include/*.h native/src/*.[ch] plugin/espalier/trai
 	plugin/espalier/querylog/*.py plugin/espalier/settings.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench bench-pecos lint format proto buf bounds install dev build clean
+.PHONY: help run test test-native test-python soak bench bench-pecos lint format proto buf bounds install dev build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,12 @@ $(DEMO)/demo.esp: $(DEMO)/log.tsv $(TRAINING) | install
 # ---- working on it --------------------------------------------------------------
 
 test: lint ## lint, C tests under sanitizers, all Python tests with reduced counts
-	$(MAKE) --no-print-directory -C native test sanitize fuzz FUZZ_SECONDS=3
+	$(MAKE) --no-print-directory -j2 test-native test-python
+
+test-native:
+	$(MAKE) --no-print-directory -j1 -C native test sanitize fuzz FUZZ_SECONDS=3
+
+test-python:
 	ESPALIER_PROFILE=ci $(PY) -m pytest
 
 soak: dev $(PECOS) ## the long runs: full counts, sanitizers, fuzzing, libpecos, ten minutes of load

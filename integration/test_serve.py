@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from espalier.client import CallError, Client
+from espalier.text import normalise
 from espalier.v1.core_pb2 import SessionState, SuggestionSource
 from integration.processes import PATIENCE, Sidecar, espalier
 from integration.raw_http2 import RawConnection
@@ -133,12 +134,12 @@ def test_odd_text_is_answered(client: Client, text: str) -> None:
     """As a prefix, as a previous query, and as a session id."""
     reply = client.complete(text, previous=[text, "", text * 50], session="odd")
     assert reply.prefix == text
-    if text.strip(" \t\n\x00\x07\x7f"):
+    if normalise(text):
         client.record(text, session=text[:20])
         client.complete("a", session=text[:20])
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\t\x00", "\u3000\u00a0"])
+@pytest.mark.parametrize("text", ["", "   ", "\t\x00", "\u3000\u00a0", "\ufeff\u200b"])
 def test_blank_queries_cannot_be_recorded(client: Client, text: str) -> None:
     """They say nothing about the session."""
     assert failed(lambda: client.record(text, session="s")).reason == "EMPTY_QUERY"
