@@ -239,12 +239,15 @@ def test_a_breakdown_gives_the_terminal_back() -> None:
 
 
 def test_closing_the_window_ends_it(trying: Try) -> None:
-    """No process is left talking to nobody."""
+    """No process is left talking to nobody, and none ends with a fault.
+
+    Whether it hears of the signal or of the end of what is typed first is chance.
+    """
     with trying() as typist:
         typist.see(lambda lines: lines[1] == ">")
         typist.hang_up()
 
-        assert typist.end() != 0
+        assert typist.end() in {-signal.SIGHUP, 0}
 
 
 def test_colours_are_left_out_where_they_are_not_wanted(trying: Try) -> None:
