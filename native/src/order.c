@@ -184,12 +184,14 @@ static bool says_nothing(const esp_answer *answer, const esp_candidate *c) {
                     (size_t)context->begin[q + 1] - context->begin[q]) == NULL)
                 among &= ~(1u << q);
     }
+    if (among != 0)
+        return true;
     esp_variant own;
     esp_variant submitted;
     esp_variant_of(c->text, c->length, &own);
     esp_variant_of(
         plan->query->previous[0].data, (uint32_t)plan->query->previous[0].length, &submitted);
-    return among != 0 || esp_variant_same(&own, &submitted);
+    return esp_variant_same(&own, &submitted);
 }
 
 /* Takes a candidate into the answer, unless a better one is the same to a person. */

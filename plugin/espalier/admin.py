@@ -22,7 +22,7 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from espalier.client import CallError
+from espalier.client import call
 from espalier.overlay import Boost, BoostWord, Pin, Rule
 from espalier.overlay.messages import (
     of_block,
@@ -161,10 +161,7 @@ class Admin:
                 return
 
     def _call(self, method: Callable[..., _Reply], request: Message) -> _Reply:
-        try:
-            return method(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise CallError(error) from None
+        return call(method, request, self._timeout)
 
 
 def _sorted(

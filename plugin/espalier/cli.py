@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from espalier.settings import Loaded, ServeSettings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Given = TypeVar("_Given")
 
 _FILE = click.Path(path_type=Path)
 _REASONS = 12
@@ -79,10 +80,10 @@ def _only_for(task: str, wanted: str, options: Mapping[str, object]) -> None:
             raise InputError(f"{flag} belongs to --task {wanted}, this is {task}; leave it out")
 
 
-def _needed(task: str, options: Mapping[str, object]) -> None:
-    for flag, value in options.items():
-        if not value:
-            raise InputError(f"--task {task} needs {flag}")
+def _needed(task: str, flag: str, value: _Given | None) -> _Given:
+    if not value:
+        raise InputError(f"--task {task} needs {flag}")
+    return value
 
 
 def _config(command: _Command) -> _Command:
@@ -276,11 +277,10 @@ def train(
     _only_for(task, "completion", completion)
     _only_for(task, "retrieval", {"--pairs": pairs, "--catalogue": catalogue})
     if task == "retrieval":
-        _needed(task, {"--pairs": pairs})
-        assert pairs is not None  # noqa: S101 - said one line above
-        _train_retrieval(pairs, catalogue, out, config, assignments, json=want_json, quiet=quiet)
+        given = _needed(task, "--pairs", pairs)
+        _train_retrieval(given, catalogue, out, config, assignments, json=want_json, quiet=quiet)
         return
-    _needed(task, {"--log": logs})
+    _needed(task, "--log", logs)
     from espalier.publish import publish
     from espalier.settings import load_settings, parse_assignments
 
@@ -372,12 +372,11 @@ def pairs(
     if task == "retrieval":
         from espalier.retrieval.splitting import split_pairs
 
-        _needed(task, {"--pairs": judged})
-        assert judged is not None  # noqa: S101 - said one line above
-        divided = split_pairs(judged, out, split=split or 0.7, train=train_pairs)
+        given = _needed(task, "--pairs", judged)
+        divided = split_pairs(given, out, split=split or 0.7, train=train_pairs)
         click.echo(divided.summary())
         return
-    _needed(task, {"--log": logs})
+    _needed(task, "--log", logs)
     from espalier.querylog import write_pairs
     from espalier.settings import load_settings, parse_assignments
 
@@ -856,21 +855,17 @@ def evaluate(
     _only_for(task, "completion", completion)
     _only_for(task, "retrieval", {"--judgements": judgements, "--catalogue": catalogue})
     if task == "retrieval":
-        _needed(task, {"--judgements": judgements, "--catalogue": catalogue})
-        assert judgements is not None  # noqa: S101 - said one line above
-        assert catalogue is not None  # noqa: S101
         _evaluate_retrieval(
             indexes,
-            judgements,
-            catalogue,
+            _needed(task, "--judgements", judgements),
+            _needed(task, "--catalogue", catalogue),
             relevant,
             json_out,
             verify=not no_verify,
             quiet=quiet,
         )
         return 0
-    _needed(task, {"--pairs": pairs})
-    assert pairs is not None  # noqa: S101
+    pairs = _needed(task, "--pairs", pairs)
     from espalier.evaluate import evaluate as measure
     from espalier.evaluate.folder import prepare_folder, report_files, write_report
 

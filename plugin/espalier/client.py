@@ -35,12 +35,13 @@ workers one by one: each has a Unix socket of its own, ``unix:PATH.0`` and so on
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
@@ -59,6 +60,8 @@ from espalier.v1.completion_service_pb2_grpc import CompletionServiceStub
 from espalier.v1.core_pb2 import Suggestion, SuggestionSource
 
 __all__ = ["CallError", "Client", "Suggestion", "SuggestionSource", "service_config"]
+
+_Reply = TypeVar("_Reply")
 
 
 def service_config(*, hedging: bool = False) -> str:
@@ -83,6 +86,18 @@ class CallError(EspalierError):
         info = _info_of(error)
         self.reason = info.reason
         self.metadata = dict(info.metadata)
+
+
+def call(method: Callable[..., _Reply], request: Message, timeout: float) -> _Reply:
+    """Return the reply of a stub's method.
+
+    Raises:
+        CallError: The call failed.
+    """
+    try:
+        return method(request, timeout=timeout)
+    except grpc.RpcError as error:
+        raise CallError(error) from None
 
 
 class Client:
@@ -168,10 +183,7 @@ class Client:
             explain=explain,
             keep_variants=keep_variants,
         )
-        try:
-            return next(self._stubs).Complete(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise CallError(error) from None
+        return call(next(self._stubs).Complete, request, self._timeout)
 
     def record(
         self, query: str, *, session: str, set_id: str = "", position: int = 0
@@ -191,10 +203,7 @@ class Client:
         request = RecordQueryRequest(
             session_id=session, query=query, accepted=accepted if set_id else None
         )
-        try:
-            return next(self._stubs).RecordQuery(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise CallError(error) from None
+        return call(next(self._stubs).RecordQuery, request, self._timeout)
 
     def delete(self, session: str) -> DeleteSessionResponse:
         """Forget a session.
@@ -203,10 +212,7 @@ class Client:
             CallError: The call failed.
         """
         request = DeleteSessionRequest(session_id=session)
-        try:
-            return next(self._stubs).DeleteSession(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise CallError(error) from None
+        return call(next(self._stubs).DeleteSession, request, self._timeout)
 
     def close(self) -> None:
         """Close the connections."""
