@@ -15,7 +15,7 @@ SETTINGS := pyproject.toml setup.py tools/setup.sh
 C_FILES := $(wildcard native/include/*.h native/src/*.[ch] native/tests/*.[ch] \
 	native/fuzz/*.[ch] native/bench/*.[ch])
 TRAINING := $(wildcard native/include/*.h native/src/*.[ch] plugin/espalier/train/*.py \
-	plugin/espalier/querylog/*.py plugin/espalier/settings.py)
+	plugin/espalier/querylog/*.py plugin/espalier/settings/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-native test-python soak bench bench-pecos lint format proto buf bounds install dev build clean

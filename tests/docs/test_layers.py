@@ -34,7 +34,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("train", "evaluate", "serve", "admin"),
     ("interop", "publish", "retrieval"),
     ("console",),
-    ("terminal", "operate"),
+    ("terminal",),
+    ("verbs",),
     ("cli",),
     ("__main__",),
 )
