@@ -11,6 +11,7 @@ the others that changed. A configuration that is broken changes nothing.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ from espalier.serve.ledger import Entry, Ledger, Loaded
 from espalier.serve.lifecycle import Lifecycle
 from espalier.serve.listen import claim_unix, reserve_tcp
 from espalier.serve.log import EventLog, JsonLog
+from espalier.serve.notify import ServiceManager
 from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.rulebook import Rulebook
 from espalier.serve.supervisor import Supervisor
@@ -122,6 +124,7 @@ class _Service:
         for name, path in settings.index.items():
             self._files[name] = hold(path)
             held.callback(self._files[name].close)
+        self._manager = ServiceManager.of(os.environ)
         self._counters = Counters()
         self._health = health_of_service()
         self._watch: Watch | None = None
@@ -135,6 +138,7 @@ class _Service:
             log=log,
             hang_up=self._hang_up,
             watched=self._note_workers,
+            manager=self._manager,
         )
 
     def run(self) -> int:
@@ -162,6 +166,7 @@ class _Service:
             seconds=settings.watch_seconds,
             log=self._log,
             before=self._reread_settings,
+            after=self._manager.ready,
         )
         watch.start()
         self._held.callback(watch.stop)
@@ -238,6 +243,7 @@ class _Service:
 
     def _hang_up(self) -> None:
         if self._watch is not None:
+            self._manager.reloading()
             self._watch.hang_up()
 
     def _reread_settings(self) -> None:
@@ -263,6 +269,7 @@ class _Service:
         self._health.set(ANSWERING, well=ready > 0)
         count = len(self._sockets) + (self._http_address is not None)
         self._health.tell(WORKERS, well=ready == count)
+        self._manager.status(f"{ready} of {count} workers answer")
 
 
 def refuse_without_http() -> None:

@@ -27,6 +27,7 @@ from typing import Any, Final
 from espalier.errors import EspalierError
 from espalier.serve.control import Channel, GoneError, Params, result_of, send
 from espalier.serve.log import EventLog
+from espalier.serve.notify import ServiceManager
 from espalier.serve.signals import FIRST_WORD, SignalQueue
 
 ENVIRONMENT: Final = {
@@ -167,6 +168,7 @@ class Supervisor:
         hang_up: Called in the main thread for every SIGHUP; must not take long.
         watched: Called in the main thread with the number of workers that answer, when
             that may have changed; with 0 when the end begins.
+        manager: Hears when all workers answer, that this goes on, and when the end begins.
     """
 
     def __init__(
@@ -178,6 +180,7 @@ class Supervisor:
         log: EventLog,
         hang_up: Callable[[], object] = lambda: None,
         watched: Callable[[int], object] = lambda _ready: None,
+        manager: ServiceManager | None = None,
         back_off: BackOff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -189,6 +192,7 @@ class Supervisor:
         self._clock = clock
         self._hang_up = hang_up
         self._watched = watched
+        self._manager = ServiceManager() if manager is None else manager
         self._places = [_Place(None) for _ in orders]
         # Held while a worker gets its orders and its place, so that new orders and a request
         # to all that follows them miss none.
@@ -210,6 +214,7 @@ class Supervisor:
                 told = self._start(signals)
                 if told is None:
                     started()
+                    self._manager.ready()
                     self._watched(len(self.workers()))
                     told = self._watch(signals)
                 self._watched(0)
@@ -305,7 +310,8 @@ class Supervisor:
     def _watch(self, signals: SignalQueue) -> signal.Signals:
         """Replace workers that die; return the signal that ends it."""
         while True:
-            told = signals.wait(self._next_due())
+            self._manager.beat()
+            told = signals.wait(self._manager.within(self._next_due()))
             if told in _SIGNALS:
                 return signal.Signals(told)
             if told == signal.SIGHUP:
@@ -347,6 +353,7 @@ class Supervisor:
 
     def _drain(self, signals: SignalQueue, told: signal.Signals) -> int:
         self._log.info("draining", because=told.name, grace=self.grace)
+        self._manager.stopping(self.grace + _SLACK_SECONDS + _REST_SECONDS)
         running = [place.worker for place in self._places if place.worker is not None]
         for worker in running:
             if worker.state is _State.READY:
@@ -373,7 +380,8 @@ class Supervisor:
         """Wait until all have ended, at most so long; return the signal that came meanwhile."""
         deadline = self._clock() + seconds
         while any(worker.ended() is None for worker in running) and self._clock() < deadline:
-            told = signals.wait(deadline - self._clock())
+            self._manager.beat()
+            told = signals.wait(self._manager.within(deadline - self._clock()))
             if told in _SIGNALS:
                 return signal.Signals(told)
         for worker in running:

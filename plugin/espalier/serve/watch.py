@@ -54,6 +54,7 @@ class Watch:
         seen: What was at each path when it was loaded last.
         seconds: Between two looks at links; 0 looks only when told to.
         before: Called before everything is looked at; may tell what to `follow` instead.
+        after: Called when everything was, however that went.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Watch:
         seconds: float,
         log: EventLog,
         before: Callable[[], object] = lambda: None,
+        after: Callable[[], object] = lambda: None,
     ) -> None:
         self._reloading = reloading
         self._paths = dict(paths)
@@ -72,6 +74,7 @@ class Watch:
         self._seconds = seconds or None
         self._log = log
         self._before = before
+        self._after = after
         self._words: SimpleQueue[_Word] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -127,3 +130,6 @@ class Watch:
                 self._log.error(
                     "watch_failed", exception=type(error).__name__, raised_at=place_of(error)
                 )
+            finally:
+                if at_all:
+                    self._after()

@@ -218,6 +218,8 @@ def test_new_orders_hold_for_those_that_start_later() -> None:
         os.kill(before, signal.SIGKILL)
         # Not ready yet, or not even started: who is asked is the one that comes.
         until(lambda: bench.pids().get(0, before) != before)
+        # One that is not ready is ended without being asked for its last words.
+        until(lambda: bench.supervisor.workers() != [])
 
     assert bench.run(renew) == 0
     assert bench.log.events[-1][2]["calls_cut_off"] == 5
