@@ -18,7 +18,7 @@ NATIVE = ROOT / "native"
 # parts of one row do not know each other.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "progress", "v1"),
-    ("text", "files", "re2", "stems"),
+    ("text", "files", "re2", "stems", "addresses"),
     ("matrices",),
     ("schema",),
     ("gather",),

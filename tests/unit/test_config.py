@@ -321,3 +321,65 @@ def test_what_is_taken_over_on_sighup_is_printed_with_the_settings() -> None:
 
     marked = {line.split(" ")[0] for line in lines if line.endswith("; read anew on SIGHUP")}
     assert {"[serve.index]", "grace_seconds", "watch_seconds"} == marked
+
+
+TLS = 'tls_certificate = "c"\ntls_key = "k"\n'
+CONFLICTS = {
+    "certificate without key": ('tls_certificate = "c"', "serve.tls_key is not set"),
+    "key without certificate": ('tls_key = "k"', "serve.tls_certificate is not set"),
+    "client authority without TLS": ('tls_client_ca = "a"', "serve.tls_client_ca is about"),
+    "admin authority without TLS": ('admin_client_ca = "a"', "serve.admin_client_ca is about"),
+    "admin authority for a Unix socket": (
+        f'{TLS}admin = "unix:a"\nadmin_client_ca = "a"',
+        "serve.admin is a Unix socket",
+    ),
+    "remote admin for everybody": (
+        f'{TLS}admin = "0.0.0.0:1"\nadmin_remote = true\ntls_client_ca = "a"',
+        "serve.admin_remote lets other machines",
+    ),
+    "tokens in plain over gRPC": (
+        'token_file = "t"\nlisten = "0.0.0.0:50051"',
+        "serve.listen can be reached from other machines",
+    ),
+    "tokens in plain over HTTP": (
+        'token_file = "t"\nhttp = "192.0.2.1:80"',
+        "serve.http can be reached from other machines",
+    ),
+    "admin tokens in plain": (
+        'admin_token_file = "t"\nadmin = "[::]:50052"\nadmin_remote = true',
+        "serve.admin can be reached from other machines",
+    ),
+    "shared sessions without a folder": ('sessions = "shared"', "name a folder"),
+    "Redis without a secret": ('sessions = "redis://h"', "name a file with a secret"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), CONFLICTS.values(), ids=CONFLICTS)
+def test_values_that_do_not_go_together_are_named(tmp_path: Path, text: str, says: str) -> None:
+    """One file for each rule that several settings of a service keep."""
+    path = tmp_path / "site.toml"
+    path.write_text(f"[serve]\n{text}\n", encoding="utf-8")
+
+    (problem,) = problems_in(path)
+
+    assert says in problem.message
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load_settings(path, "serve", {}, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{TLS}tls_client_ca = "a"\nadmin_client_ca = "b"\nadmin = "127.0.0.1:1"',
+        f'{TLS}token_file = "t"\nlisten = "0.0.0.0:50051"\nhttp = "0.0.0.0:443"',
+        'token_file = "t"\nhttp = "127.0.0.1:80"\nadmin = "unix:a"\nadmin_token_file = "a"',
+        'token_file = "t"\nlisten = "0.0.0.0:50051"\nplain_tokens = true',
+        f'{TLS}admin = "0.0.0.0:1"\nadmin_remote = true\nadmin_token_file = "t"',
+    ],
+)
+def test_values_that_go_together_are_not_complained_about(tmp_path: Path, text: str) -> None:
+    """Each is a way services are deployed."""
+    path = tmp_path / "site.toml"
+    path.write_text(f"[serve]\n{text}\n", encoding="utf-8")
+
+    assert problems_in(path) == []

@@ -8,14 +8,12 @@ on this machine can call it, and others only if the settings say so.
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import os
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from espalier.addresses import UNIX, is_of_this_machine
 from espalier.errors import ConfigError
 from espalier.serve.counters import Counting
 from espalier.serve.health import Health
@@ -27,7 +25,6 @@ from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME as COMPLETION
 from espalier.serve.supervisor import ENVIRONMENT
 
-_UNIX = "unix:"
 _SOCKET_MODE = 0o600
 # A load takes its time; as many may wait for it as anybody could want.
 _THREADS = 4
@@ -47,12 +44,12 @@ class AdminAddress:
     def __init__(self, address: str, *, remote: bool) -> None:
         self.unix: Path | None = None
         self._reserved: Reservation | None = None
-        if address.startswith(_UNIX):
-            self.unix = Path(address.removeprefix(_UNIX))
+        if address.startswith(UNIX):
+            self.unix = Path(address.removeprefix(UNIX))
             claim_unix(self.unix)
             self.address = address
             return
-        if not remote and not _is_loopback(address):
+        if not remote and not is_of_this_machine(address):
             raise ConfigError(
                 f"serve.admin: {address} can be reached from other machines, and whoever "
                 "reaches it can change what is suggested; use 127.0.0.1, a unix:PATH, or set "
@@ -111,18 +108,6 @@ def health_of_service() -> Health:
     health = Health([SERVICE_NAME, COMPLETION], [ANSWERING])
     health.tell(WORKERS, well=False)
     return health
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].removeprefix("[").removesuffix("]")
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        # Who reserves the address will say what is wrong with it.
-        return True
-    return all(ipaddress.ip_address(place[0]).is_loopback for *_, place in found)
 
 
 def _sleep(seconds: float) -> bool:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from espalier.schema import kinds_of
 from espalier.settings import ServeSettings
 
-_PATHS = ("unix", "state_dir", "session_key_file")
-_LISTS = ("index_roots", "http_origins")
+_KINDS = {name: kind.base for name, kind in kinds_of(ServeSettings).items()}
+_PATHS = tuple(name for name, base in _KINDS.items() if base is Path)
+_LISTS = tuple(name for name, base in _KINDS.items() if base is tuple)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from espalier.addresses import UNIX, is_of_this_machine
 from espalier.schema import (
     Between,
     Conflict,
@@ -39,7 +40,28 @@ class ServeSettings:
         "address where indexes and rules are changed",
     )
     admin_remote: bool = setting(
-        False, meaning="whether other machines may reach the admin address"
+        False,
+        meaning="whether other machines may reach the admin address; "
+        "needs admin_client_ca or admin_token_file",
+    )
+    tls_certificate: Path | None = setting(
+        None, meaning="PEM file, chain included, of all TCP addresses; read anew when it changes"
+    )
+    tls_key: Path | None = setting(None, meaning="PEM file of its private key, not encrypted")
+    tls_client_ca: Path | None = setting(
+        None, meaning="PEM file: clients must have a certificate of one of these authorities"
+    )
+    admin_client_ca: Path | None = setting(
+        None, meaning="the same for the admin address; that of the others where not set"
+    )
+    token_file: Path | None = setting(
+        None, meaning="bearer tokens, one a line, of which every call needs one"
+    )
+    admin_token_file: Path | None = setting(
+        None, meaning="the same for the admin address, which takes no others"
+    )
+    plain_tokens: bool = setting(
+        False, meaning="whether tokens may cross a network without TLS of our own"
     )
     index_roots: tuple[str, ...] = setting(
         (),
@@ -118,6 +140,8 @@ class ServeSettings:
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what is wrong with several values together."""
+        yield from self._conflicts_of_tls()
+        yield from self._conflicts_of_tokens()
         if self.sessions == "shared" and self.state_dir is None:
             yield Conflict(
                 ("sessions", "state_dir"),
@@ -129,3 +153,57 @@ class ServeSettings:
                 "serve.sessions names a Redis server; name a file with a secret for the session "
                 "ids in serve.session_key_file, as made by: head -c 32 /dev/urandom",
             )
+
+    def _conflicts_of_tls(self) -> Iterator[Conflict]:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            lacks = "tls_key" if self.tls_key is None else "tls_certificate"
+            yield Conflict(
+                ("tls_certificate", "tls_key"),
+                f"serve.{lacks} is not set; TLS needs a certificate and its key",
+            )
+        for key in ("tls_client_ca", "admin_client_ca"):
+            if getattr(self, key) is not None and self.tls_certificate is None:
+                yield Conflict(
+                    (key, "tls_certificate"),
+                    f"serve.{key} is about certificates of clients, which only TLS asks for; "
+                    "set serve.tls_certificate and serve.tls_key",
+                )
+        if self.admin_client_ca is not None and (self.admin or "").startswith(UNIX):
+            yield Conflict(
+                ("admin_client_ca", "admin"),
+                "serve.admin is a Unix socket, which has no TLS; leave serve.admin_client_ca out",
+            )
+        if self.admin_remote and self.admin_client_ca is None and self.admin_token_file is None:
+            yield Conflict(
+                ("admin_remote", "admin_client_ca", "admin_token_file"),
+                "serve.admin_remote lets other machines change what is suggested; say who may, "
+                "with serve.admin_token_file or serve.admin_client_ca",
+            )
+
+    def _conflicts_of_tokens(self) -> Iterator[Conflict]:
+        for key in self.tokens_in_plain(look_up=False):
+            file = "admin_token_file" if key == "admin" else "token_file"
+            yield Conflict((file, key, "tls_certificate", "plain_tokens"), _read_by_others(key))
+
+    def tokens_in_plain(self, *, look_up: bool = True) -> Iterator[str]:
+        """Yield the keys of addresses where tokens would cross a network as they are.
+
+        Without ``look_up`` names of hosts are taken to be of this machine.
+        """
+        if self.tls_certificate is not None or self.plain_tokens:
+            return
+        roles = {"listen": self.token_file, "http": self.token_file, "admin": self.admin_token_file}
+        for key, file in roles.items():
+            address = getattr(self, key)
+            if file is None or address is None:
+                continue
+            if not is_of_this_machine(address, look_up=look_up):
+                yield key
+
+
+def _read_by_others(key: str) -> str:
+    return (
+        f"serve.{key} can be reached from other machines, and tokens would go there in plain; "
+        "set serve.tls_certificate and serve.tls_key, or serve.plain_tokens where something "
+        "else encrypts"
+    )
