@@ -24,6 +24,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("gather",),
     ("settings",),
     ("config",),
+    ("events",),
     ("_native",),
     ("native",),
     ("overlay", "filters"),
