@@ -22,6 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("matrices",),
     ("schema",),
     ("gather",),
+    ("experiments",),
     ("settings",),
     ("config",),
     ("events",),

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from espalier.v1 import completion_service_pb2, core_pb2, error_reason_pb2, index_service_pb2
+from espalier.v1 import (
+    completion_service_pb2,
+    core_pb2,
+    error_reason_pb2,
+    experiment_service_pb2,
+    index_service_pb2,
+)
 from tools import gen_proto
 from tools.proto_rules import breaking, elements_of, lint, missing
 
@@ -40,7 +46,13 @@ def test_everything_described_is_promised(current: FileDescriptorSet) -> None:
 def test_the_generated_code_describes_the_files() -> None:
     """The committed modules carry the descriptors of the committed .proto files."""
     described = {file.name: file for file in gen_proto.describe(source_info=False).file}
-    modules = (completion_service_pb2, core_pb2, error_reason_pb2, index_service_pb2)
+    modules = (
+        completion_service_pb2,
+        core_pb2,
+        error_reason_pb2,
+        experiment_service_pb2,
+        index_service_pb2,
+    )
     generated = {}
     for module in modules:
         file = FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
@@ -49,8 +61,9 @@ def test_the_generated_code_describes_the_files() -> None:
     # protoc writes the JSON names it derives into sets, not into modules.
     for file in described.values():
         for message in file.message_type:
-            for part in message.field:
-                part.ClearField("json_name")
+            for one in (message, *message.nested_type):
+                for part in one.field:
+                    part.ClearField("json_name")
     assert generated == described
 
 

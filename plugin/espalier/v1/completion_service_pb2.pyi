@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources", "previous_query_ages", "filter", "explain", "keep_variants")
+    __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources", "previous_query_ages", "filter", "explain", "keep_variants", "experiment", "intent_id")
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_QUERIES_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,8 @@ class CompleteRequest(_message.Message):
     FILTER_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     KEEP_VARIANTS_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     prefix: str
     previous_queries: _containers.RepeatedScalarFieldContainer[str]
     session_id: str
@@ -31,7 +33,9 @@ class CompleteRequest(_message.Message):
     filter: AttributeFilter
     explain: bool
     keep_variants: bool
-    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ..., previous_query_ages: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[AttributeFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., keep_variants: _Optional[bool] = ...) -> None: ...
+    experiment: _core_pb2.ExperimentContext
+    intent_id: str
+    def __init__(self, prefix: _Optional[str] = ..., previous_queries: _Optional[_Iterable[str]] = ..., session_id: _Optional[str] = ..., max_suggestions: _Optional[int] = ..., index: _Optional[str] = ..., sequence: _Optional[int] = ..., allowed_sources: _Optional[_Iterable[_Union[_core_pb2.SuggestionSource, str]]] = ..., previous_query_ages: _Optional[_Iterable[int]] = ..., filter: _Optional[_Union[AttributeFilter, _Mapping]] = ..., explain: _Optional[bool] = ..., keep_variants: _Optional[bool] = ..., experiment: _Optional[_Union[_core_pb2.ExperimentContext, _Mapping]] = ..., intent_id: _Optional[str] = ...) -> None: ...
 
 class AttributeFilter(_message.Message):
     __slots__ = ("all_of", "any_of", "none_of", "include_generated")

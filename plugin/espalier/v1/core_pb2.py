@@ -25,23 +25,41 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65spalier/v1/core.proto\x12\x0b\x65spalier.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"h\n\x0eResponseHeader\x12\r\n\x05index\x18\x01 \x01(\t\x12\x16\n\x0eindex_revision\x18\x02 \x01(\t\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xda\x01\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_text\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12-\n\x06source\x18\x04 \x01(\x0e\x32\x1d.espalier.v1.SuggestionSource\x12\x1b\n\x13matched_code_points\x18\x05 \x01(\r\x12\x1b\n\x13matched_utf16_units\x18\x06 \x01(\r\x12\x30\n\rcontributions\x18\x07 \x03(\x0b\x32\x19.espalier.v1.Contribution\"S\n\x0c\x43ontribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01\x42\x08\n\x06_value*\xae\x01\n\x10SuggestionSource\x12!\n\x1dSUGGESTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SUGGESTION_SOURCE_MODEL\x10\x01\x12\x1d\n\x19SUGGESTION_SOURCE_POPULAR\x10\x02\x12\x1a\n\x16SUGGESTION_SOURCE_TAIL\x10\x03\x12\x1f\n\x1bSUGGESTION_SOURCE_CORRECTED\x10\x04*\x94\x01\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12SESSION_STATE_NONE\x10\x01\x12\x17\n\x13SESSION_STATE_FOUND\x10\x02\x12\x15\n\x11SESSION_STATE_NEW\x10\x03\x12\x1d\n\x19SESSION_STATE_UNAVAILABLE\x10\x04*i\n\x0b\x44\x65gradation\x12\x1b\n\x17\x44\x45GRADATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44\x45GRADATION_WITHOUT_SESSION\x10\x01\x12\x1c\n\x18\x44\x45GRADATION_POPULAR_ONLY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65spalier/v1/core.proto\x12\x0b\x65spalier.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\x0eResponseHeader\x12\r\n\x05index\x18\x01 \x01(\t\x12\x16\n\x0eindex_revision\x18\x02 \x01(\t\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x08variants\x18\x04 \x03(\x0b\x32).espalier.v1.ResponseHeader.VariantsEntry\x1a/\n\rVariantsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa6\x03\n\x11\x45xperimentContext\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x42\n\nattributes\x18\x02 \x03(\x0b\x32..espalier.v1.ExperimentContext.AttributesEntry\x12K\n\x0f\x66orced_variants\x18\x03 \x03(\x0b\x32\x32.espalier.v1.ExperimentContext.ForcedVariantsEntry\x12O\n\x11\x61ssigned_variants\x18\x04 \x03(\x0b\x32\x34.espalier.v1.ExperimentContext.AssignedVariantsEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x35\n\x13\x46orcedVariantsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x37\n\x15\x41ssignedVariantsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xda\x01\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_text\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12-\n\x06source\x18\x04 \x01(\x0e\x32\x1d.espalier.v1.SuggestionSource\x12\x1b\n\x13matched_code_points\x18\x05 \x01(\r\x12\x1b\n\x13matched_utf16_units\x18\x06 \x01(\r\x12\x30\n\rcontributions\x18\x07 \x03(\x0b\x32\x19.espalier.v1.Contribution\"S\n\x0c\x43ontribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01\x42\x08\n\x06_value*\xae\x01\n\x10SuggestionSource\x12!\n\x1dSUGGESTION_SOURCE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SUGGESTION_SOURCE_MODEL\x10\x01\x12\x1d\n\x19SUGGESTION_SOURCE_POPULAR\x10\x02\x12\x1a\n\x16SUGGESTION_SOURCE_TAIL\x10\x03\x12\x1f\n\x1bSUGGESTION_SOURCE_CORRECTED\x10\x04*\x94\x01\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12SESSION_STATE_NONE\x10\x01\x12\x17\n\x13SESSION_STATE_FOUND\x10\x02\x12\x15\n\x11SESSION_STATE_NEW\x10\x03\x12\x1d\n\x19SESSION_STATE_UNAVAILABLE\x10\x04*i\n\x0b\x44\x65gradation\x12\x1b\n\x17\x44\x45GRADATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44\x45GRADATION_WITHOUT_SESSION\x10\x01\x12\x1c\n\x18\x44\x45GRADATION_POPULAR_ONLY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'espalier.v1.core_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUGGESTIONSOURCE']._serialized_start=485
-  _globals['_SUGGESTIONSOURCE']._serialized_end=659
-  _globals['_SESSIONSTATE']._serialized_start=662
-  _globals['_SESSIONSTATE']._serialized_end=810
-  _globals['_DEGRADATION']._serialized_start=812
-  _globals['_DEGRADATION']._serialized_end=917
-  _globals['_RESPONSEHEADER']._serialized_start=72
-  _globals['_RESPONSEHEADER']._serialized_end=176
-  _globals['_SUGGESTION']._serialized_start=179
-  _globals['_SUGGESTION']._serialized_end=397
-  _globals['_CONTRIBUTION']._serialized_start=399
-  _globals['_CONTRIBUTION']._serialized_end=482
+  _globals['_RESPONSEHEADER_VARIANTSENTRY']._loaded_options = None
+  _globals['_RESPONSEHEADER_VARIANTSENTRY']._serialized_options = b'8\001'
+  _globals['_EXPERIMENTCONTEXT_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_EXPERIMENTCONTEXT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_EXPERIMENTCONTEXT_FORCEDVARIANTSENTRY']._loaded_options = None
+  _globals['_EXPERIMENTCONTEXT_FORCEDVARIANTSENTRY']._serialized_options = b'8\001'
+  _globals['_EXPERIMENTCONTEXT_ASSIGNEDVARIANTSENTRY']._loaded_options = None
+  _globals['_EXPERIMENTCONTEXT_ASSIGNEDVARIANTSENTRY']._serialized_options = b'8\001'
+  _globals['_SUGGESTIONSOURCE']._serialized_start=1021
+  _globals['_SUGGESTIONSOURCE']._serialized_end=1195
+  _globals['_SESSIONSTATE']._serialized_start=1198
+  _globals['_SESSIONSTATE']._serialized_end=1346
+  _globals['_DEGRADATION']._serialized_start=1348
+  _globals['_DEGRADATION']._serialized_end=1453
+  _globals['_RESPONSEHEADER']._serialized_start=73
+  _globals['_RESPONSEHEADER']._serialized_end=287
+  _globals['_RESPONSEHEADER_VARIANTSENTRY']._serialized_start=240
+  _globals['_RESPONSEHEADER_VARIANTSENTRY']._serialized_end=287
+  _globals['_EXPERIMENTCONTEXT']._serialized_start=290
+  _globals['_EXPERIMENTCONTEXT']._serialized_end=712
+  _globals['_EXPERIMENTCONTEXT_ATTRIBUTESENTRY']._serialized_start=551
+  _globals['_EXPERIMENTCONTEXT_ATTRIBUTESENTRY']._serialized_end=600
+  _globals['_EXPERIMENTCONTEXT_FORCEDVARIANTSENTRY']._serialized_start=602
+  _globals['_EXPERIMENTCONTEXT_FORCEDVARIANTSENTRY']._serialized_end=655
+  _globals['_EXPERIMENTCONTEXT_ASSIGNEDVARIANTSENTRY']._serialized_start=657
+  _globals['_EXPERIMENTCONTEXT_ASSIGNEDVARIANTSENTRY']._serialized_end=712
+  _globals['_SUGGESTION']._serialized_start=715
+  _globals['_SUGGESTION']._serialized_end=933
+  _globals['_CONTRIBUTION']._serialized_start=935
+  _globals['_CONTRIBUTION']._serialized_end=1018
 # @@protoc_insertion_point(module_scope)

@@ -46,14 +46,56 @@ DEGRADATION_WITHOUT_SESSION: Degradation
 DEGRADATION_POPULAR_ONLY: Degradation
 
 class ResponseHeader(_message.Message):
-    __slots__ = ("index", "index_revision", "server_time")
+    __slots__ = ("index", "index_revision", "server_time", "variants")
+    class VariantsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     INDEX_FIELD_NUMBER: _ClassVar[int]
     INDEX_REVISION_FIELD_NUMBER: _ClassVar[int]
     SERVER_TIME_FIELD_NUMBER: _ClassVar[int]
+    VARIANTS_FIELD_NUMBER: _ClassVar[int]
     index: str
     index_revision: str
     server_time: _timestamp_pb2.Timestamp
-    def __init__(self, index: _Optional[str] = ..., index_revision: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    variants: _containers.ScalarMap[str, str]
+    def __init__(self, index: _Optional[str] = ..., index_revision: _Optional[str] = ..., server_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., variants: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ExperimentContext(_message.Message):
+    __slots__ = ("unit", "attributes", "forced_variants", "assigned_variants")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class ForcedVariantsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class AssignedVariantsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    FORCED_VARIANTS_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNED_VARIANTS_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    attributes: _containers.ScalarMap[str, str]
+    forced_variants: _containers.ScalarMap[str, str]
+    assigned_variants: _containers.ScalarMap[str, str]
+    def __init__(self, unit: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., forced_variants: _Optional[_Mapping[str, str]] = ..., assigned_variants: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Suggestion(_message.Message):
     __slots__ = ("text", "display_text", "score", "source", "matched_code_points", "matched_utf16_units", "contributions")

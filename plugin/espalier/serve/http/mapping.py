@@ -6,8 +6,8 @@ here for two reasons: an error has to name the field, as gRPC's errors do, and m
 repeat what stood there, which may be what somebody typed; and a reply of ten
 suggestions takes a fifth of the time.
 
-Fields of messages, repeated fields and ``Timestamp`` are known; maps, ``Any``, ``bytes``
-and wrappers are in no message of ours, and a test says when that changes.
+Fields of messages, repeated fields, maps of strings and ``Timestamp`` are known; other maps,
+``Any``, ``bytes`` and wrappers are in no message of ours, and a test says when that changes.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def from_object(kind: type[_M], document: object) -> _M:
 def from_parameters(kind: type[_M], parameters: Sequence[tuple[str, str]]) -> _M:
     """Return the message whose fields are the parameters of a query.
 
-    A list is a parameter that stands several times; ``a.b`` is field ``b`` of message ``a``.
+    A list is a parameter that stands several times; ``a.b`` is field ``b`` of message ``a``,
+    or the entry ``b`` of map ``a``.
 
     Raises:
         RequestTextError, MalformedRequestError: As `from_json`.
@@ -100,25 +101,38 @@ def from_parameters(kind: type[_M], parameters: Sequence[tuple[str, str]]) -> _M
     name = kind.DESCRIPTOR.full_name
     document: dict[str, Any] = {}
     for key, value in parameters:
-        *above, last = key.split(".")
-        fields: Any = kind.DESCRIPTOR
-        inside, path = document, ""
-        for step in above:
-            field = _field(fields, step, path, name)
-            if field.message_type is None or field.is_repeated:
-                _refuse(path + field.name, "has no fields below it", name)
-            fields, path = field.message_type, f"{path}{field.name}."
-            inside = inside.setdefault(field.name, {})
-        field = _field(fields, last, path, name)
-        if field.is_repeated:
-            inside.setdefault(field.name, []).append(value)
-        elif field.name in inside:
-            _refuse(path + field.name, "stands twice", name)
-        elif field.cpp_type == _F.CPPTYPE_BOOL:
-            inside[field.name] = _TRUTH.get(value, value)
-        else:
-            inside[field.name] = value
+        _put_parameter(document, key, value, kind.DESCRIPTOR, name)
     return from_object(kind, document)
+
+
+def _put_parameter(document: dict[str, Any], key: str, value: str, fields: Any, name: str) -> None:
+    inside, path = document, ""
+    step, dot, rest = key.partition(".")
+    while dot:
+        field = _field(fields, step, path, name)
+        if _is_map(field):
+            # Names of entries may have dots.
+            entries = inside.setdefault(field.name, {})
+            if rest in entries:
+                _refuse(path + field.name, "has a name that stands twice", name)
+            entries[rest] = value
+            return
+        if field.message_type is None or field.is_repeated:
+            _refuse(path + field.name, "has no fields below it", name)
+        fields, path = field.message_type, f"{path}{field.name}."
+        inside = inside.setdefault(field.name, {})
+        step, dot, rest = rest.partition(".")
+    field = _field(fields, step, path, name)
+    if _is_map(field):
+        _refuse(path + field.name, "is a map; name an entry after a dot", name)
+    if field.is_repeated:
+        inside.setdefault(field.name, []).append(value)
+    elif field.name in inside:
+        _refuse(path + field.name, "stands twice", name)
+    elif field.cpp_type == _F.CPPTYPE_BOOL:
+        inside[field.name] = _TRUTH.get(value, value)
+    else:
+        inside[field.name] = value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -144,7 +158,9 @@ def _fill(message: Any, document: object, path: str, name: str) -> None:
         if value is None:
             continue
         place = path + field.name
-        if field.is_repeated:
+        if _is_map(field):
+            _fill_map(getattr(message, field.name), field, value, place, name)
+        elif field.is_repeated:
             _fill_list(message, field, value, place, name)
         elif field.cpp_type == _F.CPPTYPE_MESSAGE:
             below = getattr(message, field.name)
@@ -165,6 +181,24 @@ def _fill_list(message: Any, field: Any, values: object, place: str, name: str) 
             _fill(target.add(), value, f"{place}[{number}].", name)
         else:
             target.append(_scalar(field, value, f"{place}[{number}]", name))
+
+
+def _fill_map(target: Any, field: Any, values: object, place: str, name: str) -> None:
+    if not isinstance(values, dict):
+        _refuse(place, "must be an object", name)
+    entry = field.message_type.fields_by_name
+    for key, value in values.items():
+        # The key is not repeated: it may be anything.
+        if value is None:
+            _refuse(place, "must not have null in it", name)
+        target[_scalar(entry["key"], key, place, name)] = _scalar(
+            entry["value"], value, place, name
+        )
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    kind = field.message_type
+    return kind is not None and kind.GetOptions().map_entry
 
 
 @functools.cache
@@ -294,11 +328,25 @@ def _writer(fields: Descriptor) -> _Write:
 
 def _part(field: Any) -> _Write | None:
     """Return what writes a field, ``None`` if ``str`` does."""
+    if _is_map(field):
+        return _map_writer(field)
     write = _value_writer(field)
     if not field.is_repeated:
         return write
     each = str if write is None else write
     return lambda many: f"[{','.join(map(each, many))}]" if many else "[]"
+
+
+def _map_writer(field: Any) -> _Write:
+    write = _value_writer(field.message_type.fields_by_name["value"]) or str
+
+    def write_map(values: Mapping[str, Any]) -> str:
+        if not values:
+            return "{}"
+        parts = [f"{encode_basestring(key)}:{write(values[key])}" for key in sorted(values)]
+        return f"{{{','.join(parts)}}}"
+
+    return write_map
 
 
 def _value_writer(field: Any) -> _Write | None:

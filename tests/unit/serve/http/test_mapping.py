@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from espalier.serve.errors import MalformedRequestError, RequestError, RequestTextError
 from espalier.serve.http.mapping import from_json, from_parameters, to_json
-from espalier.v1 import completion_service_pb2
+from espalier.v1 import completion_service_pb2, experiment_service_pb2
 from espalier.v1.completion_service_pb2 import (
     CompleteRequest,
     CompleteResponse,
@@ -44,6 +44,9 @@ def requests(draw: st.DrawFn) -> CompleteRequest:
         keep_variants=draw(st.booleans()),
     )
     if draw(st.booleans()):
+        request.experiment.unit = draw(TEXT)
+        request.experiment.attributes.update(draw(st.dictionaries(TEXT, TEXT, max_size=2)))
+    if draw(st.booleans()):
         request.filter.SetInParent()
         request.filter.all_of.extend(draw(st.lists(TEXT, max_size=2)))
     return request
@@ -60,6 +63,7 @@ def responses(draw: st.DrawFn) -> CompleteResponse:
     )
     if draw(st.booleans()):
         response.header.index = draw(TEXT)
+        response.header.variants.update(draw(st.dictionaries(TEXT, TEXT, max_size=3)))
         response.header.server_time.FromNanoseconds(draw(st.integers(0, 2**62)))
     for _ in range(draw(st.integers(0, 3))):
         suggestion = response.suggestions.add(
@@ -79,14 +83,18 @@ def messages_below(descriptor: Any) -> Iterator[Any]:
 
 
 def test_every_field_of_every_message_is_of_a_kind_that_is_known() -> None:
-    """A map, bytes or a wrapper in a message of ours would need more than there is here."""
-    kinds = completion_service_pb2.DESCRIPTOR.message_types_by_name.values()
+    """Another map, bytes or a wrapper in a message of ours would need more than there is here."""
+    kinds = [
+        *completion_service_pb2.DESCRIPTOR.message_types_by_name.values(),
+        *experiment_service_pb2.DESCRIPTOR.message_types_by_name.values(),
+    ]
     for message in (one for kind in kinds for one in messages_below(kind)):
         if message.full_name.startswith("google.protobuf"):
             assert message.full_name == "google.protobuf.Timestamp"
             continue
-        assert not message.GetOptions().map_entry, message.full_name
+        of_map = message.GetOptions().map_entry
         for field in message.fields:
+            assert not of_map or field.type == FieldDescriptor.TYPE_STRING, field.full_name
             assert field.type != FieldDescriptor.TYPE_BYTES, field.full_name
 
 
@@ -160,6 +168,9 @@ def test_nothing_is_accepted_that_protobuf_refuses(document: dict[str, Any]) -> 
         (b'{"filter": {"allOf": [7]}}', "filter.all_of[0]", "must be a string"),
         (b'{"filter": {"al_of": []}}', "filter", "did you mean allOf?"),
         (b'{"previosQueries": []}', "", "did you mean previousQueries?"),
+        (b'{"experiment": {"attributes": []}}', "experiment.attributes", "must be an object"),
+        (b'{"experiment": {"attributes": {"a": 1}}}', "experiment.attributes", "be a string"),
+        (b'{"experiment": {"attributes": {"a": null}}}', "experiment.attributes", "have null"),
         (b'{"sessionId": "a", "session_id": "b"}', "session_id", "in both spellings"),
         (b'{"prefix": "a", "prefix": "b"}', "", "stands twice"),
         (b'{"sequence": NaN}', "", "a number that is none"),
@@ -204,6 +215,8 @@ def test_text_that_is_no_unicode_is_refused(body: bytes, field: str, offset: str
         '{"allowedSources": ["canary"]}',
         '{"filter": {"canary": ["canary"]}}',
         '{"previousQueries": "canary"}',
+        '{"experiment": {"attributes": {"canary": 1}}}',
+        '{"experiment": {"attributes": {"canary": {"canary": "canary"}}}}',
         "canary",
         '{"prefix": "canary\\ud800"}',
     ],
@@ -229,6 +242,8 @@ def test_parameters_are_fields() -> None:
             ("explain", "true"),
             ("allowedSources", "SUGGESTION_SOURCE_TAIL"),
             ("filter.allOf", "locale:de"),
+            ("experiment.unit", "u-17"),
+            ("experiment.forcedVariants.ranking v1.2", "b"),
         ],
     )
 
@@ -240,6 +255,8 @@ def test_parameters_are_fields() -> None:
         allowed_sources=[SuggestionSource.SUGGESTION_SOURCE_TAIL],
     )
     expected.filter.all_of.append("locale:de")
+    expected.experiment.unit = "u-17"
+    expected.experiment.forced_variants["ranking v1.2"] = "b"
     assert expected == request
 
 
@@ -251,6 +268,8 @@ def test_parameters_are_fields() -> None:
         ([("", "a")], "a field that nobody knows"),
         ([("prefix.x", "a")], "prefix has no fields below it"),
         ([("filter", "a")], "filter must be an object"),
+        ([("experiment.attributes", "a")], "experiment.attributes is a map"),
+        ([("experiment.attributes.a", "1")] * 2, "a name that stands twice"),
         ([("filter.x", "a")], "filter has a field that nobody knows"),
         ([("explain", "yes")], "explain must be true or false"),
         ([("maxSuggestions", "1e3")], "must be a whole number"),

@@ -1,0 +1,161 @@
+"""What an experiment is: variants, whom it concerns, and what its variants change.
+
+Nothing here is checked; `espalier.experiments.definition` makes experiments of a
+configuration and does that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+BASIS: Final = 10_000
+"""Shares are whole numbers of 0.01 %, so of this."""
+INTERLEAVED: Final = "interleaved"
+"""What is in force in place of a variant where a list was drafted from two of them."""
+USER: Final = "user"
+"""A unit that is `Participant.unit`."""
+SESSION: Final = "session"
+"""A unit that is `Participant.session_id`."""
+ATTRIBUTE: Final = "attribute:"
+"""With a name behind it: a unit that is that one of `Participant.attributes`."""
+
+
+class Mode(enum.Enum):
+    """What becomes of the variants."""
+
+    SPLIT = "split"
+    SHADOW = "shadow"
+    INTERLEAVE = "interleave"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a variant changes; ``None`` for what it leaves as it is.
+
+    Attributes:
+        index: Name of the index to answer from.
+        sources: Names of the sources of suggestions; a request that allows fewer gets
+            those that both allow.
+        suggestions: How many, whatever the request says.
+        beam: Nodes of the tree kept per level.
+        pool: Labels the model hands to the blend.
+        context: Previous queries used, at most; 0 for none.
+        keep_variants: Whether variants of better suggestions stay.
+        features_off: Groups of features the blend does without.
+    """
+
+    index: str | None = None
+    sources: tuple[str, ...] | None = None
+    suggestions: int | None = None
+    beam: int | None = None
+    pool: int | None = None
+    context: int | None = None
+    keep_variants: bool | None = None
+    features_off: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One variant.
+
+    Attributes:
+        share: The units that get it, as half-open range of hashes from 0 to 1; coverage is
+            taken into account.
+        weight: Its share of those units, in 0.01 %, as configured.
+    """
+
+    name: str
+    weight: int = 0
+    share: tuple[float, float] = (0.0, 0.0)
+    parameters: Parameters = field(default_factory=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One experiment.
+
+    Attributes:
+        variants: The first is the control.
+        seed: What tells its hashes from those of other experiments.
+        unit: What is assigned: `USER`, `SESSION`, or `ATTRIBUTE` and a name.
+        coverage: Share of the eligible units it takes, in 0.01 %.
+        namespace: Where experiments exclude each other; "" for none.
+        namespace_share: The part of the namespace it has, half-open, from 0 to 1.
+        start, end: When it runs: from ``start`` until before ``end``, with time zone.
+        eligible: Attributes and the values one of which they must have.
+        index: Index whose calls it concerns; "" for the default one.
+        assigner: Who decides: "hash", or a plug-in by name.
+    """
+
+    name: str
+    variants: tuple[Variant, ...]
+    mode: Mode = Mode.SPLIT
+    seed: str = ""
+    unit: str = USER
+    coverage: int = BASIS
+    namespace: str = ""
+    namespace_share: tuple[float, float] = (0.0, 1.0)
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    eligible: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: str = ""
+    assigner: str = "hash"
+
+    @property
+    def control(self) -> Variant:
+        """What everybody gets who is in no variant."""
+        return self.variants[0]
+
+    def variant(self, name: str) -> Variant | None:
+        """Return the variant called ``name``, ``None`` if there is none."""
+        return next((one for one in self.variants if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Who asks, as far as experiments go: ``espalier.v1.ExperimentContext`` and the session."""
+
+    unit: str = ""
+    session_id: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    forced: Mapping[str, str] = field(default_factory=dict)
+    assigned: Mapping[str, str] = field(default_factory=dict)
+
+    def unit_of(self, kind: str) -> str:
+        """Return the unit of a kind, "" if this one has none."""
+        if kind == USER:
+            return self.unit
+        if kind == SESSION:
+            return self.session_id
+        return self.attributes.get(kind.removeprefix(ATTRIBUTE), "")
+
+
+class Reason(enum.Enum):
+    """Why somebody is in a variant, or in none; as ``espalier.v1.AssignmentReason``."""
+
+    ASSIGNED = "assigned"
+    FORCED = "forced"
+    EXTERNAL = "external"
+    NO_UNIT = "no_unit"
+    NOT_ELIGIBLE = "not_eligible"
+    NOT_IN_NAMESPACE = "not_in_namespace"
+    NOT_COVERED = "not_covered"
+    UNKNOWN_VARIANT = "unknown_variant"
+    INDEX_NOT_SERVED = "index_not_served"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What became of a participant in one experiment.
+
+    Attributes:
+        variant: ``None`` where there is none.
+    """
+
+    experiment: Experiment
+    variant: Variant | None
+    reason: Reason
