@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from espalier import __version__, console
-from espalier.verbs import asking, making, measuring, operating, serving
+from espalier.verbs import asking, calling, making, measuring, operating, serving
 
 _VERBS: Final[tuple[click.Command, ...]] = (
     making.train,
@@ -28,6 +28,8 @@ _VERBS: Final[tuple[click.Command, ...]] = (
     serving.check_config,
     operating.indexes,
     operating.rules,
+    calling.call,
+    calling.health,
 )
 
 

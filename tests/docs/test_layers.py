@@ -33,7 +33,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("index",),
     ("model", "catalogue"),
     ("querylog", "sessions", "client"),
-    ("train", "evaluate", "serve", "admin"),
+    ("train", "evaluate", "serve", "admin", "calling"),
     ("interop", "publish", "retrieval"),
     ("console",),
     ("terminal",),
@@ -42,7 +42,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 # Only these may know transport, and only this one the extension module.
-GRPC = {"serve", "client", "admin", "v1"}
+GRPC = {"serve", "client", "admin", "calling", "v1"}
 NATIVE_IMPORTERS = {"native"}
 # Reading logs is free of C: it runs where nothing was compiled.
 FORBIDDEN = {("querylog", "native"), ("querylog", "index"), ("querylog", "_native")}
