@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _LISTENING = "listening on "
 _ADMIN = "admin listening on "
 _HTTP = "http listening on "
+_METRICS = "metrics listening on "
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -50,6 +51,7 @@ class Sidecar:
         addresses: Where it listens, as it said.
         admin: Where its admin listener is, "" without one.
         http: Where its HTTP front is, "" without one.
+        metrics: Where its metrics listener is, "" without one.
         process: The process.
     """
 
@@ -69,6 +71,7 @@ class Sidecar:
         self.addresses: list[str] = []
         self.admin = ""
         self.http = ""
+        self.metrics = ""
 
     def __enter__(self) -> Self:
         """Start it; return once it has said where it listens.
@@ -151,6 +154,8 @@ class Sidecar:
                     self._ready.set()
             elif line.startswith(_HTTP):
                 self.http = line.removeprefix(_HTTP).strip()
+            elif line.startswith(_METRICS):
+                self.metrics = line.removeprefix(_METRICS).strip()
             elif line.startswith(_ADMIN):
                 # Said before the others, so known when they are.
                 self.admin = line.removeprefix(_ADMIN).strip()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from espalier.client import CallError, Client
+from espalier.serve.counters import Counters
 from espalier.serve.listen import reserve_tcp
 from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.supervisor import Supervisor, command
+from espalier.serve.telemetry.exposition import merged
+from espalier.serve.telemetry.page import Page, hold_page
 from espalier.settings import ServeSettings
 from integration.processes import PATIENCE, environment
 from tests.unit.serve.fakes import ListLog
@@ -23,32 +23,35 @@ from tests.unit.serve.fakes import ListLog
 COMPLETE = "/espalier.v1.CompletionService/Complete"
 
 
-def added(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Counter[str]]:
-    """Return the counts of all workers, added up."""
-    found: dict[str, Counter[str]] = {}
-    for report in reports.values():
-        for family, counts in report.items():
-            if isinstance(counts, Mapping):
-                found.setdefault(family, Counter()).update(counts)
-    return found
-
-
-def test_workers_count_what_they_did_and_tell_on_request(
+def test_workers_count_what_they_did_where_the_supervisor_sees_it(
     demo_index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls by outcome, degraded answers by kind, and what waits now."""
+    """Calls by outcome, degraded answers by kind, and what waits now; no worker is asked."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     reserved = reserve_tcp("127.0.0.1:0")
     settings = ServeSettings(index={"default": demo_index}, workers=2, sessions="memory")
     indexes = (IndexOrder("default", demo_index, demo_index),)
+    held = [hold_page(f"test-{number}") for number in range(2)]
     orders = [
-        Orders(number, settings, reserved.address, None, None, verify=True, indexes=indexes)
-        for number in range(2)
+        Orders(
+            number,
+            settings,
+            reserved.address,
+            unix=None,
+            sessions=None,
+            verify=True,
+            indexes=indexes,
+            page=page.path,
+        )
+        for number, page in enumerate(held)
     ]
     supervisor = Supervisor(
-        command(), [one.as_message() for one in orders], grace=PATIENCE, log=ListLog()
+        command(),
+        [one.as_message() for one in orders],
+        grace=PATIENCE,
+        log=ListLog(),
+        counters=Counters(),
     )
-    reports: list[Mapping[int, Mapping[str, Any]]] = []
     faults: list[BaseException] = []
 
     def act() -> None:
@@ -67,7 +70,6 @@ def test_workers_count_what_they_did_and_tell_on_request(
                         hasty.complete("a")
                     except CallError:
                         continue
-            reports.append(supervisor.request_all("counters", timeout=PATIENCE))
         except BaseException as error:
             faults.append(error)
             raise
@@ -80,12 +82,15 @@ def test_workers_count_what_they_did_and_tell_on_request(
     reserved.close()
 
     assert faults == []
-    (report,) = reports
-    counts = added(report)
-    assert report.keys() == {0, 1}
-    assert all(one["waiting"] == 0 for one in report.values())
-    assert counts["calls"][f"{COMPLETE} OK"] >= 20
-    assert counts["calls"][f"{COMPLETE} INVALID_ARGUMENT"] == 3
+    numbers = merged([Page.at(page.path).read() for page in held])
+    for page in held:
+        page.close()
+    calls = {
+        key[2]: count for key, (count, *_) in numbers.items() if key[:2] == ("calls", COMPLETE)
+    }
+    assert [numbers["waiting", str(number)] for number in range(2)] == [[0], [0]]
+    assert calls["OK"] >= 20
+    assert calls["INVALID_ARGUMENT"] == 3
     # Of the hasty calls some were over before they were sent.
-    assert 23 <= sum(counts["calls"].values()) <= 73
-    assert counts["degraded"]["popular_only"] <= 50
+    assert 23 <= sum(calls.values()) <= 73
+    assert numbers["degraded", "popular_only"][0] <= 50

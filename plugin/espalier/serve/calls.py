@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 from google.rpc.status_pb2 import Status
@@ -74,6 +74,29 @@ class Limits:
     retry_seconds: float = 0.25
 
 
+class Watch(Protocol):
+    """Told how unary calls go, where somebody wants to know. Safe to use from many threads.
+
+    Times are in nanoseconds of `clock`; a note is what it keeps of one call, or ``None``.
+    """
+
+    def clock(self) -> int:
+        """Return the time."""
+        ...
+
+    def arrived(self, metadata: Any) -> object:
+        """Look at the headers of a call; return a note."""
+        ...
+
+    def begun(self, name: str, waited: int, note: object) -> None:
+        """Hear that this thread works on a call from now on."""
+        ...
+
+    def ended(self, name: str, code: str, taken: int, note: object) -> None:
+        """Hear that a call is over."""
+        ...
+
+
 class Desk:
     """What the calls of one server share: who is open, who waits, who is still to be read.
 
@@ -86,9 +109,16 @@ class Desk:
         waiting: Calls nobody works on yet.
     """
 
-    def __init__(self, limits: Limits, counters: Counting, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        counters: Counting,
+        clock: Callable[[], float],
+        watch: Watch | None = None,
+    ) -> None:
         self.limits = limits
         self.counters = counters
+        self.watch = watch
         self.clock = clock
         self.overloaded = status_of(OverloadedError(limits.waiting, limits.retry_seconds))
         self.lock = threading.Lock()
@@ -100,10 +130,12 @@ class Desk:
         # Of the loop alone: until when a request may still come; the oldest call first.
         self._unread: dict[Call, float] = {}
 
-    def unary(self, rpc: Any, name: str, deadline: float, method: Unary) -> None:
+    def unary(self, rpc: Any, name: str, deadline: float, method: Unary, metadata: Any) -> None:
         """Begin a call of a `Unary` method, or turn it away."""
         full = len(self.open) >= self.limits.open
         call = UnaryCall(self, rpc, name, deadline, method)
+        if self.watch is not None and not method.at_once:
+            call.note = self.watch.arrived(metadata)
         if full:
             call.turn_away(Unanswered.REFUSED, _TOO_MANY_OPEN)
         elif self.waiting >= self.limits.waiting and not method.at_once:
@@ -231,9 +263,11 @@ _READING, _WAITING, _WORKING, _ANSWERED = range(4)
 class UnaryCall(Call):
     """A call of a `Unary` method."""
 
-    __slots__ = ("_code", "_data", "_deadline", "_method", "_state")
+    __slots__ = ("_began", "_code", "_data", "_deadline", "_method", "_state", "note")
 
     def __init__(self, desk: Desk, rpc: Any, name: str, deadline: float, method: Unary) -> None:
+        self.note: object = None
+        self._began = 0 if desk.watch is None else desk.watch.clock()
         self._deadline = deadline
         self._method = method
         self._state = _READING
@@ -268,6 +302,8 @@ class UnaryCall(Call):
                 return
             self._state = _WORKING
             desk.waiting -= 1
+        if desk.watch is not None:
+            desk.watch.begun(self._name, desk.watch.clock() - self._began, self.note)
         left = self._deadline - desk.clock()
         if left <= 0:
             self.turn_away(Unanswered.EXPIRED, _EXPIRED)
@@ -335,6 +371,8 @@ class UnaryCall(Call):
     def _settle(self, code: str) -> None:
         desk = self._desk
         desk.counters.add("calls", self._name, code)
+        if desk.watch is not None:
+            desk.watch.ended(self._name, code, desk.watch.clock() - self._began, self.note)
         with desk.lock:
             desk.unanswered -= 1
 

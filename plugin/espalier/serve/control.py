@@ -3,7 +3,7 @@
 One socket pair a worker. A message is four bytes of length, big-endian, and that
 much JSON:
 
-    {"id": 7, "method": "counters", "params": {...}}      a request
+    {"id": 7, "method": "check", "params": {...}}      a request
     {"id": 7, "result": {...}}                            its reply
     {"id": 7, "error": {"reason": "...", "message": "..."}}   or this
 

@@ -148,6 +148,11 @@ class Completer:
         self._counters = counters
         self._store_failing = False
 
+    @property
+    def store_well(self) -> bool:
+        """Whether the session store answered when it was asked last."""
+        return not self._store_failing
+
     def complete(self, question: Question, time_left: float = math.inf) -> Answer:
         """Answer ``question``, with ``time_left`` seconds until the caller stops waiting.
 

@@ -45,11 +45,13 @@ class HeldFile:
 
     Attributes:
         path: Where they do.
+        modified_ns: When it was written, Unix time in nanoseconds.
     """
 
     def __init__(self, descriptor: int) -> None:
         """Own ``descriptor``."""
         self._descriptor: int | None = descriptor
+        self.modified_ns = os.fstat(descriptor).st_mtime_ns
         self.path = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
 
     @property

@@ -358,6 +358,7 @@ class Lifecycle:
         self._workers.give_orders(self._orders(self._ledger))
 
     def _note_active(self, name: str, before: str, event: str) -> None:
+        self._counters.add("index_switches", name, event.removeprefix("index_"))
         self._log.info(
             event, index=name, revision=self._ledger.entry(name).active, before=before or None
         )

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 from grpc._cython import cygrpc  # type: ignore[attr-defined] # compiled, without stubs
 
-from espalier.serve.calls import Desk, Limits, UnaryCall
+from espalier.serve.calls import Desk, Limits, UnaryCall, Watch
 from espalier.serve.counters import Counting
 from espalier.serve.rpc import Method, Unary
 
@@ -53,6 +53,7 @@ class CallLoop:
         threads: How many calls are worked on at the same time. 1 works in the loop itself,
             which is fastest where work is all computing.
         clock: Seconds from any origin.
+        watch: Told how unary calls go.
     """
 
     def __init__(
@@ -65,9 +66,10 @@ class CallLoop:
         limits: Limits | None = None,
         threads: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        watch: Watch | None = None,
     ) -> None:
         self._methods = {name.encode(): (name, method) for name, method in methods.items()}
-        self._desk = Desk(Limits() if limits is None else limits, counters, clock)
+        self._desk = Desk(Limits() if limits is None else limits, counters, clock, watch)
         self._clock = clock
         self._crashed = crashed
         self._threads = threads
@@ -202,7 +204,8 @@ class CallLoop:
         if isinstance(method, Unary):
             # Deadlines come in wall-clock time, which may be set; from here on ours counts.
             left = details.deadline - time.time()
-            self._desk.unary(event.call, name, self._clock() + left, method)
+            deadline = self._clock() + left
+            self._desk.unary(event.call, name, deadline, method, event.invocation_metadata)
         else:
             self._desk.stream(event.call, name, method)
 

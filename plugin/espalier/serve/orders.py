@@ -84,6 +84,7 @@ class Orders:
         overlays: Rules by the name of the index they are for.
         unwell: Names of indexes whose newest load failed.
         http: Whether it is the HTTP front that listens there.
+        page: Where its numbers go, ``None`` if nobody reads them.
     """
 
     number: int
@@ -96,6 +97,7 @@ class Orders:
     overlays: Mapping[str, RulesOrder] = field(default_factory=dict)
     unwell: tuple[str, ...] = ()
     http: bool = False
+    page: Path | None = None
 
     def as_message(self) -> dict[str, Any]:
         """Return what `of` understands."""
@@ -114,6 +116,7 @@ class Orders:
             "overlays": {name: one.as_message() for name, one in self.overlays.items()},
             "unwell": _plain(self.unwell),
             "http": self.http,
+            "page": _plain(self.page),
         }
 
     @classmethod
@@ -136,6 +139,7 @@ class Orders:
             overlays={name: RulesOrder.of(one) for name, one in message["overlays"].items()},
             unwell=tuple(message["unwell"]),
             http=message["http"],
+            page=_path(message["page"]),
         )
 
 

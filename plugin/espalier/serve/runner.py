@@ -36,6 +36,9 @@ from espalier.serve.notify import ServiceManager
 from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.rulebook import Rulebook
 from espalier.serve.supervisor import Supervisor
+from espalier.serve.telemetry.gauges import Service
+from espalier.serve.telemetry.listener import MetricsListener
+from espalier.serve.telemetry.page import Page, hold_page
 from espalier.serve.watch import Watch
 from espalier.sessions.opening import FILE_NAME
 from espalier.sessions.shared import SharedSessionStore
@@ -124,8 +127,17 @@ class _Service:
         for name, path in settings.index.items():
             self._files[name] = hold(path)
             held.callback(self._files[name].close)
+        self._metrics_address: str | None = None
+        if settings.metrics is not None:
+            for_metrics = reserve_tcp(settings.metrics)
+            held.callback(for_metrics.close)
+            self._metrics_address = for_metrics.address
+        self._pages = self._hold_pages(count + (self._http_address is not None))
         self._manager = ServiceManager.of(os.environ)
         self._counters = Counters()
+        self._counters.begin("reloads")
+        for number in range(len(self._pages)):
+            self._counters.place("worker_restarts", str(number))
         self._health = health_of_service()
         self._watch: Watch | None = None
         first = [
@@ -136,6 +148,7 @@ class _Service:
             self._orders(first, verify=verify),
             grace=settings.grace_seconds,
             log=log,
+            counters=self._counters,
             hang_up=self._hang_up,
             watched=self._note_workers,
             manager=self._manager,
@@ -159,6 +172,8 @@ class _Service:
             told=lambda name, well: self._health.tell(index_component(name), well=well),
         )
         self._held.callback(lifecycle.close)
+        if self._metrics_address is not None:
+            self._begin_metrics(lifecycle, self._metrics_address)
         watch = self._watch = Watch(
             lifecycle,
             settings.index,
@@ -193,6 +208,32 @@ class _Service:
         self._held.callback(admin.stop)
         print(f"admin listening on {address.address}", file=self._out, flush=True)
         self._log.info("admin_listening", address=address.address)
+
+    def _hold_pages(self, count: int) -> list[HeldFile]:
+        """Return where the workers put their numbers; nowhere if nobody reads them."""
+        if self._metrics_address is None:
+            return []
+        pages = [hold_page(f"espalier-worker-{number}") for number in range(count)]
+        for page in pages:
+            self._held.callback(page.close)
+        return pages
+
+    def _begin_metrics(self, lifecycle: Lifecycle, address: str) -> None:
+        numbers = Service(
+            [Page.at(page.path) for page in self._pages],
+            self._counters,
+            pids=lambda: {one.number: one.process.pid for one in self._supervisor.workers()},
+            sessions=None if self._table is None else self._table.stats,
+            capacity=self._settings.max_sessions,
+            indexes=lifecycle,
+        )
+        listener = MetricsListener(
+            address, text=numbers.text, ready=lambda: self._health.ready, log=self._log
+        )
+        listener.start()
+        self._held.callback(listener.stop)
+        print(f"metrics listening on {address}", file=self._out, flush=True)
+        self._log.info("metrics_listening", address=address)
 
     def _first_ledger(self) -> Ledger:
         """Return what the workers opened when they started: every configured index."""
@@ -237,6 +278,7 @@ class _Service:
                 overlays=self._rules.orders(),
                 unwell=tuple(unwell),
                 http=http,
+                page=self._pages[number].path if self._pages else None,
             ).as_message()
             for number, (address, path, http) in enumerate(places)
         ]
@@ -253,8 +295,10 @@ class _Service:
         try:
             wanted = self._reread()
         except ConfigError as error:
+            self._counters.add("reloads", error.reason)
             self._log.error("config_refused", reason=error.reason, error=str(error))
             return
+        self._counters.add("reloads", "OK")
         settings, left = taken_over(self._settings, wanted)
         if left:
             self._log.warning("config_needs_restart", keys=" ".join(left))

@@ -9,7 +9,7 @@ from typing import Final
 
 from espalier.serve import health as health_module
 from espalier.serve import reflection
-from espalier.serve.calls import Limits
+from espalier.serve.calls import Limits, Watch
 from espalier.serve.counters import Counting
 from espalier.serve.health import Health
 from espalier.serve.listen import ListenError, claim_unix
@@ -74,6 +74,7 @@ class Server:
         threads: As for `CallLoop`.
         connection_age: Seconds after which a client has to connect anew.
         keepalive: Seconds without a word after which a client must show that it is there.
+        watch: Told how calls go.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Server:
         threads: int = 1,
         connection_age: float = 1_800.0,
         keepalive: float = 60.0,
+        watch: Watch | None = None,
     ) -> None:
         services = {name.split("/")[1] for name in methods} | {health_module.SERVICE_NAME}
         self._loop = CallLoop(
@@ -96,12 +98,18 @@ class Server:
             crashed=crashed,
             limits=limits,
             threads=threads,
+            watch=watch,
         )
 
     @property
     def waiting(self) -> int:
         """Calls that nobody works on yet."""
         return self._loop.waiting
+
+    @property
+    def unanswered(self) -> int:
+        """Calls that were let in and not answered yet."""
+        return self._loop.unanswered
 
     def listen(self, address: str) -> str:
         """Listen on HOST:PORT, beside others that share it; return it with the port taken.

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from espalier.errors import EspalierError
 from espalier.serve.control import Channel, GoneError, Params, result_of, send
+from espalier.serve.counters import Counting
 from espalier.serve.log import EventLog
 from espalier.serve.notify import ServiceManager
 from espalier.serve.signals import FIRST_WORD, SignalQueue
@@ -165,6 +166,7 @@ class Supervisor:
         command: Starts a worker, with the number of its file descriptor appended.
         orders: The first message to each worker.
         log: Where events go.
+        counters: Told of workers that died.
         hang_up: Called in the main thread for every SIGHUP; must not take long.
         watched: Called in the main thread with the number of workers that answer, when
             that may have changed; with 0 when the end begins.
@@ -178,6 +180,7 @@ class Supervisor:
         *,
         grace: float,
         log: EventLog,
+        counters: Counting,
         hang_up: Callable[[], object] = lambda: None,
         watched: Callable[[int], object] = lambda _ready: None,
         manager: ServiceManager | None = None,
@@ -188,6 +191,7 @@ class Supervisor:
         self._orders = list(orders)
         self.grace = grace
         self._log = log
+        self._counters = counters
         self._back_off = BackOff() if back_off is None else back_off
         self._clock = clock
         self._hang_up = hang_up
@@ -340,6 +344,7 @@ class Supervisor:
             place.deaths = 1 if served >= self._back_off.stable else place.deaths + 1
             pause = self._back_off.pause(place.deaths)
             place.worker, place.due = None, now + pause
+            self._counters.add("worker_restarts", str(worker.number))
             self._log.error(
                 "worker_died",
                 worker=worker.number,

@@ -9,7 +9,6 @@ Requests a worker answers, beside the replies it gets:
 
 ============  ==================================================================
 ``ping``      nothing; its reply says that the process is alive
-``counters``  what it has done, as in `counters`, and how many calls wait now
 ``check``     find out whether an index file is whole, and what it holds
 ``stage``     get ready to answer from an index file that was checked
 ``settle``    answer from a revision, and let go of all that are not kept
@@ -38,7 +37,7 @@ from typing import Any, Protocol
 
 from espalier.errors import EspalierError
 from espalier.serve.aside import Aside
-from espalier.serve.calls import Limits
+from espalier.serve.calls import Limits, Watch
 from espalier.serve.control import (
     Channel,
     ControlError,
@@ -48,7 +47,7 @@ from espalier.serve.control import (
     receive,
     send,
 )
-from espalier.serve.counters import Counters
+from espalier.serve.counters import Counters, Unanswered
 from espalier.serve.domain import Completer
 from espalier.serve.health import Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
@@ -57,9 +56,14 @@ from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.serve.shelf import Change, Shelf
 from espalier.serve.signals import FIRST_WORD, SignalQueue
+from espalier.serve.telemetry.calls import CallWatch
+from espalier.serve.telemetry.meters import MeasuredCompleter, Meters
+from espalier.serve.telemetry.page import Page
+from espalier.serve.telemetry.sampler import Sampler
 from espalier.sessions.base import SessionStore, SessionStoreError
 from espalier.sessions.opening import open_sessions
 from espalier.sessions.shared import SharedSessionStore
+from espalier.settings import ServeSettings
 
 SIGNALLED = 128
 """What a shell says of a process that a signal ended, plus its number."""
@@ -114,6 +118,11 @@ class _Serving(Protocol):
         """Calls that nobody works on yet."""
         ...
 
+    @property
+    def unanswered(self) -> int:
+        """Calls that were let in and not answered yet."""
+        ...
+
     def start(self) -> None:
         """Begin to answer."""
         ...
@@ -136,22 +145,27 @@ class _Worker:
         settings = orders.settings
         self._shelf = Shelf(orders.indexes, orders.overlays, verify=orders.verify, log=log)
         self._sessions = _sessions_of(orders)
-        self._counters = Counters()
-        completer = Completer(
-            self._shelf.indexes,
-            self._sessions,
-            context_queries=settings.session_queries,
-            log=log,
-            counters=self._counters,
-        )
+        page = None if orders.page is None else Page.at(orders.page)
+        self._counters = Counters(page, alone=settings.threads == 1)
+        # Who does not measure does without what measures.
+        self._meters: Meters | None = None
+        if page is not None:
+            self._meters = Meters(self._counters, threads=settings.threads)
+            for why in Unanswered:
+                self._counters.place("unanswered", f"/{SERVICE_NAME}/Complete", why.value)
+        completer = self._completer(settings)
         self._shelf.publish_to(lambda indexes: setattr(completer, "indexes", indexes))
         self._health = Health([SERVICE_NAME], _COMPONENTS)
         for name in {one.name for one in orders.indexes}:
             self._health.tell(index_component(name), well=name not in orders.unwell)
         self._server, self._addresses = self._listening(orders, CompletionService(completer))
+        self._sampler: Sampler | None = None
+        if page is not None:
+            self._sampler = Sampler(
+                self._counters, self._server, self._sessions.stats, lambda: completer.store_well
+            )
         handlers: dict[str, Handler] = {
             "ping": lambda _params: None,
-            "counters": lambda _params: self._report(),
             "check": self._check,
             "stage": self._stage,
             "settle": self._settle,
@@ -162,6 +176,24 @@ class _Worker:
         self._loading = Aside("loading")
         self._changing = Aside("changing")
         self._channel = Channel(wire, handlers, lambda: signals.put(_ORPHANED))
+
+    def _completer(self, settings: ServeSettings) -> Completer:
+        if self._meters is None:
+            return Completer(
+                self._shelf.indexes,
+                self._sessions,
+                context_queries=settings.session_queries,
+                log=self._log,
+                counters=self._counters,
+            )
+        return MeasuredCompleter(
+            self._shelf.indexes,
+            self._sessions,
+            context_queries=settings.session_queries,
+            log=self._log,
+            counters=self._counters,
+            meters=self._meters,
+        )
 
     def _listening(self, orders: Orders, service: CompletionService) -> tuple[_Serving, list[str]]:
         """Return the server of this worker and where it listens."""
@@ -182,6 +214,9 @@ class _Worker:
             )
             return front, [front.listen(orders.address)]
         age = settings.connection_age_seconds
+        watch: Watch | None = None
+        if self._meters is not None:
+            watch = CallWatch(self._meters)
         server = Server(
             service.methods(self._log),
             self._health,
@@ -191,6 +226,7 @@ class _Worker:
             threads=settings.threads,
             connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
             keepalive=settings.keepalive_seconds,
+            watch=watch,
         )
         addresses = [server.listen(orders.address)]
         if orders.unix is not None:
@@ -207,6 +243,8 @@ class _Worker:
             self._log.warning("session_store_unreachable", reason=str(error))
         for component in _COMPONENTS:
             self._health.set(component, well=True)
+        if self._sampler is not None:
+            self._sampler.start()
         self._channel.start()
         self._tell("ready", addresses=self._addresses, indexes=self._shelf.report())
         received = self._signals.wait()
@@ -226,7 +264,9 @@ class _Worker:
         # Asked to end by the supervisor and by a signal is being asked once: who stops all
         # processes of a service sends both.
         cut_off = self._server.drain(self._grace, hurry)
-        # What it counted goes with it, so it is said here.
+        if self._sampler is not None:
+            self._sampler.stop()
+        # Where nobody reads them, the numbers go with it, so they are said here.
         self._log.info("stopped", calls_cut_off=cut_off, **self._counters.totals())
         if received != _ORPHANED:
             self._tell("stopped", calls_cut_off=cut_off)
@@ -270,9 +310,6 @@ class _Worker:
     def _begin_drain(self, params: Mapping[str, Any]) -> None:
         self._grace = float(params["grace"])
         self._signals.put(_DRAIN)
-
-    def _report(self) -> dict[str, Any]:
-        return {**self._counters.snapshot(), "waiting": self._server.waiting}
 
     def _tell(self, method: str, **params: Any) -> None:
         # Whether the supervisor still listens shows elsewhere.

@@ -88,6 +88,9 @@ class ServeSettings:
     http_access_log: bool = setting(
         False, meaning="log every HTTP request: route, status and time, never what was asked"
     )
+    metrics: str | None = setting(
+        None, ADDRESS, "address where Prometheus reads /metrics; /healthz and /readyz as well"
+    )
     workers: int = setting(
         0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"
     )

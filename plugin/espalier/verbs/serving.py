@@ -26,7 +26,7 @@ _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
         "espalier serve --index de=german.esp --index en=english.esp --listen 0.0.0.0:50051",
         "espalier serve --index indexes/current --state-dir state --admin unix:admin.sock",
         "espalier serve --config site.toml --set session_ttl_seconds=600",
-        "espalier serve --index site.esp --http 127.0.0.1:8080",
+        "espalier serve --index site.esp --http 127.0.0.1:8080 --metrics 127.0.0.1:9464",
         "espalier serve --config site.toml --print-config",
     )
 )
@@ -47,6 +47,9 @@ _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
     help="HOST:PORT or unix:PATH where indexes and rules are changed while they are served.",
 )
 @click.option("--http", metavar="HOST:PORT", help="Address of the HTTP front, if there is one.")
+@click.option(
+    "--metrics", metavar="HOST:PORT", help="Address where Prometheus reads, if it does."
+)
 @click.option("--workers", metavar="N", help="Processes; by default one for each processor.")
 @click.option("--state-dir", metavar="DIR", help="Folder for what survives a restart.")
 @options.config_file
@@ -64,6 +67,7 @@ def serve(
     unix: str | None,
     admin: str | None,
     http: str | None,
+    metrics: str | None,
     workers: str | None,
     state_dir: str | None,
     config: Path | None,
@@ -85,6 +89,7 @@ def serve(
         "unix": unix,
         "admin": admin,
         "http": http,
+        "metrics": metrics,
         "workers": workers,
         "state_dir": state_dir,
     }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from espalier.serve.counters import Counters
+from espalier.serve.telemetry.page import Page
 
 
 def test_counts_are_kept_by_family_and_labels() -> None:
@@ -49,3 +52,23 @@ def test_no_count_is_lost_between_threads() -> None:
         thread.join()
 
     assert counters.get("calls", "/s/Complete", "OK") == 20_000
+
+
+def test_a_successor_goes_on_and_says_what_it_did_itself() -> None:
+    """What is scraped never goes back; what a process logs at its end is its own."""
+    page = Page.private()
+    Counters(page).add("degraded", "popular_only")
+    successor = Counters(page, alone=True)
+    successor.add("degraded", "popular_only")
+    successor.add("degraded", "without_session")
+
+    assert successor.get("degraded", "popular_only") == 2
+    assert successor.totals() == {"degraded_popular_only": 1, "degraded_without_session": 1}
+
+
+def test_an_unknown_family_or_a_missing_label_is_a_mistake() -> None:
+    """What is misspelled must not be counted where nobody looks."""
+    with pytest.raises(KeyError):
+        Counters().add("cals", "/s/Complete", "OK")
+    with pytest.raises(ValueError, match="calls takes the labels method code"):
+        Counters().add("calls", "/s/Complete")

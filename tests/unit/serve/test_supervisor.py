@@ -15,6 +15,7 @@ import pytest
 
 from espalier.serve import supervisor as module
 from espalier.serve.control import ControlError, GoneError
+from espalier.serve.counters import Counters
 from espalier.serve.supervisor import BackOff, Supervisor, WorkerError
 from tests.unit.serve.fakes import ListLog
 
@@ -49,6 +50,7 @@ class Bench:
 
     def __init__(self, *orders: Mapping[str, Any], grace: float = PATIENT) -> None:
         self.log = ListLog()
+        self.counters = Counters()
         self.faults: list[BaseException] = []
         self.hung_up = 0
         self.ready: list[int] = []
@@ -57,6 +59,7 @@ class Bench:
             [{"number": number, **one} for number, one in enumerate(orders)],
             grace=grace,
             log=self.log,
+            counters=self.counters,
             hang_up=self._hang_up,
             watched=self.ready.append,
             back_off=BackOff(first=0.01, longest=0.05),

@@ -219,6 +219,11 @@ class HttpServer:
         """Requests that are begun and not answered."""
         return len(self._server.server_state.tasks)
 
+    @property
+    def unanswered(self) -> int:
+        """The same: work begins as soon as a request is read."""
+        return self.waiting
+
     def listen(self, address: str) -> str:
         """Listen on HOST:PORT, beside others that share it; return it with the port taken.
 

@@ -1,0 +1,194 @@
+"""The metrics listener: what Prometheus scrapes, and health over HTTP.
+
+==============  =====================================================================
+``/metrics``    every number of the service
+``/healthz``    200 while the supervisor runs
+``/readyz``     200 while every worker answers calls, else 503
+==============  =====================================================================
+
+It runs in threads of the supervisor: a handful, each for one request and some seconds, so
+whoever sends slowly keeps others waiting at most, and completions not at all. There is
+nothing in an answer that a user typed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from espalier.serve.listen import ListenError, bind_shared
+from espalier.serve.log import EventLog, place_of
+from espalier.serve.telemetry.exposition import CONTENT_TYPE
+
+_REQUEST_SECONDS: Final = 5.0
+"""From a connection to its end."""
+_AT_ONCE: Final = 8
+_BACKLOG: Final = 64
+_STOP_SECONDS: Final = 2.0
+
+_JSON: Final = "application/json"
+
+
+class MetricsListener:
+    """Answers scrapes and probes, from `start` to `stop`.
+
+    Args:
+        address: HOST:PORT that the supervisor holds.
+        text: Returns the numbers.
+        ready: Whether requests should be sent to this service.
+        log: Told of faults.
+
+    Raises:
+        ListenError: The address cannot be had.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        text: Callable[[], bytes],
+        ready: Callable[[], bool],
+        log: EventLog,
+    ) -> None:
+        self._text = text
+        self._ready = ready
+        self._log = log
+        self._servers = [_Server(one, self._answer) for one in _listening(address)]
+        self._threads = [
+            threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+            for server in self._servers
+        ]
+
+    def start(self) -> None:
+        """Begin to answer."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; what is being answered has a moment."""
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        for thread in self._threads:
+            thread.join(_STOP_SECONDS)
+
+    def _answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """Return status, content type and body."""
+        if path == "/metrics":
+            try:
+                return HTTPStatus.OK, CONTENT_TYPE, self._text()
+            except Exception as error:  # noqa: BLE001 - the next scrape may go well
+                self._log.error(
+                    "scrape_failed", exception=type(error).__name__, raised_at=place_of(error)
+                )
+                return HTTPStatus.INTERNAL_SERVER_ERROR, _JSON, b"{}"
+        if path == "/healthz" or (path == "/readyz" and self._ready()):
+            return HTTPStatus.OK, _JSON, b'{"status":"SERVING"}'
+        if path == "/readyz":
+            return HTTPStatus.SERVICE_UNAVAILABLE, _JSON, b'{"status":"NOT_SERVING"}'
+        known = b'{"message":"no such path; there are /metrics, /healthz and /readyz"}'
+        return HTTPStatus.NOT_FOUND, _JSON, known
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request, after which the connection ends."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "espalier"
+    sys_version = ""
+    # Of a single read; what ends a slow request as a whole is `_Server.process_request`.
+    timeout = _REQUEST_SECONDS
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self._reply(*self.server.answer(self.path.partition("?")[0]))
+
+    do_HEAD = do_GET  # noqa: N815 - their name
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - theirs
+        """Say nothing: it would quote what was sent."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Say what is wrong without quoting it."""
+        del message, explain
+        self.requestline = ""
+        self._reply(HTTPStatus(code), _JSON, b"{}")
+
+    def _reply(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        # Of a request that could not be read there is no version to answer in.
+        self.request_version = "HTTP/1.1"
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if getattr(self, "command", "") != "HEAD":
+            self.wfile.write(body)
+
+
+class _Server(ThreadingHTTPServer):
+    """So many requests at a time, on a socket that is bound already."""
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        answer: Callable[[str], tuple[HTTPStatus, str, bytes]],
+    ) -> None:
+        super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.answer = answer
+        self._free = threading.BoundedSemaphore(_AT_ONCE)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, if there is one to spare soon."""
+        if not self._free.acquire(timeout=_REQUEST_SECONDS):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and hang up when the time is over."""
+        late = threading.Timer(_REQUEST_SECONDS, _hang_up, [request])
+        late.daemon = True
+        late.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            late.cancel()
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Forget it: the client left."""
+
+
+def _hang_up(request: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
+
+
+def _listening(address: str) -> list[socket.socket]:
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    opened: list[socket.socket] = []
+    try:
+        for family, _, _, _, place in socket.getaddrinfo(
+            bare, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            opened.append(bind_shared(family, place[0], int(port)))
+            opened[-1].listen(_BACKLOG)
+    except OSError as error:
+        for one in opened:
+            one.close()
+        raise ListenError(f"cannot listen on {address}: it was taken just now") from error
+    return opened
