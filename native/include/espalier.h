@@ -394,6 +394,15 @@ void esp_scratch_free(esp_scratch *scratch);
 esp_status esp_complete(const esp_index *index, esp_scratch *scratch, const esp_query *query,
     esp_suggestion *out, size_t cap, size_t *count, esp_error *err);
 
+/* Writes `n` suggestions as a repeated field of a Protocol Buffers message: number
+ * `field` (1 to 15), of messages as `espalier.v1.Suggestion` is, without contributions.
+ * `prefix` is what was completed.  `*bytes` is what that takes; above `cap` nothing
+ * in `out` is of use.  `by_source` gets four counts: suggestions by source, in the order
+ * of esp_source.  Fails with ESP_E_ARGUMENT, ESP_E_CORRUPT. */
+esp_status esp_suggestions_encode(const esp_suggestion *found, size_t n, const uint8_t *prefix,
+    size_t length, uint32_t field, uint8_t *out, size_t cap, size_t *bytes, uint32_t *by_source,
+    esp_error *err);
+
 /* What the last esp_complete() on this scratch did.  Cannot fail. */
 void esp_scratch_get_work(const esp_scratch *scratch, esp_work *work);
 

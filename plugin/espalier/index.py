@@ -28,6 +28,7 @@ from espalier.native import (
     KEEP_VARIANTS,
     NO_LABEL,
     Caps,
+    Encoded,
     Matcher,
     NativeIndex,
     RawSuggestion,
@@ -322,6 +323,44 @@ class Index:
             overlay,
             where,
         )
+
+    def complete_encoded(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        field: int,
+        k: int = 10,
+        sources: Source | None = None,
+        overlay: Overlay | None = None,
+        previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
+        keep_variants: bool = False,
+    ) -> Encoded | None:
+        """Return completions as `complete` does, as bytes of a Protocol Buffers message.
+
+        For a service that sends them on: they are field number ``field`` (1 to 15), each a
+        message ``espalier.v1.Suggestion``. None where patterns have a say about texts.
+        Arguments and errors are those of `complete`.
+        """
+        if self._patterns is not None or (overlay is not None and overlay.patterns):
+            return None
+        if not 1 <= k <= MAX_K:
+            raise LimitError(f"k must be 1 to {MAX_K}, not {k}")
+        queries, age = _encode_session(previous, previous_age)
+        encoded = _encode_prefix(normalise_prefix(prefix))
+        scratch = self._scratch()
+        scratch.ask(
+            encoded,
+            queries,
+            k,
+            sources=0 if sources is None else int(sources),
+            flags=KEEP_VARIANTS if keep_variants else 0,
+            overlay=None if overlay is None else overlay.native,
+            age=age,
+            chosen=None if where is None else where.native(self._native),
+        )
+        return scratch.encoded(encoded, field)
 
     def complete_with_work(
         self,

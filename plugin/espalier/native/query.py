@@ -22,6 +22,9 @@ FEATURES: Final = int(lib.ESP_QUERY_FEATURES)
 NO_LABEL: Final = int(lib.ESP_NO_LABEL)
 """``label`` of a suggestion that is not in the index."""
 
+_WIRE_BYTES: Final = 16_384
+"""An answer takes about 70 bytes a suggestion; room is made where one takes more."""
+
 _CORRECTED = int(lib.ESP_SOURCE_CORRECTED)
 _NOT_FOUND = 2 ** (8 * ffi.sizeof("size_t")) - 1
 
@@ -33,6 +36,20 @@ class Work(NamedTuple):
     n_features: int
     nodes_scored: int
     candidates: int
+
+
+class Encoded(NamedTuple):
+    """Suggestions as a repeated field of a Protocol Buffers message.
+
+    Attributes:
+        wire: The field, with its tags.
+        total: How many there are.
+        by_source: How many there are of each source, in the order of `Source`.
+    """
+
+    wire: bytes
+    total: int
+    by_source: tuple[int, int, int, int]
 
 
 class RawSuggestion(NamedTuple):
@@ -84,6 +101,7 @@ class Scratch:
 
     __slots__ = (
         "_age",
+        "_by_source",
         "_count",
         "_error",
         "_index",
@@ -95,6 +113,8 @@ class Scratch:
         "_row_ptr",
         "_scores",
         "_scratch",
+        "_size",
+        "_wire",
         "_work",
         "caps",
     )
@@ -126,7 +146,10 @@ class Scratch:
         self._out = ffi.new("esp_suggestion[]", caps.k)
         self._ints = ffi.new("uint32_t[]", caps.pool + caps.k)
         self._count = ffi.new("size_t *")
+        self._size = ffi.new("size_t *")
         self._work = ffi.new("esp_work *")
+        self._by_source = ffi.new("uint32_t[4]")
+        self._wire = ffi.new("uint8_t[]", _WIRE_BYTES)
         self._scores = ffi.new("float[]", caps.pool + caps.k)
         self._row_ptr = ffi.new("uint64_t[2]")
         self._row = ffi.new("esp_csr *")
@@ -198,6 +221,26 @@ class Scratch:
             )
         return found
 
+    def encoded(self, prefix: bytes, field: int) -> Encoded:
+        """Return what `ask` found for ``prefix`` as field number ``field`` of a message.
+
+        Raises:
+            IndexCorruptError: The index is damaged where a suggestion met it.
+        """
+        out, by_source = self._out, self._by_source
+        view = ffi.from_buffer("uint8_t[]", prefix)
+        found, n = self._count[0], len(self._wire)
+        status = lib.esp_suggestions_encode(
+            out, found, view, len(prefix), field, self._wire, n, self._size, by_source, self._error
+        )
+        if not status and self._size[0] > n:
+            self._wire = ffi.new("uint8_t[]", 2 * self._size[0])
+            return self.encoded(prefix, field)
+        del view
+        if status:
+            raise make_error(status, self._error)
+        return Encoded(ffi.buffer(self._wire, self._size[0])[:], found, tuple(by_source))
+
     def ask(
         self,
         prefix: bytes,
@@ -206,10 +249,12 @@ class Scratch:
         *,
         sources: int = 0,
         flags: int = 0,
+        overlay: NativeOverlay | None = None,
         age: Sequence[int] | None = None,
+        chosen: NativeFilter | None = None,
     ) -> None:
-        """Complete without fetching the answer: ``ranked_features`` and the like have it."""
-        self._ask(prefix, previous, k, 0, 0, sources, 0, flags, 0, None, age, None)
+        """Complete without fetching the answer: ``encoded`` and ``ranked_features`` have it."""
+        self._ask(prefix, previous, k, 0, 0, sources, 0, flags, 0, overlay, age, chosen)
 
     def _ask(
         self,

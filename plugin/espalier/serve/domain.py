@@ -12,6 +12,7 @@ from espalier.filters import FILTER_VALUES, Filter
 from espalier.index import MAX_K, MAX_PREFIX_BYTES, MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
 from espalier.serve.counters import Counting
+from espalier.serve.encoded import FIELD, EncodedSuggestions
 from espalier.serve.errors import (
     EmptyQueryError,
     NoSessionError,
@@ -253,6 +254,19 @@ def _ask(
     k = min(question.limit or DEFAULT_SUGGESTIONS, MAX_K)
     try:
         if not explain:
+            encoded = served.index.complete_encoded(
+                prefix,
+                previous,
+                field=FIELD,
+                k=k,
+                sources=sources,
+                previous_age=age,
+                where=where,
+                overlay=served.overlay,
+                keep_variants=question.keep_variants,
+            )
+            if encoded is not None:
+                return EncodedSuggestions(encoded), ()
             found = served.index.complete(
                 prefix,
                 previous,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from espalier.errors import ConfigError
 from espalier.filters import Filter
-from espalier.native import Source
+from espalier.native import Encoded, Source
 from espalier.overlay import Overlay
 from espalier.serve.errors import UnknownIndexError
 
@@ -106,6 +106,22 @@ class Completing(Protocol):
             LimitError: The normalised prefix is too long.
             UnsupportedError: ``where`` asks for something the index has not.
         """
+        ...
+
+    def complete_encoded(
+        self,
+        prefix: str,
+        previous: Sequence[str] = (),
+        *,
+        field: int,
+        k: int = 10,
+        sources: Source | None = None,
+        previous_age: Sequence[float] | None = None,
+        where: Filter | None = None,
+        overlay: Overlay | None = None,
+        keep_variants: bool = False,
+    ) -> Encoded | None:
+        """Complete, as field number ``field`` of a message; None if only `complete` can."""
         ...
 
     def explain(

@@ -91,6 +91,9 @@ class FakeIndex:
             for place, label in enumerate(found[:k], 1)
         ]
 
+    def complete_encoded(self, *_: object, **__: object) -> None:
+        """Say that only `complete` can."""
+
     def explain(
         self,
         prefix: str,
