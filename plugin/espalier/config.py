@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from espalier.errors import ConfigError
+from espalier.experiments import Experiment, as_table, problems_of
 from espalier.gather import Gathered, Source, entries_of, read_document, table_problems
 from espalier.schema import Secretive, check_of
-from espalier.settings import CLASSES, TABLES, Loaded, Settings
+from espalier.settings import CLASSES, EXPERIMENTS, KNOWN, TABLES, Loaded, Settings
 
 S = TypeVar("S", bound=Settings)
 
@@ -44,13 +46,17 @@ def problems_in(path: Path) -> list[Problem]:
         document = read_document(path)
     except ConfigError as error:
         return [Problem("", "", str(error))]
-    at_the_top = table_problems(path, document, TABLES, CLASSES)
+    at_the_top = table_problems(path, document, TABLES, KNOWN)
     found: list[Problem] = []
     for table, value in document.items():
         if table in at_the_top:
             found.append(Problem(table, "", at_the_top[table]))
         elif table in CLASSES:
             found += _problems_of(path, table, value)
+        elif table == EXPERIMENTS:
+            served = _indexes_of(document)
+            where = f"{path}, [{table}]"
+            found += [Problem(table, *one) for one in problems_of(value, where, served)]
     return found
 
 
@@ -69,6 +75,13 @@ def _problems_of(path: Path, table: str, values: Mapping[str, object]) -> Iterat
         # What a broken key should have said nobody knows.
         if broken.isdisjoint(conflict.keys):
             yield Problem(table, conflict.keys[0], f"{source.where}: {conflict.says}")
+
+
+def _indexes_of(document: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the names of the indexes in a file, ``None`` if flags will have to name them."""
+    serve = document.get("serve")
+    named = serve.get("index") if isinstance(serve, dict) else None
+    return tuple(named) if isinstance(named, dict) and named else None
 
 
 # ---- what can change ----------------------------------------------------------------
@@ -105,6 +118,23 @@ def as_toml(loaded: Loaded[Any], table: str) -> str:
     secret is left out, and that said.
     """
     return "\n".join([f"[{table}]", *_lines(loaded.settings, loaded.origins, table, "")]) + "\n"
+
+
+def experiments_as_toml(experiments: Iterable[Experiment]) -> str:
+    """Return experiments as TOML, with all that is not given filled in."""
+    lines: list[str] = []
+    for one in experiments:
+        table = as_table(one)
+        above = f"{EXPERIMENTS}.{_key(one.name)}"
+        plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+        lines += ["", f"[{above}]", *(f"{key} = {_value(value)}" for key, value in plain.items())]
+        if table["eligible"]:
+            lines += ["", f"[{above}.eligible]"]
+            lines += [f"{_key(key)} = {_value(value)}" for key, value in table["eligible"].items()]
+        for name, values in table["variants"].items():
+            lines += ["", f"[{above}.variants.{_key(name)}]"]
+            lines += [f"{key} = {_value(value)}" for key, value in values.items()]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(settings: Any, origins: Mapping[str, str], table: str, above: str) -> Iterator[str]:
@@ -147,13 +177,13 @@ def _key(name: str) -> str:
 
 def _value(value: object) -> str:
     match value:
-        case None:
-            return '""'
-        case bool():
-            return "true" if value else "false"
+        case None | bool():
+            return {None: '""', True: "true", False: "false"}[value]
         case Path():
             return _value(str(value.absolute()))
-        case tuple():
+        case dt.datetime():
+            return value.isoformat()
+        case tuple() | list():
             return f"[{', '.join(map(_value, value))}]"
         case str():
             # JSON escapes what TOML wants escaped, but for one character.

@@ -10,6 +10,7 @@ there; this module only knows how.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import math
 import re
@@ -266,6 +267,7 @@ _KIND_NAMES: Final[dict[type, str]] = {
     Path: "a path",
     tuple: 'a list of texts, as in ["a", "b"]',
     Mapping: "a table of names and paths",
+    dt.datetime: "a date and time, as in 2026-01-31T00:00:00Z",
 }
 
 

@@ -146,6 +146,11 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
         threads = "two"
         [experiments]
         name = "x"
+        [experiments.order]
+        covrage = 5
+        [experiments.order.variants]
+        a = { weight = 5000 }
+        b = { weight = 4000, beam = 1000 }
         [sreve]
         """,
         encoding="utf-8",
@@ -160,10 +165,30 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
         ("train", "log.user_colum"),
         ("serve", "threads"),
         ("serve", "sessions"),
-        ("experiments", ""),
+        ("experiments", "name"),
+        ("experiments", "order.covrage"),
+        ("experiments", "order.variants.b.beam"),
+        ("experiments", "order.variants"),
         ("sreve", ""),
     ]
     assert "did you mean [serve]" in problems[-1].message
+
+
+def test_variants_are_checked_against_the_indexes_that_the_file_serves(tmp_path: Path) -> None:
+    """Without any the flags will name them, and nobody knows yet."""
+    path = tmp_path / "site.toml"
+    experiment = """
+        [experiments.order.variants]
+        a = { weight = 5000 }
+        b = { weight = 5000, index = "new" }
+    """
+    path.write_text(experiment, encoding="utf-8")
+    assert problems_in(path) == []
+
+    path.write_text(f'[serve.index]\nold = "a.esp"\n{experiment}', encoding="utf-8")
+    (problem,) = problems_in(path)
+    assert (problem.table, problem.key) == ("experiments", "order.variants.b.index")
+    assert "b.index = new is not served; use one of: old" in problem.message
 
 
 def test_values_that_cannot_stand_together_are_not_blamed_on_a_broken_key(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ configuration and does that.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+from espalier.schema import Between, Each, Matches, setting
 
 BASIS: Final = 10_000
 """Shares are whole numbers of 0.01 %, so of this."""
@@ -22,6 +25,13 @@ SESSION: Final = "session"
 """A unit that is `Participant.session_id`."""
 ATTRIBUTE: Final = "attribute:"
 """With a name behind it: a unit that is that one of `Participant.attributes`."""
+NAME: Final = Matches(
+    r"[A-Za-z][A-Za-z0-9._+-]{0,63}", "a name of at most 64 letters, digits, '.', '_', '+' and '-'"
+)
+SOURCES: Final = ("MODEL", "POPULAR", "TAIL", "CORRECTED")
+"""Where suggestions come from, as `espalier.native.Source` names it."""
+FEATURE_GROUPS: Final = ("popularity", "model", "language", "context", "text", "source")
+"""As ``espalier.native.FEATURE_GROUPS``."""
 
 
 class Mode(enum.Enum):
@@ -34,28 +44,33 @@ class Mode(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a variant changes; ``None`` for what it leaves as it is.
+    """What a variant changes; ``None`` for what it leaves as it is."""
 
-    Attributes:
-        index: Name of the index to answer from.
-        sources: Names of the sources of suggestions; a request that allows fewer gets
-            those that both allow.
-        suggestions: How many, whatever the request says.
-        beam: Nodes of the tree kept per level.
-        pool: Labels the model hands to the blend.
-        context: Previous queries used, at most; 0 for none.
-        keep_variants: Whether variants of better suggestions stay.
-        features_off: Groups of features the blend does without.
-    """
+    index: str | None = setting(None, NAME, "to answer from, one of those served")
+    sources: tuple[str, ...] | None = setting(
+        None,
+        Each("|".join(SOURCES), f"a list of {', '.join(SOURCES)}"),
+        "of suggestions; a request that allows fewer gets what both allow",
+    )
+    suggestions: int | None = setting(
+        None, Between(1, 100), "in an answer, whatever the request says"
+    )
+    beam: int | None = setting(None, Between(1, 100, "nodes"), "of the tree kept per level")
+    pool: int | None = setting(None, Between(1, 2_048, "labels"), "handed to the blend")
+    context: int | None = setting(None, Between(0, 32, "queries"), "of the session used, at most")
+    keep_variants: bool | None = setting(
+        None, meaning="whether variants of better suggestions stay"
+    )
+    features_off: tuple[str, ...] | None = setting(
+        None,
+        Each("|".join(FEATURE_GROUPS), f"a list of {', '.join(FEATURE_GROUPS)}"),
+        "groups of features the blend does without",
+    )
 
-    index: str | None = None
-    sources: tuple[str, ...] | None = None
-    suggestions: int | None = None
-    beam: int | None = None
-    pool: int | None = None
-    context: int | None = None
-    keep_variants: bool | None = None
-    features_off: tuple[str, ...] | None = None
+    def given(self) -> dict[str, Any]:
+        """Return what is changed, by name."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +79,13 @@ class Variant:
 
     Attributes:
         share: The units that get it, as half-open range of hashes from 0 to 1; coverage is
-            taken into account.
-        weight: Its share of those units, in 0.01 %, as configured.
+            taken into account. Where nothing is split, the control has all who take part.
+        weight: Its share of those units, in 0.01 %, as configured; 0 where ranges are.
     """
 
     name: str
-    weight: int = 0
     share: tuple[float, float] = (0.0, 0.0)
+    weight: int = 0
     parameters: Parameters = field(default_factory=Parameters)
 
 
@@ -159,3 +174,24 @@ class Assignment:
     experiment: Experiment
     variant: Variant | None
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What experiments had to do with an answer.
+
+    Attributes:
+        variants: In force, by experiment; those that were forced as well.
+        counted: The same without those that were forced, which count in no report.
+        unit: Who was assigned; of several experiments with different units the first one's.
+        credits: For each suggestion of an interleaved list the variant that gave it, ``None``
+            where that is nobody. Empty where nothing was interleaved.
+    """
+
+    variants: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
+    credits: tuple[str | None, ...] = ()
+
+
+NO_TRIAL: Final = Trial()

@@ -19,11 +19,14 @@ How a file is checked as a whole, and what holds in the end is shown: ``config``
 from espalier.gather import parse_assignments
 from espalier.settings.loading import (
     CLASSES,
+    EXPERIMENTS,
+    KNOWN,
     TABLES,
     Loaded,
     Settings,
     as_json,
     load,
+    load_experiments,
     load_settings,
 )
 from espalier.settings.retrieving import RetrievalSettings
@@ -33,7 +36,9 @@ from espalier.settings.values import INDEX_NAME
 
 __all__ = [
     "CLASSES",
+    "EXPERIMENTS",
     "INDEX_NAME",
+    "KNOWN",
     "POST_PROCESSORS",
     "TABLES",
     "Loaded",
@@ -44,6 +49,7 @@ __all__ = [
     "TrainSettings",
     "as_json",
     "load",
+    "load_experiments",
     "load_settings",
     "parse_assignments",
 ]

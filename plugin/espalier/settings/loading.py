@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
 from espalier.errors import ConfigError
+from espalier.experiments import Experiment, read_experiments
 from espalier.gather import (
     Gathered,
     Source,
@@ -32,7 +33,11 @@ CLASSES: Final[Mapping[str, type[TrainSettings | RetrievalSettings | ServeSettin
     "retrieval": RetrievalSettings,
     "serve": ServeSettings,
 }
-"""What may stand in each table; in ``[experiments]`` nothing may yet."""
+"""What may stand in each table but ``[experiments]``, which `espalier.experiments` reads."""
+
+EXPERIMENTS: Final = "experiments"
+KNOWN: Final = frozenset({*CLASSES, EXPERIMENTS})
+"""Tables that something may stand in."""
 
 
 _S = TypeVar("_S", bound=Settings)
@@ -128,7 +133,7 @@ def load(
     gathered = Gathered(settings)
     if path is not None:
         document = read_document(path)
-        for problem in table_problems(path, document, TABLES, CLASSES).values():
+        for problem in table_problems(path, document, TABLES, KNOWN).values():
             raise ConfigError(problem)
         source = Source(f"{path}, [{table}]", path.parent, is_text=False)
         for key, value in entries_of(settings, document.get(table, {})):
@@ -141,6 +146,26 @@ def load(
     for key, given in (flags or {}).items():
         gathered.put(key, given, Source("--" + key.replace("_", "-")))
     return Loaded(gathered.build(), gathered.origins)
+
+
+def load_experiments(
+    path: Path | None, indexes: Collection[str] | None = None
+) -> tuple[Experiment, ...]:
+    """Return the experiments of a file.
+
+    Args:
+        path: TOML file, or None for no experiments.
+        indexes: Names of the indexes served, the default first; None if not known.
+
+    Raises:
+        ConfigError: Something in the table cannot be used, or the file cannot.
+    """
+    if path is None:
+        return ()
+    document = read_document(path)
+    for problem in table_problems(path, document, TABLES, KNOWN).values():
+        raise ConfigError(problem)
+    return read_experiments(document.get(EXPERIMENTS, {}), f"{path}, [{EXPERIMENTS}]", indexes)
 
 
 def as_json(settings: Settings | LogSettings) -> dict[str, object]:

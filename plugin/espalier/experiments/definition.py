@@ -1,0 +1,401 @@
+"""Experiments from the table ``[experiments]`` of a configuration, everything checked.
+
+::
+
+    [experiments.wider-beam]
+    namespace = "ranking"               # others there get other people
+    namespace_to = 5000
+    coverage = 2000                     # of 10,000: a fifth of those eligible
+    end = 2026-03-01T00:00:00Z
+    eligible = { country = ["de", "at"] }
+
+    [experiments.wider-beam.variants]   # the first is the control
+    control = { weight = 5000 }
+    wide = { weight = 5000, beam = 40, context = 2 }
+
+Shares are whole numbers of 0.01 %, so nobody has to wonder what a sum of fractions is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any, Final
+
+from espalier.errors import ConfigError
+from espalier.experiments.assignment import shares_of
+from espalier.experiments.model import (
+    ATTRIBUTE,
+    BASIS,
+    INTERLEAVED,
+    NAME,
+    SESSION,
+    USER,
+    Experiment,
+    Mode,
+    Parameters,
+    Variant,
+)
+from espalier.gather import Gathered, Source
+from espalier.schema import Between, Matches, OneOf, setting
+
+MAX_EXPERIMENTS: Final = 100
+MAX_VARIANTS: Final = 16
+HASH: Final = "hash"
+"""The assigner that is built in."""
+
+_SHARE: Final = Between(0, BASIS, "(0.01 %)")
+_TABLES: Final = ("eligible", "variants")
+_TEXT: Final = Matches(r"(?s).{1,128}", "text of 1 to 128 characters")
+_EVER: Final = (
+    dt.datetime.min.replace(tzinfo=dt.UTC),
+    dt.datetime.max.replace(tzinfo=dt.UTC),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _HasZone:
+    """A moment, not a time of day somewhere."""
+
+    allowed = "a date and time with its zone, as in 2026-01-31T00:00:00Z"
+
+    def holds(self, value: dt.datetime) -> bool:
+        return value.tzinfo is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The settings of an experiment but for its tables."""
+
+    mode: str = setting("split", OneOf(tuple(one.value for one in Mode)), "of the variants")
+    seed: str = setting("", meaning="of the hash; the name of the experiment if empty")
+    unit: str = setting(
+        USER,
+        Matches(rf"{USER}|{SESSION}|{ATTRIBUTE}.{{1,64}}", "user, session or attribute:NAME"),
+        "what is assigned",
+    )
+    coverage: int = setting(BASIS, _SHARE, "of the units eligible")
+    namespace: str = setting("", meaning="where experiments exclude each other")
+    namespace_from: int = setting(0, _SHARE, "where its part of the namespace begins")
+    namespace_to: int = setting(BASIS, _SHARE, "and where it ends")
+    start: dt.datetime | None = setting(None, _HasZone(), "when it begins")
+    end: dt.datetime | None = setting(None, _HasZone(), "when it is over")
+    index: str = setting("", meaning="whose calls it concerns; the default one if empty")
+    assigner: str = setting(HASH, _TEXT, "who decides: hash, openfeature:..., or a plug-in")
+
+
+@dataclass(frozen=True, slots=True)
+class _VariantTable(Parameters):
+    """The settings of a variant."""
+
+    weight: int | None = setting(None, _SHARE, "of the units taken")
+    range_from: int | None = setting(None, _SHARE, "where its hashes begin, instead of a weight")
+    range_to: int | None = setting(None, _SHARE, "and where they end")
+
+
+def read_experiments(
+    table: Mapping[str, Any], where: str, indexes: Collection[str] | None = None
+) -> tuple[Experiment, ...]:
+    """Return the experiments of a table.
+
+    Args:
+        table: As read from TOML.
+        where: What errors call it.
+        indexes: Names of the indexes served, the default first; ``None`` if not known.
+
+    Raises:
+        ConfigError: The first thing that is wrong.
+    """
+    reading = _Reading(where, indexes)
+    experiments = reading.experiments(table)
+    for _, message in reading.problems:
+        raise ConfigError(message)
+    return experiments
+
+
+def problems_of(
+    table: Mapping[str, Any], where: str, indexes: Collection[str] | None = None
+) -> list[tuple[str, str]]:
+    """Return everything that is wrong with a table: dotted key and message."""
+    reading = _Reading(where, indexes)
+    reading.experiments(table)
+    return reading.problems
+
+
+def as_table(experiment: Experiment) -> dict[str, Any]:
+    """Return what `read_experiments` makes the same experiment of, defaults included."""
+    low, high = experiment.namespace_share
+    ranged = experiment.mode is Mode.SPLIT and not any(one.weight for one in experiment.variants)
+    table: dict[str, Any] = {
+        "mode": experiment.mode.value,
+        "seed": experiment.seed,
+        "unit": experiment.unit,
+        "coverage": experiment.coverage,
+        "namespace": experiment.namespace,
+        "namespace_from": round(low * BASIS),
+        "namespace_to": round(high * BASIS),
+        "start": experiment.start,
+        "end": experiment.end,
+        "index": experiment.index,
+        "assigner": experiment.assigner,
+        "eligible": {name: list(values) for name, values in experiment.eligible.items()},
+        "variants": {
+            one.name: _share_of(one, experiment.mode, ranged=ranged)
+            | {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in one.parameters.given().items()
+            }
+            for one in experiment.variants
+        },
+    }
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _share_of(variant: Variant, mode: Mode, *, ranged: bool) -> dict[str, int]:
+    if mode is not Mode.SPLIT:
+        return {}
+    if not ranged:
+        return {"weight": variant.weight}
+    low, high = variant.share
+    return {"range_from": round(low * BASIS), "range_to": round(high * BASIS)}
+
+
+class _Reading:
+    """Reads a table and notes what is wrong, by dotted key."""
+
+    def __init__(self, where: str, indexes: Collection[str] | None) -> None:
+        self.problems: list[tuple[str, str]] = []
+        self._where = where
+        self._indexes = indexes
+
+    def experiments(self, table: Mapping[str, Any]) -> tuple[Experiment, ...]:
+        found = []
+        if len(table) > MAX_EXPERIMENTS:
+            self._note("", f"has {len(table)} experiments; {MAX_EXPERIMENTS} is the most")
+        for name, values in table.items():
+            if not NAME.holds(name):
+                self._note(name, f"{name!r} is no name of an experiment; use {NAME.allowed}")
+            elif not isinstance(values, dict):
+                self._note(name, f"{name} must be a table; write [experiments.{name}] above it")
+            else:
+                before = len(self.problems)
+                experiment = self._experiment(name, values)
+                # What a broken one should have been nobody knows.
+                if len(self.problems) == before:
+                    found.append(experiment)
+        for one, other in combinations(found, 2):
+            for key, message in _clashes(one, other, self._default):
+                self._note(f"{other.name}.{key}", message)
+        return tuple(found)
+
+    @property
+    def _default(self) -> str:
+        return next(iter(self._indexes), "") if self._indexes else ""
+
+    def _note(self, key: str, message: str) -> None:
+        self.problems.append((key, f"{self._where}: {message}"))
+
+    def _put(self, settings: type, key: str, values: Mapping[str, Any]) -> Any:
+        """Return ``settings`` with ``values``, as far as they can be used."""
+        gathered = Gathered(settings)
+        for name, value in values.items():
+            try:
+                gathered.put(name, value, Source(f"{self._where}, {key}", is_text=False))
+            except ConfigError as error:
+                self.problems.append((f"{key}.{name}", str(error)))
+        return gathered.build()
+
+    def _experiment(self, name: str, values: Mapping[str, Any]) -> Experiment:
+        plain = {key: value for key, value in values.items() if key not in _TABLES}
+        table: _Table = self._put(_Table, name, plain)
+        mode = Mode(table.mode)
+        experiment = Experiment(
+            name,
+            self._variants(name, values.get("variants"), mode, table.coverage),
+            mode=mode,
+            seed=table.seed or name,
+            unit=table.unit,
+            coverage=table.coverage,
+            namespace=table.namespace,
+            namespace_share=(table.namespace_from / BASIS, table.namespace_to / BASIS),
+            start=table.start,
+            end=table.end,
+            eligible=self._eligible(name, values.get("eligible", {})),
+            index=table.index,
+            assigner=table.assigner,
+        )
+        if table.namespace_from >= table.namespace_to:
+            self._note(
+                f"{name}.namespace_to",
+                f"{name}.namespace_to = {table.namespace_to} must be above namespace_from, "
+                f"which is {table.namespace_from}",
+            )
+        if not table.namespace and experiment.namespace_share != (0.0, 1.0):
+            self._note(f"{name}.namespace", f"{name} has a part of a namespace; name the namespace")
+        if table.start is not None and table.end is not None and table.start >= table.end:
+            self._note(f"{name}.end", f"{name}.end must be after its start")
+        if mode is not Mode.SPLIT and table.assigner != HASH:
+            self._note(
+                f"{name}.assigner",
+                f"{name}.assigner = {table.assigner} decides who gets which variant, and with "
+                f"mode = {mode.value} nobody does; leave it out",
+            )
+        self._check_index(f"{name}.index", table.index)
+        return experiment
+
+    def _eligible(self, name: str, values: Any) -> Mapping[str, tuple[str, ...]]:
+        key = f"{name}.eligible"
+        if not isinstance(values, dict):
+            self._note(key, f"{key} must be a table of attributes and lists of values")
+            return {}
+        for attribute, wanted in values.items():
+            if not (
+                isinstance(wanted, list) and wanted and all(isinstance(one, str) for one in wanted)
+            ):
+                self._note(f"{key}.{attribute}", f"{key}.{attribute} must be a list of texts")
+                return {}
+        return {attribute: tuple(wanted) for attribute, wanted in values.items()}
+
+    def _variants(self, name: str, values: Any, mode: Mode, coverage: int) -> tuple[Variant, ...]:
+        key = f"{name}.variants"
+        if not isinstance(values, dict) or not 2 <= len(values) <= MAX_VARIANTS:
+            self._note(key, f"{key} must be a table of 2 to {MAX_VARIANTS} variants")
+            return ()
+        if mode is Mode.INTERLEAVE and len(values) != 2:
+            self._note(key, f"{key} has {len(values)} variants; a list is drafted from two")
+        tables: dict[str, _VariantTable] = {}
+        for variant, given in values.items():
+            if not NAME.holds(variant) or variant == INTERLEAVED:
+                self._note(
+                    f"{key}.{variant}",
+                    f"{key}: {variant!r} cannot be a variant; use {NAME.allowed}, "
+                    f"and not {INTERLEAVED}",
+                )
+            elif not isinstance(given, dict):
+                self._note(f"{key}.{variant}", f"{key}.{variant} must be a table")
+            else:
+                tables[variant] = self._put(_VariantTable, f"{key}.{variant}", given)
+                self._check_index(f"{key}.{variant}.index", tables[variant].index or "")
+        shares = self._shares(key, tables, mode, coverage)
+        fields = [item.name for item in dataclasses.fields(Parameters)]
+        return tuple(
+            Variant(
+                variant,
+                share,
+                table.weight or 0,
+                Parameters(**{field: getattr(table, field) for field in fields}),
+            )
+            for (variant, table), share in zip(tables.items(), shares, strict=True)
+        )
+
+    def _shares(
+        self, key: str, tables: Mapping[str, _VariantTable], mode: Mode, coverage: int
+    ) -> list[tuple[float, float]]:
+        """Return the range of hashes of each variant."""
+        weights = [table.weight for table in tables.values()]
+        ends = [(table.range_from, table.range_to) for table in tables.values()]
+        ranged = any(end is not None for pair in ends for end in pair)
+        if mode is not Mode.SPLIT:
+            if ranged or any(weight is not None for weight in weights):
+                self._note(
+                    key,
+                    f"{key} have shares, and with mode = {mode.value} all get the same answer; "
+                    "say with coverage how many take part",
+                )
+            return [(0.0, coverage / BASIS), *[(0.0, 0.0)] * (len(tables) - 1)][: len(tables)]
+        if ranged:
+            return self._ranges(key, tables, coverage)
+        if any(weight is None for weight in weights) or sum(filter(None, weights)) != BASIS:
+            given = ", ".join("none" if one is None else str(one) for one in weights)
+            self._note(
+                key, f"{key} have the weights {given}; give each one, with a sum of {BASIS:,}"
+            )
+        return shares_of([(weight or 0) / BASIS for weight in weights], coverage / BASIS)
+
+    def _ranges(
+        self, key: str, tables: Mapping[str, _VariantTable], coverage: int
+    ) -> list[tuple[float, float]]:
+        found = []
+        for name, table in tables.items():
+            low, high = table.range_from, table.range_to
+            if low is None or high is None or low > high or table.weight is not None:
+                self._note(
+                    f"{key}.{name}",
+                    f"{key}.{name} must have range_from and range_to, not below it, and no "
+                    "weight, as another variant has a range",
+                )
+                low = high = 0
+            found.append((low, high))
+        for (_, end), (start, _) in pairwise(sorted(pair for pair in found if pair[0] < pair[1])):
+            if start < end:
+                self._note(key, f"{key} have ranges that overlap between {start} and {end}")
+        if coverage != BASIS:
+            self._note(key, f"{key} have ranges, which say how many take part; leave out coverage")
+        return [(low / BASIS, high / BASIS) for low, high in found]
+
+    def _check_index(self, key: str, name: str) -> None:
+        if name and self._indexes is not None and name not in self._indexes:
+            served = ", ".join(self._indexes)
+            self._note(key, f"{key} = {name} is not served; use one of: {served}")
+
+
+def _clashes(one: Experiment, other: Experiment, default: str) -> Iterator[tuple[str, str]]:
+    """Yield key and message of what keeps two experiments from running together."""
+    if not _meet_in_time(one, other):
+        return
+    together = bool(one.namespace) and one.namespace == other.namespace
+    if together and one.unit != other.unit:
+        yield (
+            "unit",
+            (
+                f"{one.name} and {other.name} are in the namespace {one.namespace} with different "
+                "units, so they do not exclude each other; use one unit"
+            ),
+        )
+        return
+    if together:
+        start = max(one.namespace_share[0], other.namespace_share[0])
+        end = min(one.namespace_share[1], other.namespace_share[1])
+        if start < end:
+            yield (
+                "namespace_from",
+                (
+                    f"{one.name} and {other.name} overlap in the namespace {one.namespace} from "
+                    f"{round(start * BASIS)} to {round(end * BASIS)}; give them parts of their own"
+                ),
+            )
+        return
+    if (one.index or default) != (other.index or default):
+        return
+    if one.mode is other.mode is Mode.INTERLEAVE:
+        yield (
+            "mode",
+            (
+                f"{one.name} and {other.name} both draft the list of the same calls; put them into "
+                "one namespace, or let one begin after the other"
+            ),
+        )
+    if Mode.SHADOW in {one.mode, other.mode}:
+        return
+    both = _changed(one) & _changed(other)
+    if both:
+        yield (
+            "variants",
+            (
+                f"{one.name} and {other.name} both change {', '.join(sorted(both))} of the same "
+                "calls; put them into one namespace, or let one begin after the other"
+            ),
+        )
+
+
+def _meet_in_time(one: Experiment, other: Experiment) -> bool:
+    first, last = _EVER
+    start = max(one.start or first, other.start or first)
+    return start < min(one.end or last, other.end or last)
+
+
+def _changed(experiment: Experiment) -> set[str]:
+    return {name for variant in experiment.variants for name in variant.parameters.given()}
