@@ -10,7 +10,15 @@ from typing import Final
 import click
 
 from espalier import __version__, console
-from espalier.verbs import asking, calling, making, measuring, operating, serving
+from espalier.verbs import (
+    asking,
+    calling,
+    experimenting,
+    making,
+    measuring,
+    operating,
+    serving,
+)
 
 _VERBS: Final[tuple[click.Command, ...]] = (
     making.train,
@@ -25,6 +33,7 @@ _VERBS: Final[tuple[click.Command, ...]] = (
     measuring.inspect,
     measuring.validate,
     serving.serve,
+    experimenting.experiments,
     serving.check_config,
     operating.indexes,
     operating.rules,

@@ -34,7 +34,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("model", "catalogue"),
     ("querylog", "sessions", "client"),
     ("train", "evaluate", "serve", "admin", "calling"),
-    ("interop", "publish", "retrieval"),
+    ("interop", "publish", "retrieval", "analysis"),
     ("console",),
     ("terminal",),
     ("verbs",),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from espalier.errors import ConfigError, StorageError
 from espalier.evaluate.report import EvaluationReport
@@ -47,9 +49,17 @@ def write_report(report: EvaluationReport, folder: Path) -> None:
     # Only here is matplotlib needed, which is an extra and takes a second to load.
     from espalier.evaluate.page import render_page  # noqa: PLC0415
 
-    page, figures = report_files(folder)
-    drawn = render_page(report)
-    with new_file(figures) as stream:
-        stream.write((json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n").encode())
-    with new_file(page) as stream:
-        stream.write(drawn.encode())
+    write_files(folder, render_page(report), report.to_json())
+
+
+def write_files(folder: Path, page: str, figures: Mapping[str, Any]) -> None:
+    """Write a page and its figures; each file appears whole or not at all.
+
+    Raises:
+        StorageError: One cannot be written.
+    """
+    drawn, numbers = report_files(folder)
+    with new_file(numbers) as stream:
+        stream.write((json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())
+    with new_file(drawn) as stream:
+        stream.write(page.encode())

@@ -1,0 +1,108 @@
+"""Ratio metrics by unit: all that means, differences and their errors are made of.
+
+A metric is a ratio of two totals, as accepted episodes by episodes. Episodes of one
+person resemble each other, so a unit counts once, with its two totals ``n`` and ``d``;
+the ratio of the sums has the variance that the delta method gives it (Deng, Knoblich
+and Lu, "Applying the delta method in metric analytics", KDD 2018, section 3):
+
+    var(sum n / sum d) = (var n - 2 r cov(n, d) + r^2 var d) / (units * mean(d)^2)
+
+Six sums are enough for it, they can be added up anywhere and in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from espalier.analysis.sequences import FEWEST_UNITS, TUNED_FOR, interval
+from espalier.evaluate.intervals import Interval
+from espalier.evaluate.measures import FloatArray
+
+# What is left of a difference of equal sums.
+_ROUNDING: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over the units of a variant.
+
+    Attributes:
+        units: Units, those with a denominator of 0 too.
+        n, d: Sum of the numerators, of the denominators.
+        nn, nd, dd: Sums of their squares and products.
+    """
+
+    units: int
+    n: float
+    d: float
+    nn: float
+    nd: float
+    dd: float
+
+    @classmethod
+    def of(cls, numerators: FloatArray, denominators: FloatArray) -> Moments:
+        """Sum up units one by one, both ``(units,)``."""
+        return cls(
+            len(numerators),
+            float(numerators.sum()),
+            float(denominators.sum()),
+            float(numerators @ numerators),
+            float(numerators @ denominators),
+            float(denominators @ denominators),
+        )
+
+    @property
+    def ratio(self) -> float | None:
+        """The metric; None where nothing was measured."""
+        return self.n / self.d if self.d > 0 else None
+
+    @property
+    def variance(self) -> float:
+        """The variance of the metric; infinite where nothing can be said about it."""
+        ratio = self.ratio
+        if ratio is None or self.units < 2:
+            return float("inf")
+        # The residuals n - r d add up to zero, so their squares are their variance.
+        squares = self.nn - 2.0 * ratio * self.nd + ratio * ratio * self.dd
+        if squares <= _ROUNDING * self.nn:
+            squares = 0.0
+        return squares * self.units / (self.units - 1) / (self.d * self.d)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its interval.
+
+    Attributes:
+        value: None where nothing was measured.
+        interval: None where too few units were seen, or they do not differ at all.
+    """
+
+    value: float | None
+    interval: Interval | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return both."""
+        return {
+            "value": self.value,
+            "interval": None if self.interval is None else self.interval.to_json(),
+        }
+
+
+def level(of: Moments, alpha: float, tuned_for: float = TUNED_FOR) -> Estimate:
+    """Return the metric of one variant with an interval that holds at every look."""
+    ratio, variance = of.ratio, of.variance
+    if ratio is None or of.units < FEWEST_UNITS or not 0.0 < variance < float("inf"):
+        return Estimate(ratio, None)
+    return Estimate(ratio, interval(ratio, variance, of.units, alpha, tuned_for))
+
+
+def difference(of: Moments, base: Moments, alpha: float, tuned_for: float = TUNED_FOR) -> Estimate:
+    """Return by how much ``of`` is above ``base``, with an interval that holds at every look."""
+    if of.ratio is None or base.ratio is None:
+        return Estimate(None, None)
+    value, variance = of.ratio - base.ratio, of.variance + base.variance
+    if min(of.units, base.units) < FEWEST_UNITS or not 0.0 < variance < float("inf"):
+        return Estimate(value, None)
+    return Estimate(value, interval(value, variance, of.units + base.units, alpha, tuned_for))

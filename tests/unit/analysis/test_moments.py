@@ -1,0 +1,44 @@
+"""Ratios of totals by unit, and how sure they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from espalier.analysis.moments import Moments, difference, level
+
+
+def test_the_variance_is_that_of_drawing_other_units() -> None:
+    """The delta method says what the bootstrap over units says, within its own noise."""
+    rng = np.random.default_rng(3)
+    d = rng.geometric(0.3, 2_000).astype(float)
+    n = rng.binomial(d.astype(int), rng.beta(1, 2, 2_000)).astype(float)
+    drawn = rng.integers(0, 2_000, (2_000, 2_000))
+    ratios = n[drawn].sum(axis=1) / d[drawn].sum(axis=1)
+
+    assert Moments.of(n, d).variance == pytest.approx(float(ratios.var()), rel=0.15)
+
+
+def test_episodes_of_one_unit_are_not_counted_as_if_they_were_of_many() -> None:
+    """Everybody comes ten times and always does the same: ten times as wide a variance."""
+    n = np.repeat([0.0, 1.0], 500)
+    once = Moments.of(n, np.ones(1_000))
+    always = Moments.of(np.repeat(n, 10), np.ones(10_000))
+    ten_times = Moments.of(10 * n, np.full(1_000, 10.0))
+
+    assert ten_times.ratio == once.ratio == always.ratio
+    assert ten_times.variance == pytest.approx(once.variance)
+    assert ten_times.variance == pytest.approx(10 * always.variance, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("n", "d"),
+    [([], []), ([0.0] * 300, [0.0] * 300), ([1.0] * 300, [1.0] * 300), ([0.1] * 300, [1.0] * 300)],
+)
+def test_what_does_not_vary_has_no_interval(n: list[float], d: list[float]) -> None:
+    """No unit, nothing measured, everybody alike: a figure perhaps, and nothing around it."""
+    of = Moments.of(np.array(n), np.array(d))
+
+    assert level(of, 0.05).interval is None
+    assert difference(of, of, 0.05).interval is None
+    assert (level(of, 0.05).value is None) == (sum(d) == 0)
