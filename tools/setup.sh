@@ -48,18 +48,23 @@ if ! complete; then
     fi
 fi
 
-# Tests of the Redis store start a server of their own; without one they are skipped.
-# RUNLEVEL=1 keeps the package from starting a service.
-case $requirement in
-*dev*)
-    if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null &&
-        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say 'installing redis-server with apt-get, for tests'
+# What tests need besides packages of Python; those of a thing that is missing are skipped.
+# RUNLEVEL=1 keeps packages from starting services.
+install_for_tests() {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $1 with apt-get, for tests"
         export DEBIAN_FRONTEND=noninteractive
         { apt-get update -qq &&
-            RUNLEVEL=1 apt-get install -qq -y --no-install-recommends redis-server; } >/dev/null ||
-            say 'redis-server could not be installed'
+            RUNLEVEL=1 apt-get install -qq -y --no-install-recommends "$1"; } >/dev/null ||
+            say "$1 could not be installed"
     fi
+}
+case $requirement in
+*dev*)
+    # A server for the Redis store, and the reader of unit files.
+    command -v redis-server >/dev/null || command -v valkey-server >/dev/null ||
+        install_for_tests redis-server
+    command -v systemd-analyze >/dev/null || install_for_tests systemd
     ;;
 esac
 

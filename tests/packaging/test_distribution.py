@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.packaging.building import run
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run ``command`` outside the tree and return what it printed."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, f"{command}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the source distribution of this tree."""
-    out = tmp_path_factory.mktemp("sdist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "-o", out, ROOT, cwd=out)
-    return next(out.glob("*.tar.gz"))
-
-
-@pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel built from the source distribution, not from this tree."""
-    out = tmp_path_factory.mktemp("wheel")
-    run("tar", "-xzf", sdist, cwd=out)
-    source = next(path for path in out.iterdir() if path.is_dir())
-    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "-o", out, source, cwd=out)
-    return next(out.glob("*.whl"))
 
 
 @pytest.mark.slow
@@ -89,13 +54,10 @@ with espalier.open("tiny.esp") as index:
 
 @pytest.mark.slow
 def test_the_wheel_trains_and_completes_in_an_environment_of_its_own(
-    wheel: Path, tmp_path: Path
+    home: Path, tmp_path: Path
 ) -> None:
     """Installed away from the tree, it makes an index, with a scorer, and answers from it."""
-    home = tmp_path / "venv"
-    run(sys.executable, "-m", "venv", home, cwd=tmp_path)
     python = home / "bin" / "python"
-    run(python, "-m", "pip", "--quiet", "install", wheel, cwd=tmp_path)
     log = tmp_path / "log.tsv"
     typed = ("blue shoes", "red shoes", "red hat", "blue hat")
     rows = [f"u{i}\t{query}" for i in range(200) for query in typed]
