@@ -365,8 +365,11 @@ esp_status esp_find_candidates(
         plan->most = (float)esp_max_u32(1, first->value);
         plan->log_most = logf((float)esp_max_u32(1, esp_label_users(index, first->top)));
     }
+    /* The tree and popularity alone order by themselves: nobody asks for words then. */
+    const bool by_words =
+        plan->features || (sources != ESP_SOURCE_MODEL && sources != ESP_SOURCE_POPULAR);
     esp_context_fill(&scratch->context, &index->words, query->previous, query->previous_age,
-        esp_min_u32(plan->n_previous, index->params->max_context),
+        by_words ? esp_min_u32(plan->n_previous, index->params->max_context) : 0,
         index->ngrams.head != NULL ? index->ngrams.head->decay : 1,
         index->ngrams.head != NULL ? index->ngrams.head->half_life : 0);
     esp_context_dampen(&scratch->context, &index->ngrams);
