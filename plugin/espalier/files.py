@@ -33,7 +33,7 @@ def new_file(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
             raw.flush()
             os.fsync(raw.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}); "
@@ -69,7 +69,7 @@ def _take_place(temporary: Path, path: Path) -> None:
             f"{path}: cannot be replaced ({error.strerror or error}); "
             "check the folder and its permissions"
         ) from None
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def refuse_to_overwrite(inputs: Iterable[Path], targets: Iterable[Path]) -> None:
@@ -89,8 +89,9 @@ def _with_mode(mode: int) -> Callable[[str, int], int]:
     return lambda path, flags: os.open(path, flags, mode)
 
 
-def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut; some file systems refuse, harmlessly.
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder survive a power cut, where the file system can."""
+    # Some refuse, harmlessly.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

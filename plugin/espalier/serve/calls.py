@@ -21,6 +21,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final, Protocol
@@ -310,14 +311,17 @@ class UnaryCall(Call):
         else:
             self._answer(left)
 
-    def reply(self, outcome: Outcome) -> None:
-        """Send the reply or the status."""
+    def reply(self, outcome: Outcome | Future[Outcome]) -> None:
+        """Send the reply or the status, at once or when it is there."""
         if isinstance(outcome, bytes):
             operations: tuple[Any, ...] = (
                 _SendMetadata(None, 0),
                 _SendMessage(outcome, 0),
                 _SendStatus(None, _OK, b"", 0),
             )
+        elif isinstance(outcome, Future):
+            outcome.add_done_callback(lambda done: self.reply(done.result()))
+            return
         else:
             self._code = outcome.code
             operations = self._ending(outcome)

@@ -101,6 +101,7 @@ class Answer:
 
     Attributes:
         explanations: Of every suggestion, where that was asked for and could be given.
+        context: Previous queries that were used.
     """
 
     served: ServedIndex
@@ -108,6 +109,7 @@ class Answer:
     session: SessionState
     degradations: tuple[Degradation, ...]
     explanations: Sequence[Explained] = ()
+    context: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,8 @@ class Completer:
             UnsupportedRequestError: The index has no attributes to filter by.
             UnsupportedError: The index cannot do what is asked.
         """
-        _check_bytes(question.prefix, MAX_PREFIX_BYTES, "prefix", PrefixTooLongError)
-        _check_session_id(question.session_id)
+        check_bytes(question.prefix, MAX_PREFIX_BYTES, "prefix", PrefixTooLongError)
+        check_session_id(question.session_id)
         if question.where is not None:
             _check_filter(question.where)
         served = self.indexes.get(question.index)
@@ -187,7 +189,7 @@ class Completer:
         suggestions, explanations = _ask(served, question, previous, ages, sources, explain=explain)
         for degradation in degradations:
             self._counters.add("degraded", degradation.value)
-        return Answer(served, suggestions, state, degradations, explanations)
+        return Answer(served, suggestions, state, degradations, explanations, len(previous))
 
     def record(self, session_id: str, query: str, accepted: Accepted | None = None) -> SessionState:
         """Remember a submitted query; return FOUND or NEW.
@@ -303,11 +305,12 @@ def _require_session_id(session_id: str) -> None:
         raise NoSessionError(
             "session_id is empty; send the id of the session this is about", field="session_id"
         )
-    _check_session_id(session_id)
+    check_session_id(session_id)
 
 
-def _check_session_id(session_id: str) -> None:
-    _check_bytes(session_id, MAX_SESSION_ID_BYTES, "session_id", SessionIdTooLongError)
+def check_session_id(session_id: str, field: str = "session_id") -> None:
+    """Check that an id is no longer than ids may be."""
+    check_bytes(session_id, MAX_SESSION_ID_BYTES, field, SessionIdTooLongError)
 
 
 def _uneven(queries: int, ages: int) -> RequestError:
@@ -343,10 +346,10 @@ def _check_filter(where: Filter) -> None:
                 limit_values=FILTER_VALUES,
             )
         for number, value in enumerate(values):
-            _check_bytes(value, MAX_VALUE_BYTES, f"filter.{name}[{number}]", RequestError)
+            check_bytes(value, MAX_VALUE_BYTES, f"filter.{name}[{number}]", RequestError)
 
 
-def _check_bytes(text: str, limit: int, field: str, kind: type[RequestError]) -> None:
+def check_bytes(text: str, limit: int, field: str, kind: type[RequestError]) -> None:
     """Check that ``text`` has at most ``limit`` bytes of UTF-8."""
     if text.isascii():
         length = len(text)

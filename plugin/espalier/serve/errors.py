@@ -180,9 +180,9 @@ class OverloadedError(EspalierError):
 
     reason = "OVERLOADED"
 
-    def __init__(self, waiting: int, retry_seconds: float) -> None:
+    def __init__(self, waiting: int, retry_seconds: float, *, what: str = "calls") -> None:
         super().__init__(
-            f"{waiting} calls wait already; retry after {retry_seconds:g} s, and less often"
+            f"{waiting} {what} wait already; retry after {retry_seconds:g} s, and less often"
         )
         self.waiting = waiting
         self.retry_seconds = retry_seconds

@@ -7,6 +7,7 @@ and `loop` calls them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -34,12 +35,13 @@ class Unary:
     """One message in, one out.
 
     Attributes:
-        answer: Given the request and the seconds until the caller stops waiting.
+        answer: Given the request and the seconds until the caller stops waiting. A future
+            is waited for by nobody: the reply is sent when it is settled.
         at_once: Whether it is answered before calls that wait, and however many wait. For
             what costs next to nothing and must work under load.
     """
 
-    answer: Callable[[bytes, float], Outcome]
+    answer: Callable[[bytes, float], Outcome | Future[Outcome]]
     at_once: bool = False
 
 

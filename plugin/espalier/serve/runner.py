@@ -34,6 +34,7 @@ from espalier.serve.listen import claim_unix, reserve_tcp
 from espalier.serve.log import EventLog, JsonLog
 from espalier.serve.notify import ServiceManager
 from espalier.serve.orders import IndexOrder, Orders
+from espalier.serve.recording import prepare_events
 from espalier.serve.rulebook import Rulebook
 from espalier.serve.supervisor import Supervisor
 from espalier.serve.telemetry.gauges import Service
@@ -98,6 +99,7 @@ class _Service:
         self._out = out
         self._log = log
         self._held = held
+        prepare_events(settings)
         self._table = _table_of(settings, log)
         if self._table is not None:
             held.callback(self._table.close)

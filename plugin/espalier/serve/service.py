@@ -8,15 +8,19 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 
 from espalier.filters import Filter
+from espalier.index import MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
 from espalier.serve import domain
 from espalier.serve.domain import Accepted, Completer, Question
 from espalier.serve.encoded import EncodedSuggestions
 from espalier.serve.errors import RequestError
 from espalier.serve.indexes import Explained, ServedIndex, Suggested
+from espalier.serve.later import then
 from espalier.serve.log import EventLog
+from espalier.serve.reporting import NOTHING_RECORDED, Recorded, Reporter, check_submitted, checked
 from espalier.serve.rpc import Unary
 from espalier.serve.wire import Typed, methods_of
 from espalier.v1 import completion_service_pb2 as messages
@@ -25,6 +29,8 @@ from espalier.v1.completion_service_pb2 import (
     CompleteResponse,
     DeleteSessionRequest,
     DeleteSessionResponse,
+    RecordEventsRequest,
+    RecordEventsResponse,
     RecordQueryRequest,
     RecordQueryResponse,
 )
@@ -70,6 +76,7 @@ class CompletionService:
     Args:
         clock: Unix time in nanoseconds, for reply headers.
         new_set_id: Gives every reply its id.
+        reporter: Told of what is shown and reported; ``None`` where events are off.
     """
 
     def __init__(
@@ -78,8 +85,10 @@ class CompletionService:
         *,
         clock: Callable[[], int] = time.time_ns,
         new_set_id: Callable[[], str] | None = None,
+        reporter: Reporter | None = None,
     ) -> None:
         self._completer = completer
+        self._reporter = reporter
         self._clock = clock
         self._new_set_id = new_set_id or new_set_ids()
 
@@ -89,14 +98,17 @@ class CompletionService:
             SERVICE_NAME,
             [
                 Typed("Complete", CompleteRequest, self.complete),
-                Typed("RecordQuery", RecordQueryRequest, self.record_query),
-                Typed("DeleteSession", DeleteSessionRequest, self.delete_session),
+                Typed("RecordQuery", RecordQueryRequest, self.record_query, later=True),
+                Typed("RecordEvents", RecordEventsRequest, self.record_events, later=True),
+                Typed("DeleteSession", DeleteSessionRequest, self.delete_session, later=True),
             ],
             log,
         )
 
     def complete(self, request: CompleteRequest, time_left: float = math.inf) -> CompleteResponse:
         """Complete a prefix within ``time_left`` seconds."""
+        reporter = self._reporter
+        began = 0 if reporter is None else time.perf_counter_ns()
         answer = self._completer.complete(
             Question(
                 prefix=request.prefix,
@@ -126,26 +138,50 @@ class CompletionService:
             _put_suggestions(reply, answer.suggestions)
         for suggestion, explanation in zip(reply.suggestions, answer.explanations, strict=False):
             _explain(suggestion, explanation)
+        if reporter is not None:
+            reporter.answered(request, reply, answer.context, time.perf_counter_ns() - began)
         return reply
 
     def record_query(
         self, request: RecordQueryRequest, _time_left: float = math.inf
-    ) -> RecordQueryResponse:
-        """Remember a submitted query."""
+    ) -> RecordQueryResponse | Future[RecordQueryResponse]:
+        """Remember a submitted query, and keep it as an event."""
         accepted = None
         if request.HasField("accepted"):
             accepted = Accepted(request.accepted.suggestion_set_id, request.accepted.position)
+        check_submitted(request)
         state = self._completer.record(request.session_id, request.query, accepted)
         reply = RecordQueryResponse(session_state=_STATE_TO_WIRE[state])
         self._put_header(reply.header, self._completer.indexes.default)
-        return reply
+        if self._reporter is None:
+            return reply
+        query = request.query[:MAX_PREVIOUS_CODE_POINTS]
+        return then(self._reporter.submitted(request, query), lambda _receipt: reply)
+
+    def record_events(
+        self, request: RecordEventsRequest, _time_left: float = math.inf
+    ) -> RecordEventsResponse | Future[RecordEventsResponse]:
+        """Keep what users did."""
+        events = checked(request.events)
+        if self._reporter is None:
+            return self._recorded(NOTHING_RECORDED)
+        return then(self._reporter.record(events), self._recorded)
 
     def delete_session(
         self, request: DeleteSessionRequest, _time_left: float = math.inf
-    ) -> DeleteSessionResponse:
-        """Forget a session."""
+    ) -> DeleteSessionResponse | Future[DeleteSessionResponse]:
+        """Forget a session, and mark its events as not to be used."""
         self._completer.delete(request.session_id)
         reply = DeleteSessionResponse()
+        self._put_header(reply.header, self._completer.indexes.default)
+        if self._reporter is None:
+            return reply
+        return then(self._reporter.forgotten(request.session_id), lambda _receipt: reply)
+
+    def _recorded(self, done: Recorded) -> RecordEventsResponse:
+        reply = RecordEventsResponse(
+            recorded=done.recorded, late=done.late, future=done.future, dropped=done.dropped
+        )
         self._put_header(reply.header, self._completer.indexes.default)
         return reply
 

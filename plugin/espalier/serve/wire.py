@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -23,11 +24,12 @@ from espalier.serve.errors import (
     internal_status,
     status_of,
 )
+from espalier.serve.later import then
 from espalier.serve.log import EventLog, place_of
 from espalier.serve.rpc import Outcome, Unary
 
 Request = TypeVar("Request", bound=Message)
-Response = TypeVar("Response", bound=Message)
+Response = TypeVar("Response")
 Answered = TypeVar("Answered")
 
 
@@ -37,11 +39,13 @@ class Typed(Generic[Request, Response]):
 
     Attributes:
         answer: Given the request and the seconds until the caller stops waiting.
+        later: Whether the answer may be a future.
     """
 
     name: str
     request: type[Request]
     answer: Callable[[Request, float], Response]
+    later: bool = False
 
 
 def methods_of(
@@ -49,13 +53,17 @@ def methods_of(
 ) -> Mapping[str, Unary]:
     """Return ``methods`` as functions of bytes, by full name under that of ``service``."""
     return {
-        f"/{service}/{method.name}": Unary(_behaviour(method, f"{service}/{method.name}", log))
+        f"/{service}/{method.name}": Unary(
+            (_late_behaviour if method.later else _behaviour)(
+                method, f"{service}/{method.name}", log
+            )
+        )
         for method in methods
     }
 
 
 def _behaviour(
-    method: Typed[Request, Response], full_name: str, log: EventLog
+    method: Typed[Request, Any], full_name: str, log: EventLog
 ) -> Callable[[bytes, float], Outcome]:
     def behave(data: bytes, time_left: float) -> Outcome:
         return guarded(
@@ -65,6 +73,35 @@ def _behaviour(
         )
 
     return behave
+
+
+def _late_behaviour(
+    method: Typed[Request, Any], full_name: str, log: EventLog
+) -> Callable[[bytes, float], Outcome | Future[Outcome]]:
+    def behave(data: bytes, time_left: float) -> Outcome | Future[Outcome]:
+        return guarded_later(
+            lambda: then(
+                method.answer(parse(method.request, data), time_left),
+                lambda message: message.SerializeToString(),
+            ),
+            full_name,
+            log,
+        )
+
+    return behave
+
+
+def guarded_later(
+    answer: Callable[[], Answered | Future[Answered]], method: str, log: EventLog
+) -> Answered | Status | Future[Answered | Status]:
+    """Return the same as `guarded`; if that is a future, one that never raises."""
+    outcome = guarded(answer, method, log)
+    if not isinstance(outcome, Future):
+        return outcome
+    later: Future[Answered | Status] = Future()
+    later.set_running_or_notify_cancel()
+    outcome.add_done_callback(lambda done: later.set_result(guarded(done.result, method, log)))
+    return later
 
 
 def guarded(answer: Callable[[], Answered], method: str, log: EventLog) -> Answered | Status:

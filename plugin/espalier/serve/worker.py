@@ -52,6 +52,7 @@ from espalier.serve.domain import Completer
 from espalier.serve.health import Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
 from espalier.serve.orders import IndexOrder, Orders, RulesOrder
+from espalier.serve.recording import events_of, reporter_of
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.serve.shelf import Change, Shelf
@@ -158,7 +159,10 @@ class _Worker:
         self._health = Health([SERVICE_NAME], _COMPONENTS)
         for name in {one.name for one in orders.indexes}:
             self._health.tell(index_component(name), well=name not in orders.unwell)
-        self._server, self._addresses = self._listening(orders, CompletionService(completer))
+        self._events = events_of(settings, counters=self._counters, log=log)
+        reporter = reporter_of(settings, self._events, counters=self._counters)
+        service = CompletionService(completer, reporter=reporter)
+        self._server, self._addresses = self._listening(orders, service)
         self._sampler: Sampler | None = None
         if page is not None:
             self._sampler = Sampler(
@@ -235,6 +239,8 @@ class _Worker:
 
     def run(self) -> int:
         """Answer calls until told to end; return the exit code."""
+        if self._events is not None:
+            self._events.start()
         self._server.start()
         try:
             self._sessions.ping()
@@ -264,6 +270,8 @@ class _Worker:
         # Asked to end by the supervisor and by a signal is being asked once: who stops all
         # processes of a service sends both.
         cut_off = self._server.drain(self._grace, hurry)
+        if self._events is not None:
+            self._events.close()
         if self._sampler is not None:
             self._sampler.stop()
         # Where nobody reads them, the numbers go with it, so they are said here.

@@ -69,7 +69,7 @@ def _open_redis(settings: ServeSettings, url: str) -> SessionStore:
             "install espalier with the extra [redis]"
         ) from None
     assert settings.session_key_file is not None  # noqa: S101 - the settings refuse it otherwise
-    key = _key_from(settings.session_key_file)
+    key = key_from(settings.session_key_file)
     try:
         return RedisSessionStore(
             url,
@@ -87,7 +87,12 @@ def _open_redis(settings: ServeSettings, url: str) -> SessionStore:
         ) from None
 
 
-def _key_from(path: Path) -> bytes:
+def key_from(path: Path) -> bytes:
+    """Return the key that the secret in a file stands for.
+
+    Raises:
+        ConfigError: It cannot be read, or is no secret.
+    """
     try:
         secret = path.read_bytes()
     except OSError as error:

@@ -13,6 +13,7 @@ from espalier.schema import (
     Each,
     EachName,
     Matches,
+    OneOf,
     Secretive,
     check_values,
     setting,
@@ -133,6 +134,49 @@ class ServeSettings:
     max_sessions: int = setting(
         1_000_000, Between(1, 100_000_000, "sessions"), "remembered; the oldest goes first"
     )
+    events: str = setting(
+        "off",
+        OneOf(("off", "drop", "block", "durable")),
+        "keep what users do, in files; a report is acknowledged when it is queued (drop), in a "
+        "file (block) or on the disk (durable)",
+    )
+    events_dir: Path | None = setting(
+        None, meaning="folder of the event files; events in the state folder where not set"
+    )
+    events_text: str = setting(
+        "hash",
+        OneOf(("full", "hash", "none")),
+        "what event files keep of texts people typed; only full can be learned from",
+    )
+    events_application: str = setting(
+        "type-ahead", Matches(r".{1,100}", "1 to 100 characters"), "what event files say made them"
+    )
+    events_file_mib: int = setting(
+        64, Between(1, 65_536, "MiB"), "until an event file is finished and another begun"
+    )
+    events_file_seconds: int = setting(
+        3_600, Between(1, 2_592_000, "seconds"), "after which it is finished in any case"
+    )
+    events_compress: bool = setting(False, meaning="compress finished event files with gzip")
+    events_keep_days: float = setting(
+        30.0, Between(0, 36_500, "days"), "until an event file is removed; 0: never"
+    )
+    events_keep_mib: int = setting(
+        10_240,
+        Between(0, 1_000_000_000, "MiB"),
+        "of event files; the oldest are removed above that; 0: none are",
+    )
+    events_waiting: int = setting(
+        10_000,
+        Between(1_000, 10_000_000, "events"),
+        "that may wait to be written in a worker, reported ones and others apart",
+    )
+    events_late_hours: float = setting(
+        72.0, Between(0.01, 87_600, "hours"), "after which a reported event is left out"
+    )
+    events_skew_seconds: float = setting(
+        300.0, Between(0, 86_400, "seconds"), "a reported event may be ahead of the clock here"
+    )
     grace_seconds: float = setting(
         10.0, Between(0, 3_600, "seconds"), "calls may take to finish after SIGTERM", reloads=True
     )
@@ -150,6 +194,14 @@ class ServeSettings:
                 ("sessions", "state_dir"),
                 "serve.sessions is shared; name a folder for it in serve.state_dir",
             )
+        if self.events != "off" and self.state_dir is None:
+            for key, what in (("events_dir", "a folder"), ("session_key_file", "a secret")):
+                if getattr(self, key) is None:
+                    yield Conflict(
+                        ("events", key, "state_dir"),
+                        f"serve.events needs {what}; name a folder for both in serve.state_dir, "
+                        "or set serve.events_dir and serve.session_key_file",
+                    )
         if "://" in self.sessions and self.session_key_file is None:
             yield Conflict(
                 ("sessions", "session_key_file"),

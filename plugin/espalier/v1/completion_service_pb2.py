@@ -23,31 +23,40 @@ _sym_db = _symbol_database.Default()
 
 
 from espalier.v1 import core_pb2 as espalier_dot_v1_dot_core__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$espalier/v1/completion_service.proto\x12\x0b\x65spalier.v1\x1a\x16\x65spalier/v1/core.proto\"\xfb\x02\n\x0f\x43ompleteRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x18\n\x10previous_queries\x18\x02 \x03(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x17\n\x0fmax_suggestions\x18\x04 \x01(\r\x12\r\n\x05index\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x04\x12\x36\n\x0f\x61llowed_sources\x18\x07 \x03(\x0e\x32\x1d.espalier.v1.SuggestionSource\x12\x1b\n\x13previous_query_ages\x18\n \x03(\r\x12,\n\x06\x66ilter\x18\x08 \x01(\x0b\x32\x1c.espalier.v1.AttributeFilter\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x12\x15\n\rkeep_variants\x18\x0b \x01(\x08\x12\x32\n\nexperiment\x18\x0c \x01(\x0b\x32\x1e.espalier.v1.ExperimentContext\x12\x11\n\tintent_id\x18\r \x01(\t\"]\n\x0f\x41ttributeFilter\x12\x0e\n\x06\x61ll_of\x18\x01 \x03(\t\x12\x0e\n\x06\x61ny_of\x18\x02 \x03(\t\x12\x0f\n\x07none_of\x18\x03 \x03(\t\x12\x19\n\x11include_generated\x18\x04 \x01(\x08\"\x8c\x02\n\x10\x43ompleteResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader\x12,\n\x0bsuggestions\x18\x02 \x03(\x0b\x32\x17.espalier.v1.Suggestion\x12\x0e\n\x06prefix\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x19\n\x11suggestion_set_id\x18\x05 \x01(\t\x12\x30\n\rsession_state\x18\x06 \x01(\x0e\x32\x19.espalier.v1.SessionState\x12.\n\x0c\x64\x65gradations\x18\x07 \x03(\x0e\x32\x18.espalier.v1.Degradation\"j\n\x12RecordQueryRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x31\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x1f.espalier.v1.AcceptedSuggestion\"A\n\x12\x41\x63\x63\x65ptedSuggestion\x12\x19\n\x11suggestion_set_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\"t\n\x13RecordQueryResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader\x12\x30\n\rsession_state\x18\x02 \x01(\x0e\x32\x19.espalier.v1.SessionState\"*\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"D\n\x15\x44\x65leteSessionResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader2\x86\x02\n\x11\x43ompletionService\x12G\n\x08\x43omplete\x12\x1c.espalier.v1.CompleteRequest\x1a\x1d.espalier.v1.CompleteResponse\x12P\n\x0bRecordQuery\x12\x1f.espalier.v1.RecordQueryRequest\x1a .espalier.v1.RecordQueryResponse\x12V\n\rDeleteSession\x12!.espalier.v1.DeleteSessionRequest\x1a\".espalier.v1.DeleteSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$espalier/v1/completion_service.proto\x12\x0b\x65spalier.v1\x1a\x16\x65spalier/v1/core.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x0f\x43ompleteRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x18\n\x10previous_queries\x18\x02 \x03(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x17\n\x0fmax_suggestions\x18\x04 \x01(\r\x12\r\n\x05index\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x04\x12\x36\n\x0f\x61llowed_sources\x18\x07 \x03(\x0e\x32\x1d.espalier.v1.SuggestionSource\x12\x1b\n\x13previous_query_ages\x18\n \x03(\r\x12,\n\x06\x66ilter\x18\x08 \x01(\x0b\x32\x1c.espalier.v1.AttributeFilter\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x12\x15\n\rkeep_variants\x18\x0b \x01(\x08\x12\x32\n\nexperiment\x18\x0c \x01(\x0b\x32\x1e.espalier.v1.ExperimentContext\x12\x11\n\tintent_id\x18\r \x01(\t\"]\n\x0f\x41ttributeFilter\x12\x0e\n\x06\x61ll_of\x18\x01 \x03(\t\x12\x0e\n\x06\x61ny_of\x18\x02 \x03(\t\x12\x0f\n\x07none_of\x18\x03 \x03(\t\x12\x19\n\x11include_generated\x18\x04 \x01(\x08\"\x8c\x02\n\x10\x43ompleteResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader\x12,\n\x0bsuggestions\x18\x02 \x03(\x0b\x32\x17.espalier.v1.Suggestion\x12\x0e\n\x06prefix\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x19\n\x11suggestion_set_id\x18\x05 \x01(\t\x12\x30\n\rsession_state\x18\x06 \x01(\x0e\x32\x19.espalier.v1.SessionState\x12.\n\x0c\x64\x65gradations\x18\x07 \x03(\x0e\x32\x18.espalier.v1.Degradation\"\xcf\x01\n\x12RecordQueryRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\x31\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x1f.espalier.v1.AcceptedSuggestion\x12\x10\n\x08\x65vent_id\x18\x04 \x01(\t\x12\x0c\n\x04unit\x18\x05 \x01(\t\x12\x11\n\tintent_id\x18\x06 \x01(\t\x12\x19\n\x11suggestion_set_id\x18\x07 \x01(\t\x12\x15\n\rprefix_length\x18\x08 \x01(\r\"A\n\x12\x41\x63\x63\x65ptedSuggestion\x12\x19\n\x11suggestion_set_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\"t\n\x13RecordQueryResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader\x12\x30\n\rsession_state\x18\x02 \x01(\x0e\x32\x19.espalier.v1.SessionState\"\x88\x02\n\tUserEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12(\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x18.espalier.v1.EventAction\x12\x19\n\x11suggestion_set_id\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x0c\n\x04unit\x18\x05 \x01(\t\x12\x11\n\tintent_id\x18\x06 \x01(\t\x12(\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05query\x18\x08 \x01(\t\x12\x10\n\x08position\x18\t \x01(\r\x12\x15\n\rprefix_length\x18\n \x01(\r\x12\r\n\x05shown\x18\x0b \x03(\t\"=\n\x13RecordEventsRequest\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.espalier.v1.UserEvent\"\x84\x01\n\x14RecordEventsResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader\x12\x10\n\x08recorded\x18\x02 \x01(\r\x12\x0c\n\x04late\x18\x03 \x01(\r\x12\x0e\n\x06\x66uture\x18\x04 \x01(\r\x12\x0f\n\x07\x64ropped\x18\x05 \x01(\r\"*\n\x14\x44\x65leteSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"D\n\x15\x44\x65leteSessionResponse\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x1b.espalier.v1.ResponseHeader*\xa0\x01\n\x0b\x45ventAction\x12\x1c\n\x18\x45VENT_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45VENT_ACTION_IMPRESSION\x10\x01\x12\x1b\n\x17\x45VENT_ACTION_ACCEPTANCE\x10\x02\x12\x1b\n\x17\x45VENT_ACTION_SUBMISSION\x10\x03\x12\x1c\n\x18\x45VENT_ACTION_ABANDONMENT\x10\x04\x32\xdb\x02\n\x11\x43ompletionService\x12G\n\x08\x43omplete\x12\x1c.espalier.v1.CompleteRequest\x1a\x1d.espalier.v1.CompleteResponse\x12P\n\x0bRecordQuery\x12\x1f.espalier.v1.RecordQueryRequest\x1a .espalier.v1.RecordQueryResponse\x12S\n\x0cRecordEvents\x12 .espalier.v1.RecordEventsRequest\x1a!.espalier.v1.RecordEventsResponse\x12V\n\rDeleteSession\x12!.espalier.v1.DeleteSessionRequest\x1a\".espalier.v1.DeleteSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'espalier.v1.completion_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMPLETEREQUEST']._serialized_start=78
-  _globals['_COMPLETEREQUEST']._serialized_end=457
-  _globals['_ATTRIBUTEFILTER']._serialized_start=459
-  _globals['_ATTRIBUTEFILTER']._serialized_end=552
-  _globals['_COMPLETERESPONSE']._serialized_start=555
-  _globals['_COMPLETERESPONSE']._serialized_end=823
-  _globals['_RECORDQUERYREQUEST']._serialized_start=825
-  _globals['_RECORDQUERYREQUEST']._serialized_end=931
-  _globals['_ACCEPTEDSUGGESTION']._serialized_start=933
-  _globals['_ACCEPTEDSUGGESTION']._serialized_end=998
-  _globals['_RECORDQUERYRESPONSE']._serialized_start=1000
-  _globals['_RECORDQUERYRESPONSE']._serialized_end=1116
-  _globals['_DELETESESSIONREQUEST']._serialized_start=1118
-  _globals['_DELETESESSIONREQUEST']._serialized_end=1160
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=1162
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=1230
-  _globals['_COMPLETIONSERVICE']._serialized_start=1233
-  _globals['_COMPLETIONSERVICE']._serialized_end=1495
+  _globals['_EVENTACTION']._serialized_start=1833
+  _globals['_EVENTACTION']._serialized_end=1993
+  _globals['_COMPLETEREQUEST']._serialized_start=111
+  _globals['_COMPLETEREQUEST']._serialized_end=490
+  _globals['_ATTRIBUTEFILTER']._serialized_start=492
+  _globals['_ATTRIBUTEFILTER']._serialized_end=585
+  _globals['_COMPLETERESPONSE']._serialized_start=588
+  _globals['_COMPLETERESPONSE']._serialized_end=856
+  _globals['_RECORDQUERYREQUEST']._serialized_start=859
+  _globals['_RECORDQUERYREQUEST']._serialized_end=1066
+  _globals['_ACCEPTEDSUGGESTION']._serialized_start=1068
+  _globals['_ACCEPTEDSUGGESTION']._serialized_end=1133
+  _globals['_RECORDQUERYRESPONSE']._serialized_start=1135
+  _globals['_RECORDQUERYRESPONSE']._serialized_end=1251
+  _globals['_USEREVENT']._serialized_start=1254
+  _globals['_USEREVENT']._serialized_end=1518
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=1520
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=1581
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=1584
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=1716
+  _globals['_DELETESESSIONREQUEST']._serialized_start=1718
+  _globals['_DELETESESSIONREQUEST']._serialized_end=1760
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=1762
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=1830
+  _globals['_COMPLETIONSERVICE']._serialized_start=1996
+  _globals['_COMPLETIONSERVICE']._serialized_end=2343
 # @@protoc_insertion_point(module_scope)

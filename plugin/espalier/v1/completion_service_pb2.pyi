@@ -1,11 +1,28 @@
+import datetime
+
 from espalier.v1 import core_pb2 as _core_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class EventAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_ACTION_UNSPECIFIED: _ClassVar[EventAction]
+    EVENT_ACTION_IMPRESSION: _ClassVar[EventAction]
+    EVENT_ACTION_ACCEPTANCE: _ClassVar[EventAction]
+    EVENT_ACTION_SUBMISSION: _ClassVar[EventAction]
+    EVENT_ACTION_ABANDONMENT: _ClassVar[EventAction]
+EVENT_ACTION_UNSPECIFIED: EventAction
+EVENT_ACTION_IMPRESSION: EventAction
+EVENT_ACTION_ACCEPTANCE: EventAction
+EVENT_ACTION_SUBMISSION: EventAction
+EVENT_ACTION_ABANDONMENT: EventAction
 
 class CompleteRequest(_message.Message):
     __slots__ = ("prefix", "previous_queries", "session_id", "max_suggestions", "index", "sequence", "allowed_sources", "previous_query_ages", "filter", "explain", "keep_variants", "experiment", "intent_id")
@@ -68,14 +85,24 @@ class CompleteResponse(_message.Message):
     def __init__(self, header: _Optional[_Union[_core_pb2.ResponseHeader, _Mapping]] = ..., suggestions: _Optional[_Iterable[_Union[_core_pb2.Suggestion, _Mapping]]] = ..., prefix: _Optional[str] = ..., sequence: _Optional[int] = ..., suggestion_set_id: _Optional[str] = ..., session_state: _Optional[_Union[_core_pb2.SessionState, str]] = ..., degradations: _Optional[_Iterable[_Union[_core_pb2.Degradation, str]]] = ...) -> None: ...
 
 class RecordQueryRequest(_message.Message):
-    __slots__ = ("session_id", "query", "accepted")
+    __slots__ = ("session_id", "query", "accepted", "event_id", "unit", "intent_id", "suggestion_set_id", "prefix_length")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTION_SET_ID_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_LENGTH_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     query: str
     accepted: AcceptedSuggestion
-    def __init__(self, session_id: _Optional[str] = ..., query: _Optional[str] = ..., accepted: _Optional[_Union[AcceptedSuggestion, _Mapping]] = ...) -> None: ...
+    event_id: str
+    unit: str
+    intent_id: str
+    suggestion_set_id: str
+    prefix_length: int
+    def __init__(self, session_id: _Optional[str] = ..., query: _Optional[str] = ..., accepted: _Optional[_Union[AcceptedSuggestion, _Mapping]] = ..., event_id: _Optional[str] = ..., unit: _Optional[str] = ..., intent_id: _Optional[str] = ..., suggestion_set_id: _Optional[str] = ..., prefix_length: _Optional[int] = ...) -> None: ...
 
 class AcceptedSuggestion(_message.Message):
     __slots__ = ("suggestion_set_id", "position")
@@ -92,6 +119,52 @@ class RecordQueryResponse(_message.Message):
     header: _core_pb2.ResponseHeader
     session_state: _core_pb2.SessionState
     def __init__(self, header: _Optional[_Union[_core_pb2.ResponseHeader, _Mapping]] = ..., session_state: _Optional[_Union[_core_pb2.SessionState, str]] = ...) -> None: ...
+
+class UserEvent(_message.Message):
+    __slots__ = ("event_id", "action", "suggestion_set_id", "session_id", "unit", "intent_id", "time", "query", "position", "prefix_length", "shown")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTION_SET_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    action: EventAction
+    suggestion_set_id: str
+    session_id: str
+    unit: str
+    intent_id: str
+    time: _timestamp_pb2.Timestamp
+    query: str
+    position: int
+    prefix_length: int
+    shown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, event_id: _Optional[str] = ..., action: _Optional[_Union[EventAction, str]] = ..., suggestion_set_id: _Optional[str] = ..., session_id: _Optional[str] = ..., unit: _Optional[str] = ..., intent_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., query: _Optional[str] = ..., position: _Optional[int] = ..., prefix_length: _Optional[int] = ..., shown: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RecordEventsRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[UserEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[UserEvent, _Mapping]]] = ...) -> None: ...
+
+class RecordEventsResponse(_message.Message):
+    __slots__ = ("header", "recorded", "late", "future", "dropped")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    FUTURE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    header: _core_pb2.ResponseHeader
+    recorded: int
+    late: int
+    future: int
+    dropped: int
+    def __init__(self, header: _Optional[_Union[_core_pb2.ResponseHeader, _Mapping]] = ..., recorded: _Optional[int] = ..., late: _Optional[int] = ..., future: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
 
 class DeleteSessionRequest(_message.Message):
     __slots__ = ("session_id",)

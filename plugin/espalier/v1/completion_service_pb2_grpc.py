@@ -70,6 +70,11 @@ class CompletionServiceStub:
                 request_serializer=espalier_dot_v1_dot_completion__service__pb2.RecordQueryRequest.SerializeToString,
                 response_deserializer=espalier_dot_v1_dot_completion__service__pb2.RecordQueryResponse.FromString,
                 _registered_method=True)
+        self.RecordEvents = channel.unary_unary(
+                '/espalier.v1.CompletionService/RecordEvents',
+                request_serializer=espalier_dot_v1_dot_completion__service__pb2.RecordEventsRequest.SerializeToString,
+                response_deserializer=espalier_dot_v1_dot_completion__service__pb2.RecordEventsResponse.FromString,
+                _registered_method=True)
         self.DeleteSession = channel.unary_unary(
                 '/espalier.v1.CompletionService/DeleteSession',
                 request_serializer=espalier_dot_v1_dot_completion__service__pb2.DeleteSessionRequest.SerializeToString,
@@ -120,10 +125,34 @@ class CompletionServiceServicer:
     def RecordQuery(self, request, context):
         """RecordQuery remembers a query the user submitted (never a keystroke) as the
         newest of the session, and keeps the session alive. Reporting the newest
-        query again changes nothing, so it is safe to retry. Fails with
-        INVALID_ARGUMENT, reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY,
-        INVALID_REQUEST; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE. Since
-        0.1.
+        query again changes nothing, so it is safe to retry. Where the service keeps
+        events, it is also one event, or two if a suggestion was accepted, as in
+        RecordEvents; do not report it there again. Fails with INVALID_ARGUMENT,
+        reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY, INVALID_REQUEST; with
+        UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE; and as RecordEvents, in which
+        case the query is remembered all the same. Since 0.1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordEvents(self, request, context):
+        """RecordEvents reports what users did with suggestions: up to 500 events in
+        any order. What the service showed it knows itself. How much a reply means
+        is a setting of the service (serve.events): that the events are queued, are
+        in a file, or are on a disk. Where it keeps no events it replies all the
+        same, with all counts 0.
+
+        All or nothing: one event that breaks a rule fails the call, and no event of
+        it is kept. Events are only left out for their time, see UserEvent.time, and
+        for want of room, where the setting says so; the reply counts them. An event
+        whose suggestion set nobody knows is kept: the service remembers no sets.
+
+        Safe to retry where events have an event_id. Fails with INVALID_ARGUMENT,
+        reasons INVALID_REQUEST, SESSION_ID_TOO_LONG, EMPTY_QUERY, and BadRequest
+        naming the field, as events[3].action; where replies wait for files, with
+        RESOURCE_EXHAUSTED, reason OVERLOADED, if too many events wait, and reason
+        STORAGE if they cannot be written. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,10 +160,13 @@ class CompletionServiceServicer:
 
     def DeleteSession(self, request, context):
         """DeleteSession forgets everything remembered under a session id before it
-        returns. Deleting an unknown session succeeds. Fails with INVALID_ARGUMENT,
-        reasons NO_SESSION, SESSION_ID_TOO_LONG; with UNAVAILABLE, reason
-        SESSION_STORE_UNAVAILABLE, in which case nothing may have been deleted.
-        Since 0.1.
+        returns. Deleting an unknown session succeeds. Event files are not changed:
+        where events are kept, a mark is written that earlier events of the session
+        must not be used any more, which training and reports obey; the events go
+        with their files. Fails with INVALID_ARGUMENT, reasons NO_SESSION,
+        SESSION_ID_TOO_LONG; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE, in
+        which case nothing may have been deleted; and as RecordEvents if the mark
+        could not be written. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +184,11 @@ def add_CompletionServiceServicer_to_server(servicer, server):
                     servicer.RecordQuery,
                     request_deserializer=espalier_dot_v1_dot_completion__service__pb2.RecordQueryRequest.FromString,
                     response_serializer=espalier_dot_v1_dot_completion__service__pb2.RecordQueryResponse.SerializeToString,
+            ),
+            'RecordEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEvents,
+                    request_deserializer=espalier_dot_v1_dot_completion__service__pb2.RecordEventsRequest.FromString,
+                    response_serializer=espalier_dot_v1_dot_completion__service__pb2.RecordEventsResponse.SerializeToString,
             ),
             'DeleteSession': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteSession,
@@ -239,6 +276,33 @@ class CompletionService:
             '/espalier.v1.CompletionService/RecordQuery',
             espalier_dot_v1_dot_completion__service__pb2.RecordQueryRequest.SerializeToString,
             espalier_dot_v1_dot_completion__service__pb2.RecordQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/espalier.v1.CompletionService/RecordEvents',
+            espalier_dot_v1_dot_completion__service__pb2.RecordEventsRequest.SerializeToString,
+            espalier_dot_v1_dot_completion__service__pb2.RecordEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,17 +69,40 @@ class CompletionServiceStub:
     RecordQuery: _grpc.UnaryUnaryMultiCallable[_completion_service_pb2.RecordQueryRequest, _completion_service_pb2.RecordQueryResponse]
     """RecordQuery remembers a query the user submitted (never a keystroke) as the
     newest of the session, and keeps the session alive. Reporting the newest
-    query again changes nothing, so it is safe to retry. Fails with
-    INVALID_ARGUMENT, reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY,
-    INVALID_REQUEST; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE. Since
-    0.1.
+    query again changes nothing, so it is safe to retry. Where the service keeps
+    events, it is also one event, or two if a suggestion was accepted, as in
+    RecordEvents; do not report it there again. Fails with INVALID_ARGUMENT,
+    reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY, INVALID_REQUEST; with
+    UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE; and as RecordEvents, in which
+    case the query is remembered all the same. Since 0.1.
+    """
+    RecordEvents: _grpc.UnaryUnaryMultiCallable[_completion_service_pb2.RecordEventsRequest, _completion_service_pb2.RecordEventsResponse]
+    """RecordEvents reports what users did with suggestions: up to 500 events in
+    any order. What the service showed it knows itself. How much a reply means
+    is a setting of the service (serve.events): that the events are queued, are
+    in a file, or are on a disk. Where it keeps no events it replies all the
+    same, with all counts 0.
+
+    All or nothing: one event that breaks a rule fails the call, and no event of
+    it is kept. Events are only left out for their time, see UserEvent.time, and
+    for want of room, where the setting says so; the reply counts them. An event
+    whose suggestion set nobody knows is kept: the service remembers no sets.
+
+    Safe to retry where events have an event_id. Fails with INVALID_ARGUMENT,
+    reasons INVALID_REQUEST, SESSION_ID_TOO_LONG, EMPTY_QUERY, and BadRequest
+    naming the field, as events[3].action; where replies wait for files, with
+    RESOURCE_EXHAUSTED, reason OVERLOADED, if too many events wait, and reason
+    STORAGE if they cannot be written. Since 0.1.
     """
     DeleteSession: _grpc.UnaryUnaryMultiCallable[_completion_service_pb2.DeleteSessionRequest, _completion_service_pb2.DeleteSessionResponse]
     """DeleteSession forgets everything remembered under a session id before it
-    returns. Deleting an unknown session succeeds. Fails with INVALID_ARGUMENT,
-    reasons NO_SESSION, SESSION_ID_TOO_LONG; with UNAVAILABLE, reason
-    SESSION_STORE_UNAVAILABLE, in which case nothing may have been deleted.
-    Since 0.1.
+    returns. Deleting an unknown session succeeds. Event files are not changed:
+    where events are kept, a mark is written that earlier events of the session
+    must not be used any more, which training and reports obey; the events go
+    with their files. Fails with INVALID_ARGUMENT, reasons NO_SESSION,
+    SESSION_ID_TOO_LONG; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE, in
+    which case nothing may have been deleted; and as RecordEvents if the mark
+    could not be written. Since 0.1.
     """
 
 @_typing.type_check_only
@@ -123,17 +146,40 @@ class CompletionServiceAsyncStub(CompletionServiceStub):
     RecordQuery: _aio.UnaryUnaryMultiCallable[_completion_service_pb2.RecordQueryRequest, _completion_service_pb2.RecordQueryResponse]  # type: ignore[assignment]
     """RecordQuery remembers a query the user submitted (never a keystroke) as the
     newest of the session, and keeps the session alive. Reporting the newest
-    query again changes nothing, so it is safe to retry. Fails with
-    INVALID_ARGUMENT, reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY,
-    INVALID_REQUEST; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE. Since
-    0.1.
+    query again changes nothing, so it is safe to retry. Where the service keeps
+    events, it is also one event, or two if a suggestion was accepted, as in
+    RecordEvents; do not report it there again. Fails with INVALID_ARGUMENT,
+    reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY, INVALID_REQUEST; with
+    UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE; and as RecordEvents, in which
+    case the query is remembered all the same. Since 0.1.
+    """
+    RecordEvents: _aio.UnaryUnaryMultiCallable[_completion_service_pb2.RecordEventsRequest, _completion_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
+    """RecordEvents reports what users did with suggestions: up to 500 events in
+    any order. What the service showed it knows itself. How much a reply means
+    is a setting of the service (serve.events): that the events are queued, are
+    in a file, or are on a disk. Where it keeps no events it replies all the
+    same, with all counts 0.
+
+    All or nothing: one event that breaks a rule fails the call, and no event of
+    it is kept. Events are only left out for their time, see UserEvent.time, and
+    for want of room, where the setting says so; the reply counts them. An event
+    whose suggestion set nobody knows is kept: the service remembers no sets.
+
+    Safe to retry where events have an event_id. Fails with INVALID_ARGUMENT,
+    reasons INVALID_REQUEST, SESSION_ID_TOO_LONG, EMPTY_QUERY, and BadRequest
+    naming the field, as events[3].action; where replies wait for files, with
+    RESOURCE_EXHAUSTED, reason OVERLOADED, if too many events wait, and reason
+    STORAGE if they cannot be written. Since 0.1.
     """
     DeleteSession: _aio.UnaryUnaryMultiCallable[_completion_service_pb2.DeleteSessionRequest, _completion_service_pb2.DeleteSessionResponse]  # type: ignore[assignment]
     """DeleteSession forgets everything remembered under a session id before it
-    returns. Deleting an unknown session succeeds. Fails with INVALID_ARGUMENT,
-    reasons NO_SESSION, SESSION_ID_TOO_LONG; with UNAVAILABLE, reason
-    SESSION_STORE_UNAVAILABLE, in which case nothing may have been deleted.
-    Since 0.1.
+    returns. Deleting an unknown session succeeds. Event files are not changed:
+    where events are kept, a mark is written that earlier events of the session
+    must not be used any more, which training and reports obey; the events go
+    with their files. Fails with INVALID_ARGUMENT, reasons NO_SESSION,
+    SESSION_ID_TOO_LONG; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE, in
+    which case nothing may have been deleted; and as RecordEvents if the mark
+    could not be written. Since 0.1.
     """
 
 class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -186,10 +232,36 @@ class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_completion_service_pb2.RecordQueryResponse, _abc.Awaitable[_completion_service_pb2.RecordQueryResponse]]:
         """RecordQuery remembers a query the user submitted (never a keystroke) as the
         newest of the session, and keeps the session alive. Reporting the newest
-        query again changes nothing, so it is safe to retry. Fails with
-        INVALID_ARGUMENT, reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY,
-        INVALID_REQUEST; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE. Since
-        0.1.
+        query again changes nothing, so it is safe to retry. Where the service keeps
+        events, it is also one event, or two if a suggestion was accepted, as in
+        RecordEvents; do not report it there again. Fails with INVALID_ARGUMENT,
+        reasons NO_SESSION, SESSION_ID_TOO_LONG, EMPTY_QUERY, INVALID_REQUEST; with
+        UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE; and as RecordEvents, in which
+        case the query is remembered all the same. Since 0.1.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordEvents(
+        self,
+        request: _completion_service_pb2.RecordEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_completion_service_pb2.RecordEventsResponse, _abc.Awaitable[_completion_service_pb2.RecordEventsResponse]]:
+        """RecordEvents reports what users did with suggestions: up to 500 events in
+        any order. What the service showed it knows itself. How much a reply means
+        is a setting of the service (serve.events): that the events are queued, are
+        in a file, or are on a disk. Where it keeps no events it replies all the
+        same, with all counts 0.
+
+        All or nothing: one event that breaks a rule fails the call, and no event of
+        it is kept. Events are only left out for their time, see UserEvent.time, and
+        for want of room, where the setting says so; the reply counts them. An event
+        whose suggestion set nobody knows is kept: the service remembers no sets.
+
+        Safe to retry where events have an event_id. Fails with INVALID_ARGUMENT,
+        reasons INVALID_REQUEST, SESSION_ID_TOO_LONG, EMPTY_QUERY, and BadRequest
+        naming the field, as events[3].action; where replies wait for files, with
+        RESOURCE_EXHAUSTED, reason OVERLOADED, if too many events wait, and reason
+        STORAGE if they cannot be written. Since 0.1.
         """
 
     @_abc_1.abstractmethod
@@ -199,10 +271,13 @@ class CompletionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_completion_service_pb2.DeleteSessionResponse, _abc.Awaitable[_completion_service_pb2.DeleteSessionResponse]]:
         """DeleteSession forgets everything remembered under a session id before it
-        returns. Deleting an unknown session succeeds. Fails with INVALID_ARGUMENT,
-        reasons NO_SESSION, SESSION_ID_TOO_LONG; with UNAVAILABLE, reason
-        SESSION_STORE_UNAVAILABLE, in which case nothing may have been deleted.
-        Since 0.1.
+        returns. Deleting an unknown session succeeds. Event files are not changed:
+        where events are kept, a mark is written that earlier events of the session
+        must not be used any more, which training and reports obey; the events go
+        with their files. Fails with INVALID_ARGUMENT, reasons NO_SESSION,
+        SESSION_ID_TOO_LONG; with UNAVAILABLE, reason SESSION_STORE_UNAVAILABLE, in
+        which case nothing may have been deleted; and as RecordEvents if the mark
+        could not be written. Since 0.1.
         """
 
 def add_CompletionServiceServicer_to_server(servicer: CompletionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,8 +7,10 @@ loop; how many are begun and not answered is what `waiting` says.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -118,7 +120,11 @@ class App:
         if not found.endpoint.at_once and self._waiting() > self._limits.waiting:
             self._counters.add("unanswered", "http", Unanswered.OVERLOADED.value)
             return self._front.readable(self._overloaded, head)
-        return self._front.answer(found, head, body)
+        reply = self._front.answer(found, head, body)
+        if isinstance(reply, Future):
+            settled: Reply = await asyncio.wrap_future(reply)
+            return settled
+        return reply
 
     async def _body(self, head: Head, receive: Receive) -> bytes | Reply | None:
         """Return the body, or why there is none; ``None`` if the client left.

@@ -4,6 +4,7 @@
 ``/v1/complete``        POST      CompleteRequest as JSON
 ``/v1/complete``        GET       its fields as parameters; lists by repetition
 ``/v1/queries``         POST      RecordQueryRequest as JSON, also as ``text/plain``
+``/v1/events``          POST      RecordEventsRequest as JSON, also as ``text/plain``
 ``/v1/sessions/{id}``   DELETE    forget a session
 ``/suggest``            GET       ``q`` and ``index``: what the search bars of browsers ask
 ``/healthz``            GET       the process runs
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -39,13 +41,16 @@ from espalier.serve.errors import MalformedRequestError, RequestTextError
 from espalier.serve.http.mapping import from_json, from_parameters, to_json
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.replies import JSON, NOT_KEPT, Header, Reply, refusal, reply_of
+from espalier.serve.later import then
 from espalier.serve.log import EventLog
-from espalier.serve.wire import guarded
+from espalier.serve.wire import guarded_later
 from espalier.v1.completion_service_pb2 import (
     CompleteRequest,
     CompleteResponse,
     DeleteSessionRequest,
     DeleteSessionResponse,
+    RecordEventsRequest,
+    RecordEventsResponse,
     RecordQueryRequest,
     RecordQueryResponse,
 )
@@ -64,11 +69,21 @@ class Completions(Protocol):
         """Complete a prefix."""
         ...
 
-    def record_query(self, request: RecordQueryRequest) -> RecordQueryResponse:
+    def record_query(
+        self, request: RecordQueryRequest
+    ) -> RecordQueryResponse | Future[RecordQueryResponse]:
         """Remember a submitted query."""
         ...
 
-    def delete_session(self, request: DeleteSessionRequest) -> DeleteSessionResponse:
+    def record_events(
+        self, request: RecordEventsRequest
+    ) -> RecordEventsResponse | Future[RecordEventsResponse]:
+        """Keep what users did."""
+        ...
+
+    def delete_session(
+        self, request: DeleteSessionRequest
+    ) -> DeleteSessionResponse | Future[DeleteSessionResponse]:
         """Forget a session."""
         ...
 
@@ -88,7 +103,7 @@ class Head:
     headers: Mapping[bytes, bytes]
 
 
-Answer = Callable[[Head, bytes], Reply]
+Answer = Callable[[Head, bytes], Reply | Future[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +164,7 @@ class Front:
                 "POST": Endpoint(self._complete_body, (JSON,)),
             },
             "/v1/queries": {"POST": Endpoint(self._record, (JSON, _PLAIN), writes=True)},
+            "/v1/events": {"POST": Endpoint(self._events, (JSON, _PLAIN), writes=True)},
             "/v1/sessions/{id}": {"DELETE": Endpoint(self._delete, writes=True)},
             "/suggest": {"GET": Endpoint(self._suggest)},
             "/healthz": {"GET": healthy},
@@ -174,14 +190,15 @@ class Front:
             return self.readable(replace(refused_for, route=route), head)
         return Found(route, endpoint)
 
-    def answer(self, found: Found, head: Head, body: bytes) -> Reply:
-        """Return the reply to a request and its body."""
-        outcome = guarded(
+    def answer(self, found: Found, head: Head, body: bytes) -> Reply | Future[Reply]:
+        """Return the reply to a request and its body, or what it will be."""
+        outcome = guarded_later(
             partial(found.endpoint.answer, head, body), f"{head.method} {found.route}", self._log
         )
-        if isinstance(outcome, Status):
-            outcome = reply_of(outcome)
-        return self.readable(outcome, head)
+        return then(outcome, partial(self._as_reply, head))
+
+    def _as_reply(self, head: Head, outcome: Reply | Status) -> Reply:
+        return self.readable(reply_of(outcome) if isinstance(outcome, Status) else outcome, head)
 
     def readable(self, reply: Reply, head: Head) -> Reply:
         """Return ``reply``, so that the asking page may read it if it is allowed to."""
@@ -238,12 +255,16 @@ class Front:
         reply = self._service.complete(request)
         return _json(reply, self._kept if _may_be_kept(request, reply) else NOT_KEPT)
 
-    def _record(self, _head: Head, body: bytes) -> Reply:
-        return _json(self._service.record_query(from_json(RecordQueryRequest, body)))
+    def _record(self, _head: Head, body: bytes) -> Reply | Future[Reply]:
+        return then(self._service.record_query(from_json(RecordQueryRequest, body)), _json)
 
-    def _delete(self, head: Head, _body: bytes) -> Reply:
+    def _events(self, _head: Head, body: bytes) -> Reply | Future[Reply]:
+        return then(self._service.record_events(from_json(RecordEventsRequest, body)), _json)
+
+    def _delete(self, head: Head, _body: bytes) -> Reply | Future[Reply]:
         name = _text(unquote_to_bytes(head.path[len(SESSIONS) :]), "session_id")
-        return _json(self._service.delete_session(DeleteSessionRequest(session_id=name)))
+        request = DeleteSessionRequest(session_id=name)
+        return then(self._service.delete_session(request), _json)
 
     def _suggest(self, head: Head, _body: bytes) -> Reply:
         given = dict(_parameters(head.query))

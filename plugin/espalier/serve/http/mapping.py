@@ -165,7 +165,10 @@ def _fill(message: Any, document: object, path: str, name: str) -> None:
         elif field.cpp_type == _F.CPPTYPE_MESSAGE:
             below = getattr(message, field.name)
             below.SetInParent()
-            _fill(below, value, f"{place}.", name)
+            if below.DESCRIPTOR.full_name == _TIMESTAMP:
+                _fill_time(below, value, place, name)
+            else:
+                _fill(below, value, f"{place}.", name)
         else:
             setattr(message, field.name, _scalar(field, value, place, name))
 
@@ -181,6 +184,14 @@ def _fill_list(message: Any, field: Any, values: object, place: str, name: str) 
             _fill(target.add(), value, f"{place}[{number}].", name)
         else:
             target.append(_scalar(field, value, f"{place}[{number}]", name))
+
+
+def _fill_time(message: Any, value: object, place: str, name: str) -> None:
+    try:
+        # Anything but text raises as well.
+        message.FromJsonString(value)
+    except (ValueError, TypeError, AttributeError):
+        _refuse(place, "must be a time, as 2026-01-31T12:00:00.123Z", name)
 
 
 def _fill_map(target: Any, field: Any, values: object, place: str, name: str) -> None:

@@ -123,6 +123,19 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "sessions": _gauge("sessions", "", "remembered now, unless another server has them"),
     "capacity": _gauge("sessions_capacity", "", "remembered at most"),
     "store_up": _gauge("session_store_up", "", "1 while the session store answers, by worker"),
+    # ---- events -----------------------------------------------------------------------
+    "events": _counter(
+        "events",
+        "outcome",
+        "written, repeated, taken for now because ahead of time, or not kept and why",
+        "written",
+        "duplicate",
+        "dropped",
+        "failed",
+        "late",
+        "future",
+        "ahead",
+    ),
     # ---- indexes and rules ------------------------------------------------------------
     "index_info": _gauge("index_info", "index revision", "1 for the revision that answers"),
     "index_bytes": _gauge("index_size_bytes", "index", "of the file that answers"),
