@@ -571,6 +571,7 @@ esp_status esp_predict_batch(const esp_index *index, esp_scratch *scratch, const
 typedef enum esp_retrieval_flag {
     ESP_RETRIEVAL_MODEL_ONLY = 1, /* by the tree's score, whatever scorer there is */
     ESP_RETRIEVAL_FEATURES = 2,   /* give candidates their features whatever orders them */
+    ESP_RETRIEVAL_POPULAR = 4,    /* where nothing is found: what was paired most often */
 } esp_retrieval_flag;
 
 /* A query for products: an index whose labels are products and that has their
@@ -582,10 +583,16 @@ typedef struct esp_retrieval {
     uint32_t pool;        /* products the tree hands on, 0: the index's own */
     uint32_t flags;       /* esp_retrieval_flag */
     uint32_t n_host;
-    const uint32_t *host; /* labels another engine found, distinct, best first, or NULL */
-    esp_text words;       /* the query's words as the index was trained for: stems, with
+    const uint32_t *host;     /* labels another engine found, distinct, best first, or NULL */
+    esp_text words;           /* the query's words as the index was trained for: stems, with
                            * a space between two */
-    esp_text text;        /* the query itself, normalised */
+    esp_text text;            /* the query itself, normalised */
+    const esp_filter *filter; /* on products, NULL: none; keep_generated says nothing */
+    /* Queries before this one, most recent first: twice n_previous texts, words and text
+     * of each in turn, together of at most half the scratch's max_context_bytes. */
+    const esp_text *previous;
+    uint32_t n_previous;   /* at most max_previous of the scratch */
+    float previous_weight; /* of the features of the first, 0 to 1; each next has half */
 } esp_retrieval;
 
 /* One product. */
@@ -599,10 +606,14 @@ typedef struct esp_product {
 /* Fills `out` with at most query->k products, best first, ties by label: what the
  * tree's beam search finds and what another engine found, ordered by the index's
  * scorer, or by the tree where it has none.  A query without a known feature has no
- * product but the host's.  `out` has room for `cap`.
+ * product but the host's, whatever was asked before, or the popular ones, whose score is
+ * how many queries they were paired with.  A filter holds for all of them: fewer than k
+ * come back only if fewer share a feature with the query, or, where more than a few
+ * thousand products pass, where the beam does not come.  `out` has room for `cap`.
  * Fails with ESP_E_ARGUMENT, ESP_E_LIMIT (k above max_k; pool and host's list above
  * max_pool, or together above max_k + 160 where candidates get features), ESP_E_UTF8,
- * ESP_E_UNSUPPORTED (no catalogue).  Allocates nothing.  Since 1.1. */
+ * ESP_E_UNSUPPORTED (no catalogue; a filter, and no attributes).  Allocates nothing.
+ * Since 1.1. */
 esp_status esp_retrieve(const esp_index *index, esp_scratch *scratch, const esp_retrieval *query,
     esp_product *out, size_t cap, size_t *count, esp_error *err);
 

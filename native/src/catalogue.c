@@ -7,13 +7,17 @@ bool esp_catalogue_open(
     const uint8_t *data, uint64_t length, uint32_t n_labels, esp_catalogue *catalogue) {
     const esp_catalogue_header *head = (const void *)data;
     if (length < sizeof *head || head->n_labels != n_labels ||
-        length != sizeof *head + 4 * ((uint64_t)n_labels + 1 + head->n_words))
+        (head->word_bytes != 2 && head->word_bytes != 4))
+        return false;
+    const uint64_t words = sizeof *head + 4 * ((uint64_t)n_labels + 1);
+    if (length != words + (uint64_t)head->word_bytes * head->n_words)
         return false;
     *catalogue = (esp_catalogue){
         .head = head,
         .begin = (const void *)(data + sizeof *head),
+        .word_u16 = head->word_bytes == 2 ? (const void *)(data + words) : NULL,
+        .word_u32 = head->word_bytes == 4 ? (const void *)(data + words) : NULL,
     };
-    catalogue->word = catalogue->begin + (size_t)n_labels + 1;
     return true;
 }
 
@@ -42,7 +46,7 @@ const char *esp_catalogue_validate(
         (head->text_kinds & ~(uint32_t)TEXT_KINDS) != 0 || !is_count(head->k1) ||
         !is_count(head->b) || head->b > 1 || !is_count(head->average) || head->pool == 0 ||
         !is_name(head->stemmer, sizeof head->stemmer) ||
-        (reserved[0] | reserved[1] | reserved[2] | reserved[3]) != 0)
+        (reserved[0] | reserved[1] | reserved[2]) != 0)
         return "E2";
     if (catalogue->begin[0] != 0 || catalogue->begin[head->n_labels] != head->n_words)
         return "E3";
@@ -51,10 +55,13 @@ const char *esp_catalogue_validate(
             *where = i;
             return "E3";
         }
-    for (uint32_t i = 0; i < head->n_words; i++)
-        if (catalogue->word[i] >= n_features) {
+    for (uint32_t i = 0; i < head->n_words; i++) {
+        const uint32_t word =
+            catalogue->word_u16 != NULL ? catalogue->word_u16[i] : catalogue->word_u32[i];
+        if (word >= n_features) {
             *where = i;
             return "E4";
         }
+    }
     return NULL;
 }

@@ -97,8 +97,8 @@ typedef struct esp_trie_node {
 } esp_trie_node;
 
 /* What a catalogue knows of its products' titles.  Followed by where each label's
- * words begin, u32[n_labels + 1], and the words, u32[n_words]: numbers of features,
- * in the order of the title. */
+ * words begin, u32[n_labels + 1], and the words, of word_bytes each: numbers of
+ * features, in the order of the title. */
 typedef struct esp_catalogue_header {
     uint32_t n_labels;
     uint32_t n_words;
@@ -109,7 +109,8 @@ typedef struct esp_catalogue_header {
     float average;       /* words of a title */
     uint32_t pool;       /* products the tree hands to the scorer */
     uint8_t stemmer[16]; /* name of what made the words, ASCII, zeros behind it */
-    uint32_t reserved[4];
+    uint32_t word_bytes; /* 2 or 4 */
+    uint32_t reserved[3];
 } esp_catalogue_header;
 
 /* Range maxima: a sparse table over blocks of 64 labels. */

@@ -89,11 +89,11 @@ static_assert(
     "a profile has room for every word, and slots are eleven bits");
 
 void esp_likeness_best(esp_likeness *likeness, uint32_t label) {
-    const uint32_t *word = NULL;
+    uint32_t word[ESP_TITLE_WORDS];
     if (likeness->n_best == ESP_BEST_TITLES)
         return;
-    const uint32_t n = esp_min_u32(
-        esp_catalogue_words(&likeness->index->catalogue, label, &word), ESP_TITLE_WORDS);
+    const uint32_t n =
+        esp_catalogue_words(&likeness->index->catalogue, label, word, ESP_TITLE_WORDS);
     for (uint32_t i = 0; i < n; i++) {
         esp_profile_word *known = &likeness->profile[slot_of(likeness, word[i])];
         known->feature = word[i] + 1;
@@ -132,9 +132,9 @@ void esp_likeness_row(
     const esp_likeness *likeness, const esp_candidate_product *product, float *row) {
     const esp_index *index = likeness->index;
     const esp_catalogue_header *head = index->catalogue.head;
-    const uint32_t *title = NULL;
-    const uint32_t n = esp_min_u32(
-        esp_catalogue_words(&index->catalogue, product->label, &title), ESP_TITLE_WORDS);
+    uint32_t title[ESP_TITLE_WORDS];
+    const uint32_t n =
+        esp_catalogue_words(&index->catalogue, product->label, title, ESP_TITLE_WORDS);
     const uint32_t n_query = likeness->n_words;
     const float length = head->average > 0 ? (float)n / head->average : 1;
     const float slow = head->k1 * (1 - head->b + head->b * length);

@@ -12,6 +12,17 @@
 
 #include <math.h>
 
+static esp_status check_text(const esp_text *text, uint64_t most, esp_error *err) {
+    if (text->length > most)
+        ESP_FAIL(err, ESP_E_LIMIT, "bytes", text->length,
+            "a query of %llu bytes; %llu are the limit", (unsigned long long)text->length,
+            (unsigned long long)most);
+    const size_t valid = esp_utf8_check(text->data, (size_t)text->length);
+    if (valid != text->length)
+        ESP_FAIL(err, ESP_E_UTF8, "utf8", valid, "byte %zu of the query is not UTF-8", valid);
+    return ESP_OK;
+}
+
 static esp_status check(const esp_index *index, const esp_scratch *scratch,
     const esp_retrieval *query, size_t cap, esp_error *err) {
     const esp_scratch_options *caps = &scratch->caps;
@@ -27,15 +38,17 @@ static esp_status check(const esp_index *index, const esp_scratch *scratch,
     if (query->beam > caps->max_beam)
         ESP_FAIL(err, ESP_E_LIMIT, "beam", query->beam, "a beam of %u at most, not %u",
             caps->max_beam, query->beam);
-    const esp_text *texts[] = {&query->words, &query->text};
-    for (size_t i = 0; i < 2; i++) {
-        if (texts[i]->length > caps->max_prefix_bytes)
-            ESP_FAIL(err, ESP_E_LIMIT, "bytes", texts[i]->length,
-                "a query of %llu bytes; %u are the limit", (unsigned long long)texts[i]->length,
-                caps->max_prefix_bytes);
-        const size_t valid = esp_utf8_check(texts[i]->data, (size_t)texts[i]->length);
-        if (valid != texts[i]->length)
-            ESP_FAIL(err, ESP_E_UTF8, "utf8", valid, "byte %zu of the query is not UTF-8", valid);
+    ESP_TRY(check_text(&query->words, caps->max_prefix_bytes, err));
+    ESP_TRY(check_text(&query->text, caps->max_prefix_bytes, err));
+    if (query->n_previous > caps->max_previous)
+        ESP_FAIL(err, ESP_E_LIMIT, "previous", query->n_previous,
+            "%u previous queries; %u are the limit", query->n_previous, caps->max_previous);
+    if (query->n_previous > 0 && !(query->previous_weight >= 0 && query->previous_weight <= 1))
+        ESP_FAIL(err, ESP_E_ARGUMENT, "previous_weight", 0, "a weight of 0 to 1");
+    uint64_t left = caps->max_context_bytes / 2;
+    for (uint32_t i = 0; i < 2 * query->n_previous; i++) {
+        ESP_TRY(check_text(&query->previous[i], left, err));
+        left -= query->previous[i].length;
     }
     for (uint32_t i = 0; i < query->n_host; i++)
         if (query->host[i] >= index->params->n_labels)
@@ -44,29 +57,60 @@ static esp_status check(const esp_index *index, const esp_scratch *scratch,
     return ESP_OK;
 }
 
-/* Features of the tree, as the index was trained with them. */
-static esp_status add_features(
-    const esp_index *index, esp_scratch *scratch, const esp_retrieval *query, esp_error *err) {
+/* Adds what one query has, as the index was trained with it, not merged. */
+static esp_status add_query(const esp_index *index, esp_terms *terms, const esp_text *words,
+    const esp_text *text, float weight, esp_error *err) {
     const esp_catalogue_header *head = index->catalogue.head;
-    scratch->terms.n = 0;
     for (uint32_t kind = 0; kind <= ESP_FEATURE_WORD_CHARS_5; kind++) {
         if ((head->word_kinds >> kind & 1) != 0)
-            ESP_TRY(esp_terms_add(
-                &scratch->terms, kind, query->words.data, (size_t)query->words.length, 1, err));
+            ESP_TRY(esp_terms_add(terms, kind, words->data, (size_t)words->length, weight, err));
         if ((head->text_kinds >> kind & 1) != 0)
-            ESP_TRY(esp_terms_add(
-                &scratch->terms, kind, query->text.data, (size_t)query->text.length, 1, err));
+            ESP_TRY(esp_terms_add(terms, kind, text->data, (size_t)text->length, weight, err));
     }
-    esp_terms_known(&index->space, &scratch->terms, 0);
+    return ESP_OK;
+}
+
+/* Features of the tree; none where the query itself has none. */
+static esp_status add_features(
+    const esp_index *index, esp_scratch *scratch, const esp_retrieval *query, esp_error *err) {
+    esp_terms *terms = &scratch->terms;
+    terms->n = 0;
+    ESP_TRY(add_query(index, terms, &query->words, &query->text, 1, err));
+    esp_terms_known(&index->space, terms, 0);
+    const size_t own = terms->n;
+    if (own > 0 && query->n_previous > 0 && query->previous_weight > 0) {
+        float weight = query->previous_weight;
+        for (uint32_t i = 0; i < query->n_previous; i++, weight /= 2)
+            ESP_TRY(add_query(
+                index, terms, &query->previous[2 * i], &query->previous[2 * i + 1], weight, err));
+        esp_terms_known(&index->space, terms, own);
+        esp_terms_merge(terms, 0);
+    }
     /* A margin is learned from rows of unit length; a sum of weights needs none. */
     if (index->params->post_processor != ESP_POST_NOOP)
         (void)esp_terms_unit(&scratch->terms, 0);
     return ESP_OK;
 }
 
+/* Keeps the search to the products that pass, where they are few; where they are not,
+ * the rarer they are, the further it looks. */
+static void narrow(esp_scratch *scratch, uint32_t n_labels, esp_search *search) {
+    uint32_t n = 0;
+    if (esp_sieve_list(search->sieve, n_labels, scratch->positions_spare, ESP_POSITIONS_CAP, &n)) {
+        search->constrained = true;
+        search->listed = scratch->positions_spare;
+        search->n_listed = n;
+        return;
+    }
+    const uint64_t wide = (uint64_t)search->beam * n_labels / esp_max_u32(1, n);
+    const uint32_t most = scratch->caps.max_beam;
+    search->beam = wide > most ? most : (uint32_t)wide;
+}
+
 /* Puts what the tree finds into scratch->labels, best first. */
 static esp_status search(const esp_index *index, esp_scratch *scratch, const esp_retrieval *query,
-    uint32_t pool, esp_error *err) {
+    const esp_sieve *sieve, uint32_t pool, esp_error *err) {
+    const uint32_t n_labels = index->params->n_labels;
     const uint32_t own = esp_max_u32(1, index->params->default_beam);
     const uint32_t beam = query->beam != 0 ? query->beam : esp_min_u32(own, scratch->caps.max_beam);
     ESP_TRY(add_features(index, scratch, query, err));
@@ -74,7 +118,9 @@ static esp_status search(const esp_index *index, esp_scratch *scratch, const esp
     if (scratch->terms.n == 0)
         return ESP_OK;
     esp_tree_features(index, scratch);
-    const esp_search all = {.hi = index->params->n_labels, .beam = beam, .pool = pool};
+    esp_search all = {.hi = n_labels, .beam = beam, .pool = pool, .sieve = sieve};
+    if (sieve != NULL)
+        narrow(scratch, n_labels, &all);
     ESP_TRY(esp_tree_search(index, scratch, &all, err));
     esp_top_sort(&scratch->labels);
     /* Where weights add up, nothing is what has nothing in common with the query. */
@@ -93,7 +139,8 @@ static uint32_t host_rank(const esp_retrieval *query, uint32_t label) {
 
 /* Appends what only the host found, with the least score of the tree; from here on
  * `first` of an item is its row, `last` its place in the host's list. */
-static void join_host(esp_scratch *scratch, const esp_retrieval *query, float least) {
+static void join_host(
+    esp_scratch *scratch, const esp_retrieval *query, const esp_sieve *sieve, float least) {
     esp_top *labels = &scratch->labels;
     const uint32_t found = labels->n;
     for (uint32_t i = 0; i < found; i++) {
@@ -101,7 +148,7 @@ static void join_host(esp_scratch *scratch, const esp_retrieval *query, float le
         labels->item[i].last = host_rank(query, labels->item[i].id);
     }
     for (uint32_t h = 0; h < query->n_host; h++) {
-        bool known = false;
+        bool known = !esp_sieve_lets(sieve, query->host[h]);
         for (uint32_t i = 0; i < found && !known; i++)
             known = labels->item[i].id == query->host[h];
         if (!known) {
@@ -134,6 +181,18 @@ static esp_status describe(const esp_index *index, esp_scratch *scratch, const e
     return ESP_OK;
 }
 
+/* The k products that most queries were paired with; returns how many there are. */
+static uint32_t popular(const esp_index *index, esp_scratch *scratch, const esp_sieve *sieve,
+    uint32_t k, esp_product *out) {
+    esp_sift sift;
+    uint32_t n = 0, label = 0;
+    esp_sift_start(&sift, &scratch->ranking, sieve, esp_popularity_users(index), 0,
+        index->params->n_labels, k);
+    while (n < k && esp_sift_next(&sift, &label))
+        out[n++] = (esp_product){.label = label, .score = (float)index->users[label]};
+    return n;
+}
+
 esp_status esp_retrieve(const esp_index *index, esp_scratch *scratch, const esp_retrieval *query,
     esp_product *out, size_t cap, size_t *count, esp_error *err) {
     ESP_TRY(check(index, scratch, query, cap, err));
@@ -150,12 +209,22 @@ esp_status esp_retrieve(const esp_index *index, esp_scratch *scratch, const esp_
         ESP_FAIL(err, ESP_E_LIMIT, "pool", pool,
             "a pool of %u and %u products of another engine; %u together are the limit", pool,
             query->n_host, room);
+    esp_sieve made;
+    const esp_sieve *sieve = NULL;
+    if (query->filter != NULL) {
+        ESP_TRY(esp_sieve_make(index, query->filter, &made, err));
+        sieve = &made;
+    }
     esp_scratch_begin(scratch);
-    ESP_TRY(search(index, scratch, query, pool, err));
+    ESP_TRY(search(index, scratch, query, sieve, pool, err));
     esp_top *labels = &scratch->labels;
     const uint32_t n_tree = labels->n;
-    join_host(scratch, query, n_tree > 0 ? labels->item[n_tree - 1].score : 0);
+    join_host(scratch, query, sieve, n_tree > 0 ? labels->item[n_tree - 1].score : 0);
     const uint32_t n = labels->n;
+    if (n == 0 && (query->flags & ESP_RETRIEVAL_POPULAR) != 0) {
+        *count = popular(index, scratch, sieve, query->k, out);
+        return ESP_OK;
+    }
     if (described)
         ESP_TRY(describe(index, scratch, query, n_tree, err));
     if (fused && n > 0)

@@ -104,6 +104,27 @@ static bool read_before(const esp_sift *sift, const esp_lists *lists, uint32_t i
     return n > 0 && has_any(values, n, lists->value, i);
 }
 
+bool esp_sieve_list(
+    const esp_sieve *sieve, uint32_t n_labels, uint32_t *out, uint32_t cap, uint32_t *n_read) {
+    const esp_sift all = {.sieve = sieve, .hi = n_labels};
+    const esp_lists lists = shortest(&all);
+    *n_read = (uint32_t)lists.labels; /* below n_labels: the range itself is the longest */
+    if (lists.labels > cap || (lists.n == 0 && lists.labels > 0))
+        return false;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < lists.n; i++) {
+        const uint32_t *labels = NULL;
+        const uint32_t n_value =
+            esp_attributes_labels(sieve->attributes, lists.value[i], 0, n_labels, &labels);
+        for (uint32_t j = 0; j < n_value; j++)
+            if (labels[j] < n_labels && !read_before(&all, &lists, i, labels[j]) &&
+                esp_sieve_passes(sieve, labels[j]))
+                out[n++] = labels[j];
+    }
+    *n_read = n;
+    return true;
+}
+
 /* Whether the walk has come to a label. */
 static bool walked_past(const esp_sift *sift, uint32_t label) {
     const uint32_t *value = sift->ranking->by.value;

@@ -28,7 +28,12 @@ esp_status esp_sieve_make(
 /* Whether a label below n_labels passes.  O(values of the filter). */
 bool esp_sieve_passes(const esp_sieve *sieve, uint32_t label);
 
-/* The same, where there may be no filter; what is no label counts as generated. */
+/* Writes the labels that pass, each once, where the values asked for lead to at most `cap`
+ * of them; false where they do not, and *n_read is how many they lead to. */
+bool esp_sieve_list(
+    const esp_sieve *sieve, uint32_t n_labels, uint32_t *out, uint32_t cap, uint32_t *n_read);
+
+/* Whether a label passes, where there may be no filter; what is no label counts as generated. */
 static inline bool esp_sieve_lets(const esp_sieve *sieve, uint32_t label) {
     return sieve == NULL ||
            (label == ESP_NO_LABEL ? sieve->generated : esp_sieve_passes(sieve, label));

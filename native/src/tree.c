@@ -116,7 +116,7 @@ static void sort_positions(uint32_t *array, uint32_t *spare, uint32_t n) {
 
 /* Is the whole node inside the range?  Then nothing below it needs a test. */
 static bool covers(const esp_search *search, const esp_tree_node *node) {
-    return search->lo <= node->label_min && node->label_max < search->hi;
+    return search->listed == NULL && search->lo <= node->label_min && node->label_max < search->hi;
 }
 
 /* Could the node hold a label of the range?  Narrows [*first, *last) to the
@@ -156,6 +156,17 @@ static esp_status skip_decided(const esp_index *index, const esp_scratch *scratc
     }
 }
 
+/* Sorts n positions that were written, for the search to go by. */
+static esp_status keep_positions(
+    const esp_index *index, esp_scratch *scratch, uint32_t n, uint32_t place, esp_error *err) {
+    sort_positions(scratch->positions, scratch->positions_spare, n);
+    if (n > 0 && scratch->positions[n - 1] >= index->params->n_labels)
+        return esp_index_damaged(ESP_SEC_POSL, "N4", place, err);
+    scratch->n_positions = n;
+    scratch->by_position = true;
+    return ESP_OK;
+}
+
 static esp_status find_start(
     const esp_index *index, esp_scratch *scratch, const esp_search *search, esp_error *err) {
     scratch->by_position = false;
@@ -163,16 +174,18 @@ static esp_status find_start(
     scratch->start = 0;
     if (!search->constrained)
         return ESP_OK;
+    if (search->listed != NULL) {
+        for (uint32_t i = 0; i < search->n_listed; i++)
+            scratch->positions[i] = index->position_of[search->listed[i]];
+        ESP_TRY(keep_positions(index, scratch, search->n_listed, 0, err));
+        return skip_decided(index, scratch, search, &scratch->start, err);
+    }
     ESP_TRY(skip_decided(index, scratch, search, &scratch->start, err));
     const uint32_t n = search->hi - search->lo;
     if (n > ESP_POSITIONS_CAP || covers(search, &index->tree[scratch->start]))
         return ESP_OK;
     memcpy(scratch->positions, index->position_of + search->lo, n * sizeof *scratch->positions);
-    sort_positions(scratch->positions, scratch->positions_spare, n);
-    if (n > 0 && scratch->positions[n - 1] >= index->params->n_labels)
-        return esp_index_damaged(ESP_SEC_POSL, "N4", search->lo, err);
-    scratch->n_positions = n;
-    scratch->by_position = true;
+    ESP_TRY(keep_positions(index, scratch, n, search->lo, err));
     return skip_decided(index, scratch, search, &scratch->start, err);
 }
 

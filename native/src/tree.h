@@ -26,6 +26,10 @@ typedef struct esp_search {
     uint32_t beam;
     uint32_t pool;          /* labels kept */
     const esp_sieve *sieve; /* NULL: all labels count */
+    /* The labels to look at, at most ESP_POSITIONS_CAP, in scratch->positions_spare; NULL
+     * for all.  Only where the search is constrained. */
+    const uint32_t *listed;
+    uint32_t n_listed;
 } esp_search;
 
 /* Fills scratch->labels with the best labels, not sorted.  The features of the

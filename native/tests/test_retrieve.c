@@ -30,7 +30,8 @@ static small_index small_with_products(void) {
                   .b = 0.5f,
                   .average = WORDS,
                   .pool = POOL,
-                  .stemmer = "none"}};
+                  .stemmer = "none",
+                  .word_bytes = 4}};
     for (uint32_t i = 0; i <= LABELS; i++)
         made.begin[i] = i * WORDS;
     for (uint32_t i = 0; i < LABELS * WORDS; i++)

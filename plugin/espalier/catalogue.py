@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from espalier.errors import LimitError, UnsupportedError
-from espalier.index import open_native
-from espalier.native import CATALOGUE_HEADER, Caps, NativeIndex, RawProduct, Retrieval
+from espalier.filters import Filter
+from espalier.index import encode_previous, open_native
+from espalier.native import (
+    CATALOGUE_HEADER,
+    Caps,
+    NativeIndex,
+    RawProduct,
+    Retrieval,
+    attribute_values,
+)
 from espalier.stems import Stemmer
 from espalier.text import normalise
 
@@ -29,14 +36,20 @@ MAX_HOST: Final = 1_000
 """Products of another engine that are looked at; those behind are ignored."""
 MAX_QUERY_BYTES: Final = 1_024
 """UTF-8 bytes of a normalised query, at most."""
+MAX_PREVIOUS: Final = 4
+"""Previous queries that count; the fifth would weigh less than what rounding takes."""
+MAX_PREVIOUS_CODE_POINTS: Final = 128
+"""Of a previous query, normalised; what follows does not count."""
+PREVIOUS_WEIGHT: Final = 0.1
+"""Of what a previous query has, against what the query has."""
 _CAPS: Final = Caps(
     k=MAX_K + MAX_HOST,
     beam=MAX_K,
     pool=MAX_K + MAX_HOST,
     prefix_bytes=MAX_QUERY_BYTES,
-    # Room for every n-gram of a query, and no previous query.
-    context_bytes=2 * MAX_QUERY_BYTES,
-    previous=1,
+    # Words and text of every previous query, four bytes a code point, twice over.
+    context_bytes=2 * MAX_PREVIOUS * 2 * 4 * MAX_PREVIOUS_CODE_POINTS,
+    previous=MAX_PREVIOUS,
 )
 
 
@@ -119,6 +132,8 @@ class Catalogue:
         host: Sequence[str] = (),
         fused: bool = True,
         popular: bool = False,
+        where: Filter | None = None,
+        previous: Sequence[str] = (),
     ) -> list[Product]:
         """Return the ``k`` best products for ``query``, best first.
 
@@ -132,22 +147,30 @@ class Catalogue:
             fused: Order by the learned scorer; else by the tree alone.
             popular: Answer a query none of whose words and n-grams any product has with
                 the products paired most often; else with none.
+            where: What products must have, those of ``host`` too.
+            previous: Queries of the session, most recent first; the first `MAX_PREVIOUS`
+                count. What the newest has weighs `PREVIOUS_WEIGHT` of what the query has,
+                each one before it half of that.
 
         Raises:
-            InvalidTextError: The query is no text.
+            InvalidTextError: A query is no text.
             LimitError: k, beam, pool or the query is above what is documented.
+            UnsupportedError: ``where`` asks for something, and the index has no attributes.
         """
         for name, value, low in (("k", k, 1), ("beam", beam, 0), ("pool", pool, 0)):
             if not low <= value <= MAX_K:
                 raise LimitError(f"{name} must be {low} to {MAX_K:,}, not {value:,}")
         found = self.ask(
-            query, k=k, beam=beam, pool=pool, host=self.labels(host), model_only=not fused
+            query,
+            k=k,
+            beam=beam,
+            pool=pool,
+            host=self.labels(host),
+            model_only=not fused,
+            popular=popular,
+            where=where,
+            previous=previous,
         )
-        if not found and popular:
-            found = [
-                RawProduct(label, float(self._native.label_users(label)), 0.0, 0)
-                for label in self._own()[0].popular(k)
-            ]
         return [self._product(one) for one in found]
 
     def ask(
@@ -160,19 +183,26 @@ class Catalogue:
         host: Sequence[int] = (),
         model_only: bool = False,
         features: bool = False,
+        popular: bool = False,
+        where: Filter | None = None,
+        previous: Sequence[str] = (),
+        previous_weight: float = PREVIOUS_WEIGHT,
     ) -> list[RawProduct]:
         """Return products by number; what :meth:`retrieve` stands on."""
-        text = normalise(query)
         retrieval, stemmer = self._own()
+        earlier = encode_previous(previous, MAX_PREVIOUS, MAX_PREVIOUS_CODE_POINTS)
         return retrieval.ask(
-            " ".join(stemmer.words(text)).encode(),
-            text.encode(),
+            _analysed(normalise(query), stemmer),
             k,
             beam=beam,
             pool=pool,
             host=host,
             model_only=model_only,
             features=features,
+            popular=popular,
+            previous=[_analysed(one.decode(), stemmer) for one in earlier],
+            previous_weight=previous_weight,
+            chosen=None if where is None else where.native(self._native),
         )
 
     def described(self) -> tuple[np.ndarray, np.ndarray]:
@@ -181,8 +211,21 @@ class Catalogue:
 
     def labels(self, ids: Sequence[str]) -> list[int]:
         """Return the numbers of products, unknown and repeated ids left out."""
-        known = (self._numbers.get(one) for one in ids[:MAX_HOST])
+        known = map(self.find, ids[:MAX_HOST])
         return list(dict.fromkeys(number for number in known if number is not None))
+
+    def find(self, product_id: str) -> int | None:
+        """Return the number of a product, None if the catalogue has no such id."""
+        try:
+            wanted = product_id.encode()
+        except UnicodeEncodeError:
+            return None
+        lo, hi = self._native.prefix_range(wanted)
+        return lo if lo < hi and self.product_id(lo) == product_id else None
+
+    def attributes(self) -> dict[str, int]:
+        """Return every attribute value products have, and how many have it."""
+        return dict(attribute_values(self._native.handle))
 
     def pairs(self, label: int) -> int:
         """Return how many queries a product was paired with in training."""
@@ -191,10 +234,6 @@ class Catalogue:
     def product_id(self, label: int) -> str:
         """Return the id of a product."""
         return self._native.label_texts(label)[0]
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {self.product_id(label): label for label in range(len(self))}
 
     def _own(self) -> tuple[Retrieval, Stemmer]:
         """Return the calling thread's buffers and stemmer."""
@@ -207,6 +246,10 @@ class Catalogue:
         product_id, title = self._native.label_texts(one.label)
         pairs = self._native.label_users(one.label)
         return Product(product_id, title, one.score, one.model, pairs, one.host_rank or None)
+
+
+def _analysed(text: str, stemmer: Stemmer) -> tuple[bytes, bytes]:
+    return " ".join(stemmer.words(text)).encode(), text.encode()
 
 
 def open_catalogue(path: Path | str, *, verify: bool = True) -> Catalogue:

@@ -632,15 +632,17 @@ def _encode_prefix(typed: str) -> bytes:
     return encoded
 
 
-def encode_previous(previous: Sequence[str]) -> list[bytes]:
+def encode_previous(
+    previous: Sequence[str], most: int = MAX_PREVIOUS, code_points: int = MAX_PREVIOUS_CODE_POINTS
+) -> list[bytes]:
     """Return the previous queries as the C library takes them: normalised, cut, not empty."""
     if isinstance(previous, str):
         raise InputError("previous must be a sequence of queries, most recent first, not a string")
     encoded = []
-    for text in list(previous)[:MAX_PREVIOUS]:
-        query = normalise(text[:MAX_PREVIOUS_CODE_POINTS])
+    for text in list(previous)[:most]:
+        query = normalise(text[:code_points])
         if query:
-            encoded.append(query[:MAX_PREVIOUS_CODE_POINTS].encode())
+            encoded.append(query[:code_points].encode())
     return encoded
 
 

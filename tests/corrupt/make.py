@@ -332,6 +332,7 @@ def catalogue_sections() -> build.Sections:
     head["word_kinds"], head["text_kinds"] = 0b1001, 0b100000
     head["k1"], head["b"], head["average"], head["pool"] = 0.5, 0.5, 2, 20
     head["stemmer"] = np.frombuffer(b"none".ljust(16, b"\0"), np.uint8)
+    head["word_bytes"] = 4
     begin = np.append(0, np.cumsum([len(title) for title in titles])).astype("<u4")
     word = np.array([word for title in titles for word in title], "<u4")
     return {"CATA": head.tobytes() + begin.tobytes() + word.tobytes()}

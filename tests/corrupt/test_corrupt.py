@@ -138,7 +138,17 @@ def _use_products(index: NativeIndex) -> None:
     for text in (b"", b"ab d", b"a b c", "d é".encode(), b"x" * 200):
         for host in ((), (3, 78, 1)):
             with contextlib.suppress(UnsupportedError):
-                _survives(partial(retrieval.ask, text, text, 20, host=host, features=True))
+                _survives(
+                    partial(
+                        retrieval.ask,
+                        (text, text),
+                        20,
+                        previous=((text, text),),
+                        previous_weight=1.0,
+                        host=host,
+                        features=True,
+                    )
+                )
                 retrieval.described()
 
 

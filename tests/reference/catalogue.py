@@ -27,14 +27,16 @@ HEADER: Final = np.dtype(
         ("average", "<f4"),
         ("pool", "<u4"),
         ("stemmer", "u1", 16),
-        ("reserved", "<u4", 4),
+        ("word_bytes", "<u4"),
+        ("reserved", "<u4", 3),
     ]
 )
 
 
 def arrays(head: Any) -> Arrays:
     """Return the arrays of CATA."""
-    return [("begin", "<u4", int(head["n_labels"]) + 1), ("word", "<u4", int(head["n_words"]))]
+    word = "<u2" if head["word_bytes"] == 2 else "<u4"
+    return [("begin", "<u4", int(head["n_labels"]) + 1), ("word", word, int(head["n_words"]))]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def parse(section: bytes, n_labels: int, n_features: int) -> Titles:
     """Check E1 to E4 and return the words of every label."""
     need(len(section) >= HEADER.itemsize, "E1")
     head = np.frombuffer(section, HEADER, 1)[0]
+    need(head["word_bytes"] in {2, 4}, "E1")
     begins = places(HEADER, arrays(head))
     need(head["n_labels"] == n_labels and begins["end"] == len(section), "E1")
     name = head["stemmer"].tobytes().rstrip(b"\0")

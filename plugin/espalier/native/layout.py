@@ -70,7 +70,8 @@ CATALOGUE_HEADER: Final = np.dtype(
         ("average", "<f4"),
         ("pool", "<u4"),
         ("stemmer", "u1", 16),
-        ("reserved", "<u4", 4),
+        ("word_bytes", "<u4"),
+        ("reserved", "<u4", 3),
     ]
 )
 RELATION_HEADER: Final = np.dtype(

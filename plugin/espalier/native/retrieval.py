@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from espalier.errors import LimitError
+from espalier.native.attributes import NativeFilter
 from espalier.native.border import F32, U32, check, ffi, lib
 from espalier.native.query import Caps, Scratch
 from espalier.native.reading import NativeIndex
 
 _MODEL_ONLY = int(lib.ESP_RETRIEVAL_MODEL_ONLY)
 _FEATURES = int(lib.ESP_RETRIEVAL_FEATURES)
+_POPULAR = int(lib.ESP_RETRIEVAL_POPULAR)
+
+Analysed = tuple[bytes, bytes]
+"""A query as the library takes it: its stems, one space between two, and its normalised
+text, both UTF-8."""
 
 
 class RawProduct(NamedTuple):
@@ -47,7 +55,7 @@ def retrieval_features_id() -> int:
 class Retrieval:
     """What one thread needs to ask an index for products. Not shared between threads."""
 
-    __slots__ = ("_count", "_error", "_index", "_out", "_query", "_scratch", "caps")
+    __slots__ = ("_count", "_error", "_index", "_out", "_previous", "_query", "_scratch", "caps")
 
     def __init__(self, index: NativeIndex, caps: Caps) -> None:
         """Allocate everything queries need, once."""
@@ -56,14 +64,15 @@ class Retrieval:
         self._scratch: Scratch = index.scratch(caps)
         self._query = ffi.new("esp_retrieval *")
         self._query.struct_size = ffi.sizeof("esp_retrieval")
+        self._previous = ffi.new("esp_text[]", 2 * caps.previous)
+        self._query.previous = self._previous
         self._out = ffi.new("esp_product[]", caps.k)
         self._count = ffi.new("size_t *")
         self._error = ffi.new("esp_error *")
 
     def ask(
         self,
-        words: bytes,
-        text: bytes,
+        asked: Analysed,
         k: int,
         *,
         beam: int = 0,
@@ -71,32 +80,48 @@ class Retrieval:
         host: Sequence[int] = (),
         model_only: bool = False,
         features: bool = False,
+        popular: bool = False,
+        previous: Sequence[Analysed] = (),
+        previous_weight: float = 0.0,
+        chosen: NativeFilter | None = None,
     ) -> list[RawProduct]:
         """Return at most ``k`` products, best first.
 
         Args:
-            words: The query's stems, one space between two, UTF-8.
-            text: The query, normalised, UTF-8.
+            asked: The query.
             k: Products wanted.
             beam: Nodes kept per level; 0: the index's own.
             pool: Products the tree hands on; 0: the index's own.
             host: Labels another engine found, distinct, best first.
             model_only: Order by the tree even where there is a scorer.
             features: Give candidates their features whatever orders them.
+            popular: Where nothing is found, what most queries were paired with.
+            previous: Queries before this one, most recent first.
+            previous_weight: Of the first of them against this one; each next has half.
+            chosen: What products must have.
 
         Raises:
             LimitError: A number above what this object was made for.
-            UnsupportedError: The index has no products.
+            UnsupportedError: The index has no products, or no attributes to filter by.
             IndexCorruptError: The index is damaged where the query met it.
         """
         query = self._query
-        views: list[Any] = [ffi.from_buffer("uint8_t[]", data) for data in (words, text)]
-        query.words.data, query.words.length = views[0], len(words)
-        query.text.data, query.text.length = views[1], len(text)
+        if len(previous) > self.caps.previous:
+            raise LimitError(
+                f"{len(previous)} previous queries, at most {self.caps.previous}; send the newest"
+            )
+        # Buffers given to C are kept alive by this list until the call is over.
+        views: list[Any] = []
+        targets = [query.words, query.text, *self._previous[0 : 2 * len(previous)]]
+        for target, data in zip(targets, chain(asked, *previous), strict=True):
+            views.append(ffi.from_buffer("uint8_t[]", data))
+            target.data, target.length = views[-1], len(data)
+        query.n_previous, query.previous_weight = len(previous), previous_weight
+        query.filter = ffi.NULL if chosen is None else chosen.handle
         listed = ffi.new("uint32_t[]", list(host)) if host else ffi.NULL
         query.host, query.n_host = listed, len(host)
         query.k, query.beam, query.pool = k, beam, pool
-        query.flags = _MODEL_ONLY * model_only | _FEATURES * features
+        query.flags = _MODEL_ONLY * model_only | _FEATURES * features | _POPULAR * popular
         status = lib.esp_retrieve(
             self._index.handle,
             self._scratch.handle,
@@ -106,15 +131,12 @@ class Retrieval:
             self._count,
             self._error,
         )
+        del views
         check(status, self._error)
         return [
             RawProduct(one.label, one.score, one.model, one.host_rank)
             for one in self._out[0 : self._count[0]]
         ]
-
-    def popular(self, k: int) -> list[int]:
-        """Return the labels paired most often, best first, ties by label."""
-        return self._scratch.popular(b"", k)
 
     def described(self) -> tuple[U32, F32]:
         """Return labels and features of what the last query ranked: ``(n,)``, ``(n, features)``."""

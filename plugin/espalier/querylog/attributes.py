@@ -83,7 +83,7 @@ def collect_attributes(
         "WHERE trim(raw) <> ''"
     )
     forms = connection.execute("SELECT DISTINCT name, raw FROM had ORDER BY name, raw").fetchall()
-    texts = [_value(present[name][0], raw) for name, raw in forms]
+    texts = [attribute_value(present[name][0], raw) for name, raw in forms]
     values = sorted({text for text in texts if text})
     number = {text: i for i, text in enumerate(values)}
     table = {
@@ -113,7 +113,7 @@ _BLANK: Final = -1
 _UNUSABLE: Final = -2
 
 
-def _value(name: str, raw: str) -> str | None:
+def attribute_value(name: str, raw: str) -> str | None:
     """Return the value of a cell with its name, "" if there is none, None if it is unusable."""
     try:
         text = normalise(raw)

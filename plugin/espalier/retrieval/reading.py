@@ -9,6 +9,7 @@ file         column            content
 catalogue    ``product_id``    needed; any text without a tab
              ``title``         needed
              ``text``          more text, counted less than the title
+             as set            attributes, several with ``|`` between them
 pairs        ``query``         needed
              ``product_id``    needed
              ``weight``        how much the pair counts, above 0; 1 where not given
@@ -17,8 +18,10 @@ pairs        ``query``         needed
 
 Judgements are pairs with a ``relevance``. A bad row is counted by kind and left out:
 ``wrong_field_count``, ``not_utf8`` and the like as in query logs, and ``empty_id``,
-``empty_title``, ``empty_query``, ``bad_number``, ``unknown_product``. A product id that
-stands twice in a catalogue is refused: nobody could say which title is right.
+``empty_title``, ``empty_query``, ``bad_number``, ``unknown_product``. An attribute that
+is too long, or one too many, is counted as ``bad_attribute`` and ignored, its product is
+not. A product id that stands twice in a catalogue is refused: nobody could say which title
+is right.
 """
 
 from __future__ import annotations
@@ -30,8 +33,17 @@ from pathlib import Path
 from typing import Final
 
 from espalier.errors import LogError, PairsError
+from espalier.native import LABEL_VALUES
+from espalier.querylog.attributes import MAX_VALUES, SEPARATOR, attribute_value
 from espalier.querylog.columns import describe_names
-from espalier.querylog.kinds import EMPTY_QUERY, WRONG_FIELD_COUNT, Bad, Tally, explain
+from espalier.querylog.kinds import (
+    BAD_ATTRIBUTE,
+    EMPTY_QUERY,
+    WRONG_FIELD_COUNT,
+    Bad,
+    Tally,
+    explain,
+)
 from espalier.querylog.lines import Block, read_blocks
 from espalier.text import normalise
 
@@ -50,12 +62,15 @@ class Products:
         titles: As written; empty only where no catalogue was given.
         texts: More text of each, or "".
         bad: Rows left out, by kind.
+        attributes: Values of each, as ``category:tools``, distinct, in the order written;
+            empty where none are asked for.
     """
 
     ids: tuple[str, ...]
     titles: tuple[str, ...]
     texts: tuple[str, ...]
     bad: Mapping[str, Bad]
+    attributes: tuple[tuple[str, ...], ...] = ()
 
     def numbers(self) -> dict[str, int]:
         """Return the label of each id."""
@@ -87,17 +102,23 @@ class Pairs:
     bad: Mapping[str, Bad]
 
 
-def read_products(path: Path) -> Products:
+def read_products(path: Path, attributes: Mapping[str, str] | None = None) -> Products:
     """Read a catalogue.
+
+    Args:
+        path: The file.
+        attributes: Name and column of what products can be filtered by.
 
     Raises:
         PairsError: The file cannot be read, lacks a column, holds an id twice, or has no
             usable row.
     """
     tally = Tally()
+    named = dict(attributes or {})
+    needed = ("product_id", "title", *named.values())
     found: dict[str, tuple[str, str]] = {}
-    for number, fields in _rows(path, ("product_id", "title"), ("text",), tally):
-        product_id, title, text = fields
+    having: dict[str, tuple[str, ...]] = {}
+    for number, (product_id, title, *cells, text) in _rows(path, needed, ("text",), tally):
         if not product_id:
             tally.add(EMPTY_ID, str(path), number)
         elif not normalise(title):
@@ -109,6 +130,7 @@ def read_products(path: Path) -> Products:
             )
         else:
             found[product_id] = (title.strip(), text)
+            having[product_id] = _values(dict(zip(named, cells, strict=True)), tally, path, number)
     if not found:
         raise PairsError(f"{path}: no usable product{_of(tally)}")
     ids = sorted(found, key=str.encode)
@@ -117,6 +139,7 @@ def read_products(path: Path) -> Products:
         tuple(found[one][0] for one in ids),
         tuple(found[one][1] for one in ids),
         tally.by_kind(),
+        tuple(having[one] for one in ids) if named else (),
     )
 
 
@@ -156,6 +179,19 @@ def products_of(pairs: Pairs) -> Products:
     ids = sorted({pair.product_id for pair in pairs.rows}, key=str.encode)
     nothing = ("",) * len(ids)
     return Products(tuple(ids), nothing, nothing, {})
+
+
+def _values(cells: Mapping[str, str], tally: Tally, path: Path, line: int) -> tuple[str, ...]:
+    """Return the attribute values of a product, at most as many as one can have."""
+    found = [
+        attribute_value(name, raw)
+        for name, cell in cells.items()
+        for raw in cell.split(SEPARATOR)[:MAX_VALUES]
+    ]
+    usable = list(dict.fromkeys(value for value in found if value))
+    if None in found or len(usable) > LABEL_VALUES:
+        tally.add(BAD_ATTRIBUTE, str(path), line)
+    return tuple(usable[:LABEL_VALUES])
 
 
 def _of(tally: Tally) -> str:

@@ -20,7 +20,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,21 +29,25 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from espalier.catalogue import Catalogue, open_catalogue
-from espalier.errors import InputError
+from espalier.errors import InputError, LimitError
 from espalier.files import refuse_to_overwrite
 from espalier.native import (
+    ATTRIBUTE_VALUES,
     Csr,
+    FeatureKind,
     retrieval_feature_names,
     retrieval_features_id,
     version,
 )
 from espalier.progress import NO_PROGRESS, Progress
 from espalier.querylog.split import is_training_user
+from espalier.retrieval.pruning import features_kept, worth_of
 from espalier.retrieval.reading import Pairs, Products, products_of, read_pairs, read_products
 from espalier.retrieval.report import RetrievalTrainReport
 from espalier.retrieval.vectors import Documents, Vectoriser, catalogue_section, learn_space
 from espalier.settings import RetrievalSettings, TrainSettings, as_json
 from espalier.stems import Stemmer
+from espalier.train.attributes import LabelAttributes
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import Blend
 from espalier.train.forest import ForestSettings, load_lightgbm, train_forest
@@ -116,7 +120,9 @@ def train_retrieval(
     if settings.blender == "trees":
         load_lightgbm()
     stemmer = Stemmer(settings.stemmer)
-    products = None if catalogue is None else read_products(catalogue)
+    if settings.attributes and catalogue is None:
+        raise InputError("retrieval.attributes are columns of a catalogue; give --catalogue")
+    products = None if catalogue is None else read_products(catalogue, settings.attribute_columns)
     found = read_pairs(pairs, None if products is None else products.numbers())
     products = products_of(found) if products is None else products
     with progress.stage("texts", len(products.ids)) as advance:
@@ -129,10 +135,12 @@ def train_retrieval(
             "no product has a letter or a digit in its title or its queries; check the columns"
         )
     with Workers(settings.stages().thread_count) as workers:
-        trainer = _Trainer(settings, settings.stages(), vectoriser, lessons, titles, workers)
+        # Products that are alike stand together by all that is known of them.
         with progress.stage("tree", 1) as advance:
-            tree = trainer.tree()
+            tree = _tree(settings.stages(), lessons, workers)
             advance(1)
+        vectoriser, lessons = _pruned(vectoriser, lessons)
+        trainer = _Trainer(settings, settings.stages(), vectoriser, lessons, titles, workers)
         scorer, asked = _blender(trainer, tree, progress)
         with progress.stage("weights", tree.n_nodes) as advance:
             meta: dict[str, object] = {
@@ -204,9 +212,37 @@ def _lessons(
     )
 
 
+def _tree(stages: TrainSettings, lessons: Lessons, workers: Workers) -> Tree:
+    vectors = csr_of(normalise_rows(lessons.titles))
+    named = IndexerInput(list(lessons.products.ids), lambda: vectors, workers)
+    return make_indexer(stages).index(named)
+
+
+def _pruned(vectoriser: Vectoriser, lessons: Lessons) -> tuple[Vectoriser, Lessons]:
+    """Return the features that are kept, and the same lessons in them."""
+    settings, space = vectoriser.settings, vectoriser.space
+    if settings.keep >= 1:
+        return vectoriser, lessons
+    kind = vectoriser.kind_of_features()
+    worth = worth_of(
+        lessons.titles,
+        lessons.typed,
+        lessons.query,
+        lessons.label,
+        weight=space.idf * space.idf,
+        kind=kind,
+    )
+    room = np.bincount(lessons.titles.indices, minlength=len(space.keys))
+    words = np.array([one.kind == FeatureKind.WORDS for one in vectoriser.kinds])[kind]
+    kept = features_kept(worth, room, keep=settings.keep, always=words)
+    chosen = np.flatnonzero(kept)
+    fewer = replace(lessons, titles=lessons.titles[:, chosen], typed=lessons.typed[:, chosen])
+    return vectoriser.only(kept), fewer
+
+
 @dataclass(frozen=True, slots=True)
 class _Trainer:
-    """Makes indexes of some of the queries; tree and features come from the titles."""
+    """Makes indexes of some of the queries, over a tree of all products."""
 
     settings: RetrievalSettings
     stages: TrainSettings
@@ -214,11 +250,6 @@ class _Trainer:
     lessons: Lessons
     titles: Documents
     workers: Workers
-
-    def tree(self) -> Tree:
-        vectors = csr_of(normalise_rows(self.lessons.titles))
-        named = IndexerInput(list(self.lessons.products.ids), lambda: vectors, self.workers)
-        return make_indexer(self.stages).index(named)
 
     def _rows(self) -> tuple[Csr, F32 | None]:
         """Return titles and queries as rows, and what each costs a ranker that learns.
@@ -265,8 +296,40 @@ class _Trainer:
             nothing.astype(np.int64),
         )
         model = Model(space, tree, chunks)
-        made = all_sections(stages, labels, model, Blend(1.0, 0.0), meta, scorer=scorer)
+        made = all_sections(
+            stages,
+            labels,
+            model,
+            Blend(1.0, 0.0),
+            meta,
+            scorer=scorer,
+            attributes=_attributes(products).section(),
+        )
         return {**made, "CATA": catalogue_section(self.vectoriser, self.titles)}
+
+
+def _attributes(products: Products) -> LabelAttributes:
+    """Return what products can be filtered by.
+
+    Raises:
+        LimitError: More values than an index can have.
+    """
+    values = sorted({value for own in products.attributes for value in own}, key=str.encode)
+    if len(values) > ATTRIBUTE_VALUES:
+        raise LimitError(
+            f"{len(values):,} attribute values; an index has at most {ATTRIBUTE_VALUES:,}: "
+            "leave out the column whose values are nearly all different"
+        )
+    number = {value: i for i, value in enumerate(values)}
+    pairs = sorted(
+        (label, number[value]) for label, own in enumerate(products.attributes) for value in own
+    )
+    return LabelAttributes(
+        values,
+        np.array([label for label, _ in pairs], np.int64),
+        np.array([value for _, value in pairs], np.int64),
+        len(products.ids),
+    )
 
 
 def _blender(trainer: _Trainer, tree: Tree, progress: Progress) -> tuple[bytes, int]:
@@ -355,6 +418,8 @@ def _digest(lessons: Lessons, settings: Mapping[str, object]) -> str:
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for text in (*lessons.products.ids, *lessons.products.titles, *lessons.products.texts):
         digest.update(text.encode() + b"\0")
+    for own in lessons.products.attributes:
+        digest.update("\t".join(own).encode() + b"\0")
     for text in lessons.queries:
         digest.update(text.encode() + b"\0")
     for values in (lessons.query, lessons.label, lessons.weight):

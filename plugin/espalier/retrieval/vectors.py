@@ -11,6 +11,7 @@ the same form as a product's, and the inner product is the sum over all kinds.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -90,6 +91,20 @@ class Vectoriser:
     settings: RetrievalSettings
     kinds: tuple[_Kind, ...]
 
+    def kind_of_features(self) -> NDArray[np.int64]:
+        """Return which of ``kinds`` each feature of the space is, ``(n_features,)``."""
+        found = np.full(len(self.space.keys), -1, np.int64)
+        for number, kind in reversed(list(enumerate(self.kinds))):
+            found[np.isin(self.space.keys, kind.keys)] = number
+        return found
+
+    def only(self, kept: NDArray[np.bool_]) -> Vectoriser:
+        """Return one that knows some of the features, which are numbered anew."""
+        space = dataclasses.replace(
+            self.space, keys=self.space.keys[kept], idf=self.space.idf[kept]
+        )
+        return dataclasses.replace(self, space=space)
+
     def documents(self, titles: Documents, more: Documents | None = None) -> sp.csr_matrix:
         """Return what products weigh, ``(n, n_features)``."""
         parts = []
@@ -138,19 +153,23 @@ def catalogue_section(vectoriser: Vectoriser, titles: Documents) -> bytes:
     settings = vectoriser.settings
     words = sorted(set(chain.from_iterable(text.split(" ") for text in titles.words)) - {""})
     keys, _, ptr = features_hash(TextTable.from_strings(words), FeatureKind.WORDS)
-    numbers = np.searchsorted(vectoriser.space.keys, keys).astype("<u4")
+    numbers = np.searchsorted(vectoriser.space.keys, keys)
     bounds = ptr.astype(np.int64).tolist()
     of_word = {
         word: numbers[begin:end]
         for word, begin, end in zip(words, bounds[:-1], bounds[1:], strict=True)
     }
-    nothing = np.zeros(0, "<u4")
+    narrow = len(vectoriser.space.keys) <= 1 << 16
+    nothing = np.zeros(0, "<u2" if narrow else "<u4")
     lists = [
-        np.concatenate([nothing, *(of_word[word] for word in text.split(" ") if word)])
+        np.concatenate([nothing, *(of_word[word] for word in text.split(" ") if word)]).astype(
+            nothing.dtype
+        )
         for text in titles.words
     ]
     begin = np.append(0, np.cumsum([len(one) for one in lists])).astype("<u4")
     head = np.zeros(1, CATALOGUE_HEADER)
+    head["word_bytes"] = nothing.itemsize
     head["n_labels"], head["n_words"] = len(lists), begin[-1]
     head["word_kinds"] = sum(1 << kind for kind in word_kinds(settings))
     head["text_kinds"] = sum(1 << kind for kind in text_kinds(settings))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from espalier.schema import (
     Between,
+    Conflict,
     OneOf,
     check_values,
     setting,
 )
 from espalier.settings.training import TrainSettings
-from espalier.settings.values import NAME
+from espalier.settings.values import ATTRIBUTES, NAME, attribute_columns, attribute_conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class RetrievalSettings:
     phrase_weight: float = setting(0.2, Between(0, 10), "of phrases, against words")
     char_weight: float = setting(0.2, Between(0, 10), "of character n-grams, against words")
     text_weight: float = setting(0.3, Between(0, 10), "of more text, against the title")
+    attributes: tuple[str, ...] = setting(
+        (), ATTRIBUTES, "columns of the catalogue products can be filtered by: category, brand"
+    )
     k1: float = setting(0.5, Between(0, 10), "BM25: where repeating a word stops to count")
     b: float = setting(0.5, Between(0, 1), "BM25: how much a long title is held against it")
     relevant: float = setting(2.33, Between(0, 1e6), "lowest grade of a pair that counts")
@@ -36,6 +41,11 @@ class RetrievalSettings:
     kmeans_iterations: int = setting(20, Between(1, 1_000), "rounds of one bisection, at most")
     beam: int = setting(80, Between(1, 100, "nodes"), "kept per level")
     pool: int = setting(300, Between(1, 1_000, "products"), "the tree hands to the scorer")
+    keep: float = setting(
+        1.0,
+        Between(0, 1, above_low=True),
+        "share of weights kept; the features that say least for their room go first",
+    )
     threshold: float = setting(0.0, Between(0, 1e3), "smaller weights are dropped")
     max_nonzeros: int = setting(
         0, Between(0, 2**31 - 1), "weights kept for each title and paired query below; 0: all"
@@ -59,6 +69,15 @@ class RetrievalSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         check_values(self, "retrieval")
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what is wrong with several values together."""
+        yield from attribute_conflicts("retrieval.attributes", self.attributes)
+
+    @property
+    def attribute_columns(self) -> dict[str, str]:
+        """Name and column of each attribute."""
+        return dict(attribute_columns(self.attributes))
 
     def stages(self) -> TrainSettings:
         """Return what the stages of training are to know."""

@@ -11,21 +11,18 @@ from typing import Final
 from espalier.schema import (
     Between,
     Conflict,
-    Each,
     EachPattern,
     OneOf,
     check_values,
     setting,
 )
-from espalier.settings.values import COLUMN, NAME
-from espalier.text import normalise
-
-_MOST_ATTRIBUTES: Final = 16
-
-
-def _attribute(entry: str) -> tuple[str, str]:
-    name, _, column = entry.partition("=")
-    return normalise(name), column or name
+from espalier.settings.values import (
+    ATTRIBUTES,
+    COLUMN,
+    NAME,
+    attribute_columns,
+    attribute_conflicts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,7 @@ class LogSettings:
     results_column: str | None = setting(None, COLUMN, "number of results found")
     attributes: tuple[str, ...] = setting(
         (),
-        Each(
-            r"[^\s:=]{1,64}(=(?s:.+))?",
-            "a list of columns, as NAME or NAME=COLUMN; a name has no space, ':' or '='",
-        ),
+        ATTRIBUTES,
         "columns suggestions can be filtered by: locale, category, brand",
     )
     session_gap_minutes: int = setting(
@@ -82,18 +76,12 @@ class LogSettings:
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what is wrong with several values together."""
-        names = [_attribute(entry)[0] for entry in self.attributes]
-        if len(set(names)) < len(names) or len(names) > _MOST_ATTRIBUTES:
-            yield Conflict(
-                ("attributes",),
-                f"train.log.attributes has {len(names)} names, {len(set(names))} of them "
-                f"different; give at most {_MOST_ATTRIBUTES}, each once",
-            )
+        yield from attribute_conflicts("train.log.attributes", self.attributes)
 
     @property
     def attribute_columns(self) -> dict[str, str]:
         """Name and column of each attribute."""
-        return dict(map(_attribute, self.attributes))
+        return dict(attribute_columns(self.attributes))
 
 
 POST_PROCESSORS: Final = (

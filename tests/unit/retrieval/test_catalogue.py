@@ -6,8 +6,10 @@ import itertools
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +18,14 @@ from hypothesis import strategies as st
 
 import espalier
 from espalier.catalogue import Catalogue, open_catalogue
-from espalier.errors import InvalidTextError, LimitError, UnsupportedError
+from espalier.errors import InputError, InvalidTextError, LimitError, UnsupportedError
+from espalier.filters import Filter
 from espalier.native import retrieval_feature_names
+from espalier.retrieval.training import train_retrieval
 from tests.reference import catalogue as twin
 from tests.reference import format as reference
 from tests.reference.query import WORD_SEED, hash_ngram
-from tests.unit.retrieval.shop import BRANDS, KINDS, LOOKS, PLAIN, titles
+from tests.unit.retrieval.shop import BRANDS, KINDS, LOOKS, PLAIN, titles, write_pairs
 
 WORDS = (*BRANDS, *KINDS, *" ".join(LOOKS).split(), "unheard", "7")
 QUERIES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
@@ -177,3 +181,113 @@ def test_every_feature_is_what_its_definition_says(shop: Path, query: str, host:
     assert found <= set(labels.tolist())
     assert set(host) <= set(labels.tolist())
     assert np.isfinite(rows).all()
+
+
+# ---- filters, and what was asked before ---------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def filtered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    """Return the shop with its brands and looks as attributes."""
+    folder = tmp_path_factory.mktemp("filtered")
+    rows = [
+        f"{product}\t{title}\t{title.split()[0]}|any brand\t{' '.join(title.split()[1:-1])}\n"
+        for product, title in titles().items()
+    ]
+    path = folder / "shop.tsv"
+    path.write_text("product_id\ttitle\tmaker\tlook\n" + "".join(rows), "utf-8")
+    settings = replace(PLAIN, attributes=("brand=maker", "look"))
+    index = folder / "shop.esp"
+    train_retrieval(write_pairs(folder / "pairs.tsv"), index, settings, catalogue=path)
+    with open_catalogue(index) as opened:
+        yield opened
+
+
+VALUES = ("brand:acme", "brand:ember", "brand:any brand", "look:red", "look:cordless", "brand:none")
+SOME = st.lists(st.sampled_from(VALUES), max_size=3)
+
+
+def _has(title: str) -> set[str]:
+    first, *look, _ = title.lower().split()
+    return {f"brand:{first}", "brand:any brand", f"look:{' '.join(look)}"}
+
+
+@given(QUERIES, st.tuples(SOME, SOME, SOME), st.integers(1, 40))
+def test_a_filter_lets_through_what_looking_at_every_answer_would(
+    filtered: Catalogue,
+    query: str,
+    lists: tuple[list[str], list[str], list[str]],
+    k: int,
+) -> None:
+    """In the same order, with the same scores; a beam over everything is the twin."""
+    all_of, any_of, none_of = lists
+    everything = filtered.retrieve(query, k=160, beam=160, pool=160)
+    wanted = [
+        one
+        for one in everything
+        if set(all_of) <= _has(one.title)
+        and (not any_of or _has(one.title) & set(any_of))
+        and not _has(one.title) & set(none_of)
+    ]
+
+    found = filtered.retrieve(query, k=k, beam=160, where=Filter(all_of, any_of, none_of))
+
+    assert [one.product_id for one in wanted[:k]] == [one.product_id for one in found]
+
+
+def test_products_of_a_rare_value_are_found_with_a_narrow_beam(filtered: Catalogue) -> None:
+    """The beam goes only where they are, so one node of each level finds what there is."""
+    where = Filter(all_of=["brand:delta", "look:red"])
+
+    assert len(filtered.retrieve("red", k=8, beam=8, where=where)) == 8
+
+
+def test_a_filter_holds_for_the_host_and_the_popular(filtered: Catalogue) -> None:
+    """Whoever found a product."""
+    where = Filter(all_of=["brand:acme"])
+    acme = filtered.retrieve("acme", k=1)[0].product_id
+    ember = filtered.retrieve("ember", k=1)[0].product_id
+
+    assert [acme] == [
+        one.product_id for one in filtered.retrieve("zz", host=[ember, acme], where=where)
+    ]
+    popular = filtered.retrieve("zz", k=50, popular=True, where=where)
+    assert len(popular) == 32
+    assert all(one.title.startswith("Acme") for one in popular)
+    assert [one.score for one in popular] == sorted((one.score for one in popular), reverse=True)
+
+
+def test_attributes_are_counted_and_one_without_any_refuses_filters(
+    filtered: Catalogue, index: Catalogue
+) -> None:
+    """The values are those of the catalogue, normalised."""
+    assert filtered.attributes()["look:blue 12 in"] == 40
+    assert filtered.attributes()["brand:any brand"] == 160
+    with pytest.raises(UnsupportedError, match="no attributes"):
+        index.retrieve("saw", where=Filter(all_of=["brand:acme"]))
+
+
+def test_previous_queries_decide_between_equals(index: Catalogue) -> None:
+    """What was asked before orders what the query leaves open, and finds nothing by itself."""
+    before = index.retrieve("saw", k=4, previous=["ember cordless"])
+
+    assert before[0].title == "Ember cordless saw"
+    assert {one.title.split()[-1] for one in before} == {"saw"}
+    assert index.retrieve("zzz", previous=["ember cordless saw"]) == []
+    assert index.retrieve("saw", previous=["", "  "]) == index.retrieve("saw")
+
+
+def test_the_newest_previous_query_counts_most_and_only_a_few_count(index: Catalogue) -> None:
+    """Four at most; a longer list, or longer queries, are no error."""
+    assert index.retrieve("saw", k=1, previous=["ember", "acme"])[0].title.startswith("Ember")
+    assert index.retrieve("saw", k=1, previous=["acme", "ember"])[0].title.startswith("Acme")
+    few = ["zz"] * 4
+    assert index.retrieve("saw", previous=[*few, "ember"]) == index.retrieve("saw", previous=few)
+    assert index.retrieve("saw", previous=["\u6f22" * 5_000] * 40)
+
+
+@pytest.mark.parametrize("wrong", [{"previous": "saw"}, {"where": Filter(all_of="brand:acme")}])
+def test_a_string_is_no_list(index: Catalogue, wrong: dict[str, Any]) -> None:
+    """Its letters are not what was meant."""
+    with pytest.raises(InputError):
+        index.retrieve("saw", **wrong)
