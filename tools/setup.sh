@@ -65,6 +65,16 @@ case $requirement in
     command -v redis-server >/dev/null || command -v valkey-server >/dev/null ||
         install_for_tests redis-server
     command -v systemd-analyze >/dev/null || install_for_tests systemd
+    # A browser, something to write with in it, and Node with what integration/web needs.
+    if ! command -v chromium >/dev/null; then
+        install_for_tests fonts-liberation
+        install_for_tests chromium
+    fi
+    command -v npm >/dev/null || install_for_tests npm
+    if command -v npm >/dev/null; then
+        (cd "$(dirname "$0")/../integration/web" && npm ci --silent >/dev/null 2>&1) ||
+            say 'the packages of integration/web could not be installed'
+    fi
     ;;
 esac
 

@@ -92,6 +92,15 @@ class ServeSettings:
     metrics: str | None = setting(
         None, ADDRESS, "address where Prometheus reads /metrics; /healthz and /readyz as well"
     )
+    demo: bool = setting(
+        False, meaning="a page to try it, at / of the HTTP front; not for the public"
+    )
+    demo_catalogue: Path | None = setting(
+        None, meaning="products for that page to search (TSV), as written by demo-log"
+    )
+    demo_products: Path | None = setting(
+        None, meaning="an index of them, whose answers the page shows beside"
+    )
     workers: int = setting(
         0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"
     )
@@ -189,6 +198,16 @@ class ServeSettings:
         """Yield what is wrong with several values together."""
         yield from self._conflicts_of_tls()
         yield from self._conflicts_of_tokens()
+        if self.demo and self.http is None:
+            yield Conflict(
+                ("demo", "http"), "serve.demo is a page of the HTTP front; set serve.http as well"
+            )
+        if self.demo_products is not None and self.demo_catalogue is None:
+            yield Conflict(
+                ("demo_products", "demo_catalogue"),
+                "serve.demo_products is shown beside a search; name its products in "
+                "serve.demo_catalogue",
+            )
         if self.sessions == "shared" and self.state_dir is None:
             yield Conflict(
                 ("sessions", "state_dir"),

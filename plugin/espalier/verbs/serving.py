@@ -27,6 +27,7 @@ _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
         "espalier serve --index indexes/current --state-dir state --admin unix:admin.sock",
         "espalier serve --config site.toml --set session_ttl_seconds=600",
         "espalier serve --index site.esp --http 127.0.0.1:8080 --metrics 127.0.0.1:9464",
+        "espalier serve --index site.esp --http 127.0.0.1:8080 --demo",
         "espalier serve --config site.toml --print-config",
     )
 )
@@ -50,6 +51,7 @@ _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
 @click.option(
     "--metrics", metavar="HOST:PORT", help="Address where Prometheus reads, if it does."
 )
+@click.option("--demo", is_flag=True, help="Show a page to try it, at / of the HTTP front.")
 @click.option("--workers", metavar="N", help="Processes; by default one for each processor.")
 @click.option("--state-dir", metavar="DIR", help="Folder for what survives a restart.")
 @options.config_file
@@ -68,6 +70,7 @@ def serve(
     admin: str | None,
     http: str | None,
     metrics: str | None,
+    demo: bool,
     workers: str | None,
     state_dir: str | None,
     config: Path | None,
@@ -90,6 +93,7 @@ def serve(
         "admin": admin,
         "http": http,
         "metrics": metrics,
+        "demo": demo or None,
         "workers": workers,
         "state_dir": state_dir,
     }

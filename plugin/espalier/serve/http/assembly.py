@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting
-from espalier.serve.http.front import Completions, Front
+from espalier.serve.http.front import Completions, Endpoint, Front
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.server import HttpServer
 from espalier.serve.log import EventLog
@@ -30,6 +30,7 @@ def http_server(
         origins=Origins(settings.http_origins),
         max_age=settings.http_max_age_seconds,
         log=log,
+        pages=_demo(settings) if settings.demo else None,
     )
     return HttpServer(
         front,
@@ -38,3 +39,10 @@ def http_server(
         crashed=crashed,
         access_log=log if settings.http_access_log else None,
     )
+
+
+def _demo(settings: ServeSettings) -> Mapping[str, Mapping[str, Endpoint]]:
+    # With a database of its own, which nobody else should have to load.
+    from espalier.serve.demo.pages import demo_pages  # noqa: PLC0415
+
+    return demo_pages(settings)

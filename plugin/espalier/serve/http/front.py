@@ -25,6 +25,7 @@ kept by what many people share.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -140,6 +141,8 @@ class Front:
         origins: Which web pages may ask.
         max_age: Seconds a browser may keep completions without a session.
         log: Told of faults.
+        pages: More to answer, by path and method.
+        stopwatch: Nanoseconds that only grow; says what a completion took.
     """
 
     def __init__(
@@ -150,12 +153,15 @@ class Front:
         origins: Origins,
         max_age: int,
         log: EventLog,
+        pages: Mapping[str, Mapping[str, Endpoint]] | None = None,
+        stopwatch: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._service = service
         self._ready = ready
         self._origins = origins
         self._kept = (b"cache-control", b"private, max-age=%d" % max_age) if max_age else NOT_KEPT
         self._log = log
+        self._stopwatch = stopwatch
         healthy = Endpoint(lambda _head, _body: _health(well=True), at_once=True)
         ready_now = Endpoint(lambda _head, _body: _health(well=self._ready()), at_once=True)
         self._routes: Mapping[str, Mapping[str, Endpoint]] = {
@@ -169,6 +175,7 @@ class Front:
             "/suggest": {"GET": Endpoint(self._suggest)},
             "/healthz": {"GET": healthy},
             "/readyz": {"GET": ready_now},
+            **(pages or {}),
         }
         self._exact = {route.encode(): route for route in self._routes if "{" not in route}
 
@@ -248,12 +255,17 @@ class Front:
     # ---- endpoints -------------------------------------------------------------------
 
     def _complete_body(self, _head: Head, body: bytes) -> Reply:
-        return _json(self._service.complete(from_json(CompleteRequest, body)))
+        request = from_json(CompleteRequest, body)
+        began = self._stopwatch()
+        reply = self._service.complete(request)
+        return _json(reply, NOT_KEPT, _took(self._stopwatch() - began))
 
     def _complete_parameters(self, head: Head, _body: bytes) -> Reply:
         request = from_parameters(CompleteRequest, _parameters(head.query))
+        began = self._stopwatch()
         reply = self._service.complete(request)
-        return _json(reply, self._kept if _may_be_kept(request, reply) else NOT_KEPT)
+        kept = self._kept if _may_be_kept(request, reply) else NOT_KEPT
+        return _json(reply, kept, _took(self._stopwatch() - began))
 
     def _record(self, _head: Head, body: bytes) -> Reply | Future[Reply]:
         return then(self._service.record_query(from_json(RecordQueryRequest, body)), _json)
@@ -278,8 +290,13 @@ class Front:
         return Reply(HTTPStatus.OK, ((b"content-type", _SUGGESTIONS), kept), body)
 
 
-def _json(message: Message, kept: Header = NOT_KEPT) -> Reply:
-    return Reply(HTTPStatus.OK, ((b"content-type", JSON), kept), to_json(message))
+def _json(message: Message, kept: Header = NOT_KEPT, *more: Header) -> Reply:
+    return Reply(HTTPStatus.OK, ((b"content-type", JSON), kept, *more), to_json(message))
+
+
+def _took(nanoseconds: int) -> Header:
+    """Return what pages of this origin may read of the time a completion took."""
+    return (b"server-timing", b"complete;dur=%.3f" % (nanoseconds / 1e6))
 
 
 def _health(*, well: bool) -> Reply:

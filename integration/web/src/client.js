@@ -1,0 +1,142 @@
+/** @import {Accepted, Answer, Fields} from "./types.js" */
+
+/**
+ * A service that refused, or answered with something else than completions.
+ *
+ * What it sent is not in the message: it may repeat what somebody typed.
+ */
+export class ServiceError extends Error {
+  /** @param {number} status Of HTTP. */
+  constructor(status) {
+    super(`the completion service answered with HTTP ${status}`);
+    this.name = "ServiceError";
+    this.status = status;
+  }
+}
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {string} [url] Where the HTTP front is, without a slash at the end; "": here.
+ * @property {string} [index] One of several that are served.
+ * @property {number} [maxSuggestions] In a list; 8 by default.
+ * @property {string} [sessionId] The service remembers this session's queries.
+ * @property {() => readonly string[]} [previousQueries] Or this page does: most recent first.
+ * @property {() => Fields} [fields] More fields for each request.
+ * @property {number} [timeout] Milliseconds that an answer may take; 2,000 by default.
+ * @property {typeof fetch} [fetch] Asks; by default the browser's.
+ * @property {(url: string, body: string) => boolean} [beacon] Sends what needs no answer;
+ *   by default `navigator.sendBeacon`.
+ */
+
+/** Talks with the HTTP front: a question and an answer, and reports that need none. */
+export class Client {
+  #url;
+  #options;
+  #fetch;
+  #beacon;
+
+  /** @param {ClientOptions} [options] */
+  constructor(options = {}) {
+    this.#options = options;
+    this.#url = options.url ?? "";
+    this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#beacon = options.beacon ?? ((url, body) => this.#send(url, body));
+  }
+
+  /**
+   * The request for a prefix, as it is now.
+   *
+   * @param {string} prefix
+   * @returns {Fields}
+   */
+  request(prefix) {
+    const { index, sessionId, previousQueries, fields, maxSuggestions = 8 } = this.#options;
+    const previous = previousQueries?.() ?? [];
+    return {
+      prefix,
+      maxSuggestions,
+      ...(index && { index }),
+      ...(sessionId && { sessionId }),
+      ...(previous.length > 0 && { previousQueries: previous }),
+      ...fields?.(),
+    };
+  }
+
+  /**
+   * Asks for completions.
+   *
+   * @param {Fields} request
+   * @param {AbortSignal} [signal] Stops waiting.
+   * @returns {Promise<Answer>}
+   * @throws {ServiceError} It refused.
+   * @throws {TypeError} It could not be reached.
+   * @throws {DOMException} It took too long (`TimeoutError`), or was stopped (`AbortError`).
+   */
+  async complete(request, signal) {
+    const controller = new AbortController();
+    const stop = () => controller.abort(signal?.reason);
+    signal?.addEventListener("abort", stop);
+    const timer = setTimeout(
+      () => controller.abort(new DOMException("no answer in time", "TimeoutError")),
+      this.#options.timeout ?? 2_000,
+    );
+    try {
+      signal?.throwIfAborted();
+      const reply = await this.#fetch(`${this.#url}/v1/complete`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(request),
+        signal: controller.signal,
+      });
+      if (!reply.ok) throw new ServiceError(reply.status);
+      const answer = /** @type {Answer} */ (await reply.json());
+      if (!Array.isArray(answer?.suggestions)) throw new ServiceError(reply.status);
+      const took = /(?:^|,)\s*complete;dur=([\d.]+)/.exec(reply.headers.get("server-timing") ?? "");
+      return took ? { ...answer, engineMilliseconds: Number(took[1]) } : answer;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /**
+   * Reports that a query was submitted; with a session it is context from then on.
+   *
+   * Survives that the page is left. Whether it arrived is not known, and never an error.
+   *
+   * @param {string} query
+   * @param {Accepted} [accepted] The suggestion it came from; absent if it was typed.
+   */
+  submitted(query, accepted) {
+    const { sessionId } = this.#options;
+    if (!sessionId || !query.trim()) return;
+    const report = { sessionId, query, ...(accepted && { accepted }) };
+    this.#beacon(`${this.#url}/v1/queries`, JSON.stringify(report));
+  }
+
+  /**
+   * Forgets the session.
+   *
+   * @throws {ServiceError} It was not forgotten.
+   */
+  async forget() {
+    const { sessionId } = this.#options;
+    if (!sessionId) return;
+    const url = `${this.#url}/v1/sessions/${encodeURIComponent(sessionId)}`;
+    const reply = await this.#fetch(url, { method: "DELETE" });
+    if (!reply.ok) throw new ServiceError(reply.status);
+  }
+
+  /**
+   * A string goes as `text/plain`, so that no preflight is needed.
+   *
+   * @param {string} url
+   * @param {string} body
+   */
+  #send(url, body) {
+    if (globalThis.navigator?.sendBeacon?.(url, body)) return true;
+    // The browser's own queue is full, or there is none.
+    this.#fetch(url, { method: "POST", body, keepalive: true }).catch(() => {});
+    return false;
+  }
+}

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Client, ServiceError } from "../src/index.js";
+import { Service } from "./support.js";
+
+test("a request says what stands in the box and what was submitted before", async () => {
+  const service = new Service();
+  const client = new Client({
+    url: "https://complete.shop.example",
+    index: "en",
+    previousQueries: () => ["tent"],
+    fields: () => ({ allowedSources: ["SUGGESTION_SOURCE_MODEL"] }),
+    fetch: service.fetch,
+  });
+  const answer = client.complete(client.request("c"));
+  service.newest.reply(["camp stove"]);
+
+  assert.equal(service.newest.url, "https://complete.shop.example/v1/complete");
+  assert.deepEqual(service.newest.body, {
+    prefix: "c",
+    maxSuggestions: 8,
+    index: "en",
+    previousQueries: ["tent"],
+    allowedSources: ["SUGGESTION_SOURCE_MODEL"],
+  });
+  assert.equal((await answer).suggestions[0]?.text, "camp stove");
+  assert.equal((await answer).engineMilliseconds, 0.214);
+});
+
+test("a refusal says its status and nothing that was typed", async () => {
+  const service = new Service();
+  const client = new Client({ fetch: service.fetch });
+  const answer = client.complete(client.request("canary"));
+  service.newest.refuse(429);
+
+  await assert.rejects(answer, (error) => {
+    assert.ok(error instanceof ServiceError);
+    assert.equal(error.status, 429);
+    assert.doesNotMatch(error.message, /canary/);
+    return true;
+  });
+});
+
+test("an answer that is something else is refused", async () => {
+  const client = new Client({ fetch: async () => new Response('{"hello": 1}') });
+
+  await assert.rejects(client.complete({ prefix: "c" }), ServiceError);
+});
+
+test("an answer that takes too long is given up", async () => {
+  const service = new Service();
+  const client = new Client({ fetch: service.fetch, timeout: 5 });
+
+  await assert.rejects(client.complete({ prefix: "c" }), { name: "TimeoutError" });
+});
+
+test("who stops waiting stops the request", async () => {
+  const service = new Service();
+  const client = new Client({ fetch: service.fetch });
+  const stop = new AbortController();
+  const answer = client.complete({ prefix: "c" }, stop.signal);
+  stop.abort();
+
+  await assert.rejects(answer, { name: "AbortError" });
+  assert.equal(service.newest.init.signal?.aborted, true);
+});
+
+test("a submitted query goes by beacon, with the suggestion it came from", () => {
+  const { beacon, beacons } = new Service();
+  const client = new Client({ sessionId: "s1", beacon });
+  client.submitted("camp stove", { suggestionSetId: "set-1", position: 2 });
+  client.submitted("tent");
+
+  assert.deepEqual(beacons, [
+    {
+      url: "/v1/queries",
+      body: {
+        sessionId: "s1",
+        query: "camp stove",
+        accepted: { suggestionSetId: "set-1", position: 2 },
+      },
+    },
+    { url: "/v1/queries", body: { sessionId: "s1", query: "tent" } },
+  ]);
+});
+
+test("nothing is reported of blank queries, nor without a session", () => {
+  const { beacon, beacons } = new Service();
+  new Client({ beacon }).submitted("tent");
+  new Client({ sessionId: "s1", beacon }).submitted("  ");
+
+  assert.deepEqual(beacons, []);
+});
+
+test("where there are no beacons a request that outlives the page is sent", () => {
+  const service = new Service();
+  new Client({ sessionId: "s1", fetch: service.fetch }).submitted("tent");
+
+  assert.equal(service.newest.init.keepalive, true);
+  assert.equal(service.newest.body.query, "tent");
+});
+
+test("a session is forgotten by its id, whatever is in it", async () => {
+  const service = new Service();
+  const client = new Client({ sessionId: "a/b ?", fetch: service.fetch });
+  const forgotten = client.forget();
+  service.newest.reply([]);
+  await forgotten;
+
+  assert.equal(service.newest.url, "/v1/sessions/a%2Fb%20%3F");
+  assert.equal(service.newest.init.method, "DELETE");
+});

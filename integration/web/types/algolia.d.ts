@@ -1,0 +1,54 @@
+/**
+ * @typedef {Suggestion & {suggestionSetId: string, position: number}} Item
+ *
+ * @typedef {object} PluginOptions
+ * @property {Client} client Whom to ask.
+ * @property {Lookup} [lookup] Where answers are kept; one of its own by default.
+ * @property {(source: Record<string, any>) => Record<string, any>} [transformSource] Changes
+ *   the source, as to give it templates of your own.
+ */
+/**
+ * A plugin for `autocomplete` of `@algolia/autocomplete-js`: completions as one source.
+ *
+ *     autocomplete({ container: "#search", plugins: [createEspalierPlugin({ client })] });
+ *
+ * What is submitted is reported, with the suggestion it came from; the order of answers is
+ * kept by `autocomplete` itself.
+ *
+ * @param {PluginOptions} options
+ */
+export function createEspalierPlugin({ client, lookup, transformSource }: PluginOptions): {
+    name: string;
+    /** @param {{query: string}} given */
+    getSources: ({ query }: {
+        query: string;
+    }) => Record<string, any>[];
+    /** @param {{state: {query: string}}} given */
+    onSubmit: ({ state }: {
+        state: {
+            query: string;
+        };
+    }) => void;
+};
+export type Item = Suggestion & {
+    suggestionSetId: string;
+    position: number;
+};
+export type PluginOptions = {
+    /**
+     * Whom to ask.
+     */
+    client: Client;
+    /**
+     * Where answers are kept; one of its own by default.
+     */
+    lookup?: Lookup;
+    /**
+     * Changes
+     * the source, as to give it templates of your own.
+     */
+    transformSource?: (source: Record<string, any>) => Record<string, any>;
+};
+import type { Suggestion } from "./types.js";
+import type { Client } from "./client.js";
+import { Lookup } from "./lookup.js";

@@ -1,0 +1,11 @@
+export { Lookup } from "./lookup.js";
+export type Accepted = import("./types.js").Accepted;
+export type Answer = import("./types.js").Answer;
+export type Contribution = import("./types.js").Contribution;
+export type Suggestion = import("./types.js").Suggestion;
+export type ClientOptions = import("./client.js").ClientOptions;
+export type ComboboxOptions = import("./combobox.js").ComboboxOptions;
+export type LookupOptions = import("./lookup.js").LookupOptions;
+export { Client, ServiceError } from "./client.js";
+export { Combobox, drawText } from "./combobox.js";
+export { narrowed, partsOf } from "./parts.js";
