@@ -93,7 +93,7 @@ def serve(
         "admin": admin,
         "http": http,
         "metrics": metrics,
-        "demo": demo or None,
+        "demo": "true" if demo else None,
         "workers": workers,
         "state_dir": state_dir,
     }
