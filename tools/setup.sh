@@ -61,10 +61,12 @@ install_for_tests() {
 }
 case $requirement in
 *dev*)
-    # A server for the Redis store, and the reader of unit files.
+    # A server for the Redis store, the reader of unit files, and promtool, which reads alarms
+    # and panels as Prometheus would.
     command -v redis-server >/dev/null || command -v valkey-server >/dev/null ||
         install_for_tests redis-server
     command -v systemd-analyze >/dev/null || install_for_tests systemd
+    command -v promtool >/dev/null || install_for_tests prometheus
     # A browser, something to write with in it, and Node with what integration/web needs.
     if ! command -v chromium >/dev/null; then
         install_for_tests fonts-liberation

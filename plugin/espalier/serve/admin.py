@@ -16,7 +16,7 @@ from pathlib import Path
 from espalier.addresses import UNIX, is_of_this_machine
 from espalier.errors import ConfigError
 from espalier.serve.counters import Counting
-from espalier.serve.health import Health
+from espalier.serve.health import SESSIONS, Health
 from espalier.serve.index_service import SERVICE_NAME
 from espalier.serve.listen import Reservation, claim_unix, reserve_tcp
 from espalier.serve.log import EventLog, place_of
@@ -29,7 +29,7 @@ _SOCKET_MODE = 0o600
 # A load takes its time; as many may wait for it as anybody could want.
 _THREADS = 4
 _GRACE_SECONDS = 1.0
-# Of a service that answers: at least one worker does, and all of them do.
+# At least one worker answers; all of them do.
 ANSWERING, WORKERS = "answering", "workers"
 
 
@@ -104,9 +104,10 @@ class Admin:
 
 
 def health_of_service() -> Health:
-    """Return health for the admin listener: ready while any worker answers."""
-    health = Health([SERVICE_NAME, COMPLETION], [ANSWERING])
-    health.tell(WORKERS, well=False)
+    """Return health for the admin listener: ready while every worker answers."""
+    health = Health([SERVICE_NAME, COMPLETION], [WORKERS])
+    for name in (ANSWERING, WORKERS, SESSIONS):
+        health.tell(name, well=False)
     return health
 
 

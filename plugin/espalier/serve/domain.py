@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from espalier.errors import InvalidTextError, LimitError, UnsupportedError
@@ -133,6 +133,7 @@ class Completer:
         context_queries: Queries of a session that count as context.
         log: Told when the session store begins to fail and when it is back.
         counters: Told of answers that are less than they could be.
+        store_told: Called with whether the session store answers, when that changes.
     """
 
     def __init__(
@@ -143,12 +144,14 @@ class Completer:
         context_queries: int,
         log: EventLog,
         counters: Counting,
+        store_told: Callable[[bool], object] = lambda _well: None,
     ) -> None:
         self.indexes = indexes
         self._sessions = sessions
         self._context_queries = context_queries
         self._log = log
         self._counters = counters
+        self._store_told = store_told
         self._store_failing = False
 
     @property
@@ -225,14 +228,15 @@ class Completer:
         try:
             recent = self._sessions.recent(session_id, self._context_queries)
         except SessionStoreError as error:
-            self._note_store(failing=True, exception=type(error).__name__)
+            self.note_store(failing=True, exception=type(error).__name__)
             return WITHOUT_STORE, SessionState.UNAVAILABLE
-        self._note_store(failing=recent.degraded, exception=None)
+        self.note_store(failing=recent.degraded)
         if recent.degraded:
             return WITHOUT_STORE, SessionState.UNAVAILABLE
         return recent, SessionState.FOUND if recent.queries else SessionState.NEW
 
-    def _note_store(self, *, failing: bool, exception: str | None) -> None:
+    def note_store(self, *, failing: bool, exception: str | None = None) -> None:
+        """Note whether the session store answered; say so if that changed."""
         # Once per change, not once per keystroke; two threads may both see a change.
         if failing != self._store_failing:
             self._store_failing = failing
@@ -240,6 +244,7 @@ class Completer:
                 self._log.warning("session_store_failing", exception=exception)
             else:
                 self._log.info("session_store_recovered")
+            self._store_told(not failing)
 
 
 def _ask(

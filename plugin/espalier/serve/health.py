@@ -8,11 +8,13 @@ Who asks gets one of these names:
 ``""``                             the same, for clients that name nothing
 ``espalier.v1.CompletionService``  the same, for clients that name the service
 ``index/NAME``                     the newest load of that index succeeded
+``sessions``                       the session store answers
 =================================  ===============================================
 
 Components are what readiness is made of, such as ``indexes`` or ``drain``. An index
-whose newest file is bad goes on to answer from the one before, so it is no component:
-`Health.tell` says how it is, to who asks for it by name.
+whose newest file is bad goes on to answer from the one before, and a completion without
+context beats none, so neither takes readiness away: `Health.tell` says how they are, to
+who asks by name.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 LIVE = "live"
 READY = "ready"
 OVERALL = ""
+SESSIONS = "sessions"
 
 _SERVING = HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
 _NOT_SERVING = HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING).SerializeToString()

@@ -1,7 +1,10 @@
 """What the sidecar says to its operator: one JSON object a line, on stderr.
 
-An event has a snake_case name and fields; never a sentence, never query text,
-session ids or messages of foreign exceptions (which may quote their input).
+Every line has ``time`` (UTC), ``level``, ``event`` and ``pid``, lines of a worker its
+number as ``worker``; the events and their fields are listed in
+``integration/ops/TELEMETRY.md``. An event has a snake_case name and fields; never a
+sentence, never query text, session ids or messages of foreign exceptions
+(which may quote their input).
 """
 
 from __future__ import annotations
@@ -17,9 +20,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 Field = str | int | float | bool | None
+
+LEVELS: Final = ("info", "warning", "error")
+"""From what is ordinary to what is a fault."""
 
 
 class EventLog(Protocol):
@@ -46,12 +52,14 @@ class JsonLog:
         stream: TextIO | None = None,
         *,
         clock: Callable[[], float] = time.time,
+        level: str = LEVELS[0],
         **always: Field,
     ) -> None:
         """Write to ``stream``, stderr by default, with the time of ``clock`` (Unix seconds).
 
-        The fields ``always`` stand in every line.
+        What is below ``level`` is left out. The fields ``always`` stand in every line.
         """
+        self._levels = LEVELS[LEVELS.index(level) :]
         self._stream = sys.stderr if stream is None else stream
         self._always = always
         self._clock = clock
@@ -70,6 +78,8 @@ class JsonLog:
         self._write("error", event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, Field]) -> None:
+        if level not in self._levels:
+            return
         now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = json.dumps(

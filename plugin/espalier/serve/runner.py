@@ -25,7 +25,7 @@ from espalier.errors import ConfigError
 from espalier.serve import processors, supervisor
 from espalier.serve.admin import ANSWERING, WORKERS, Admin, AdminAddress, health_of_service
 from espalier.serve.counters import Counters
-from espalier.serve.health import index_component
+from espalier.serve.health import SESSIONS, index_component
 from espalier.serve.held import HeldFile, Identity, hold
 from espalier.serve.index_service import IndexService
 from espalier.serve.ledger import Entry, Ledger, Loaded
@@ -73,7 +73,7 @@ def run(
         WorkerError: A worker could not start, for instance because of an index.
     """
     out = sys.stdout if out is None else out
-    log = JsonLog() if log is None else log
+    log = JsonLog(level=settings.log_level) if log is None else log
     if not settings.index:
         raise ConfigError("nothing to serve: name at least one index")
     with ExitStack() as held:
@@ -312,9 +312,12 @@ class _Service:
         self._log.info("config_taken_over")
 
     def _note_workers(self, ready: int) -> None:
-        self._health.set(ANSWERING, well=ready > 0)
+        self._health.tell(ANSWERING, well=ready > 0)
         count = len(self._sockets) + (self._http_address is not None)
+        self._health.set(WORKERS, well=ready == count)
         self._health.tell(WORKERS, well=ready == count)
+        store = [worker.sessions_well for worker in self._supervisor.workers()]
+        self._health.tell(SESSIONS, well=bool(store) and all(store))
         self._manager.status(f"{ready} of {count} workers answer")
 
 

@@ -77,6 +77,7 @@ class BackOff:
 class _State(enum.Enum):
     STARTING = enum.auto()
     READY = enum.auto()
+    DRAINING = enum.auto()
     ENDED = enum.auto()
 
 
@@ -85,6 +86,7 @@ class Worker:
 
     Attributes:
         report: What it said when it became ready.
+        sessions_well: Whether the session store answers it.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Worker:
         self.calls_cut_off = 0
         self.ready_at = 0.0
         self.report: Params = {}
+        self.sessions_well = True
         self._changed = changed
         self._clock = clock
         ours, theirs = socket.socketpair()
@@ -118,7 +121,13 @@ class Worker:
             )
         self.channel = Channel(
             ours,
-            {"ready": self._ready, "failed": self._failed, "stopped": self._stopped},
+            {
+                "ready": self._ready,
+                "sessions": self._note_sessions,
+                "draining": self._draining,
+                "failed": self._failed,
+                "stopped": self._stopped,
+            },
             changed,
         )
         with contextlib.suppress(OSError):
@@ -138,6 +147,15 @@ class Worker:
         self.report = params
         self.ready_at = self._clock()
         self.state = _State.READY
+        self.sessions_well = params.get("sessions", True)
+        self._changed()
+
+    def _note_sessions(self, params: Params) -> None:
+        self.sessions_well = params["well"]
+        self._changed()
+
+    def _draining(self, _params: Params) -> None:
+        self.state = _State.DRAINING
         self._changed()
 
     def _failed(self, params: Params) -> None:
@@ -339,7 +357,7 @@ class Supervisor:
                 continue
             worker.channel.join(_REST_SECONDS)
             now = self._clock()
-            served = now - worker.ready_at if worker.state is _State.READY else 0.0
+            served = 0.0 if worker.state is _State.STARTING else now - worker.ready_at
             worker.close()
             place.deaths = 1 if served >= self._back_off.stable else place.deaths + 1
             pause = self._back_off.pause(place.deaths)
@@ -361,7 +379,7 @@ class Supervisor:
         self._manager.stopping(self.grace + _SLACK_SECONDS + _REST_SECONDS)
         running = [place.worker for place in self._places if place.worker is not None]
         for worker in running:
-            if worker.state is _State.READY:
+            if worker.state is not _State.STARTING:
                 with contextlib.suppress(GoneError):
                     worker.channel.tell("drain", {"grace": self.grace})
             else:

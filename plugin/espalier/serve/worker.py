@@ -49,7 +49,7 @@ from espalier.serve.control import (
 )
 from espalier.serve.counters import Counters, Unanswered
 from espalier.serve.domain import Completer
-from espalier.serve.health import Health, index_component
+from espalier.serve.health import SESSIONS, Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
 from espalier.serve.orders import IndexOrder, Orders, RulesOrder
 from espalier.serve.recording import events_of, reporter_of
@@ -73,7 +73,7 @@ CRASHED = 70
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DRAIN, _ORPHANED = FIRST_WORD, FIRST_WORD + 1
-_COMPONENTS = ("indexes", "sessions", "drain")
+_COMPONENTS = ("indexes", "drain")
 # Connections of one worker end at different times, and those of different workers even
 # if all of them began together.
 _AGE_JITTER = 0.1
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     orders = Orders.of(message)
     # For the supervisor alone; who sends it to all processes of a service means no harm.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    log = JsonLog(worker=orders.number)
+    log = JsonLog(level=orders.settings.log_level, worker=orders.number)
     with library_logs(log), SignalQueue(_SIGNALS) as signals:
         try:
             worker = _Worker(orders, wire, signals, log)
@@ -154,9 +154,10 @@ class _Worker:
             self._meters = Meters(self._counters, threads=settings.threads)
             for why in Unanswered:
                 self._counters.place("unanswered", f"/{SERVICE_NAME}/Complete", why.value)
-        completer = self._completer(settings)
+        completer = self._completer = self._completer_of(settings)
         self._shelf.publish_to(lambda indexes: setattr(completer, "indexes", indexes))
         self._health = Health([SERVICE_NAME], _COMPONENTS)
+        self._health.tell(SESSIONS, well=True)
         for name in {one.name for one in orders.indexes}:
             self._health.tell(index_component(name), well=name not in orders.unwell)
         self._events = events_of(settings, counters=self._counters, log=log)
@@ -181,7 +182,7 @@ class _Worker:
         self._changing = Aside("changing")
         self._channel = Channel(wire, handlers, lambda: signals.put(_ORPHANED))
 
-    def _completer(self, settings: ServeSettings) -> Completer:
+    def _completer_of(self, settings: ServeSettings) -> Completer:
         if self._meters is None:
             return Completer(
                 self._shelf.indexes,
@@ -189,6 +190,7 @@ class _Worker:
                 context_queries=settings.session_queries,
                 log=self._log,
                 counters=self._counters,
+                store_told=self._tell_sessions,
             )
         return MeasuredCompleter(
             self._shelf.indexes,
@@ -197,6 +199,7 @@ class _Worker:
             log=self._log,
             counters=self._counters,
             meters=self._meters,
+            store_told=self._tell_sessions,
         )
 
     def _listening(self, orders: Orders, service: CompletionService) -> tuple[_Serving, list[str]]:
@@ -246,18 +249,24 @@ class _Worker:
             self._sessions.ping()
         except SessionStoreError as error:
             # A completion without context beats none, from the first call on.
-            self._log.warning("session_store_unreachable", reason=str(error))
+            self._completer.note_store(failing=True, exception=type(error).__name__)
         for component in _COMPONENTS:
             self._health.set(component, well=True)
         if self._sampler is not None:
             self._sampler.start()
         self._channel.start()
-        self._tell("ready", addresses=self._addresses, indexes=self._shelf.report())
+        self._tell(
+            "ready",
+            addresses=self._addresses,
+            indexes=self._shelf.report(),
+            sessions=self._completer.store_well,
+        )
         received = self._signals.wait()
         return self._drain(received)
 
     def _drain(self, received: int | None) -> int:
         self._health.set("drain", well=False)
+        self._mention("draining")
         self._log.info("draining", because=_name_of(received), grace=self._grace)
         second: list[int] = []
 
@@ -315,6 +324,10 @@ class _Worker:
     def _tell_health(self, params: Params) -> None:
         self._health.tell(index_component(params["name"]), well=params["well"])
 
+    def _tell_sessions(self, well: bool) -> None:  # noqa: FBT001 - a callback
+        self._health.tell(SESSIONS, well=well)
+        self._mention("sessions", well=well)
+
     def _begin_drain(self, params: Mapping[str, Any]) -> None:
         self._grace = float(params["grace"])
         self._signals.put(_DRAIN)
@@ -323,6 +336,11 @@ class _Worker:
         # Whether the supervisor still listens shows elsewhere.
         with contextlib.suppress(ControlError):
             self._channel.request(method, params, timeout=_REPLY_SECONDS)
+
+    def _mention(self, method: str, **params: Any) -> None:
+        """Tell the supervisor without waiting for it."""
+        with contextlib.suppress(ControlError):
+            self._channel.tell(method, params)
 
     def _crashed(self, error: Exception) -> None:
         self._log.error("worker_crashed", exception=type(error).__name__, raised_at=place_of(error))

@@ -101,6 +101,9 @@ class ServeSettings:
     demo_products: Path | None = setting(
         None, meaning="an index of them, whose answers the page shows beside"
     )
+    log_level: str = setting(
+        "info", Matches(r"info|warning|error", "info, warning or error"), "least that is logged"
+    )
     workers: int = setting(
         0, Between(0, 256, "processes"), "that answer calls; 0: one for each processor"
     )

@@ -39,6 +39,17 @@ def test_fields_of_the_process_stand_in_every_line() -> None:
     assert (line["worker"], line["index"]) == (3, "main")
 
 
+def test_what_is_below_the_level_is_left_out() -> None:
+    """Whoever collects lines for money may want the faults alone."""
+    stream = io.StringIO()
+    log = JsonLog(stream, level="warning")
+    for say in (log.info, log.warning, log.error):
+        say("event")
+
+    levels = [json.loads(line)["level"] for line in stream.getvalue().splitlines()]
+    assert levels == ["warning", "error"]
+
+
 def test_a_closed_stream_stops_nobody() -> None:
     """Losing stderr does not cost an answer."""
     stream = io.StringIO()

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final
 
+from espalier.native import Source
 from espalier.serve.counters import Counters, Counting, observe
 from espalier.serve.domain import Answer, Completer, Question
+from espalier.serve.encoded import EncodedSuggestions
 from espalier.serve.indexes import Indexes
 from espalier.serve.log import EventLog
 from espalier.serve.telemetry.families import FAMILIES, PREFIX_LENGTHS
@@ -72,6 +74,7 @@ class Meters:
             labels[0]: counters.place("suggestions", *labels)
             for labels in FAMILIES["suggestions"].series
         }
+        self._in_order = [self._sources[str(source.name)] for source in Source]
         self._states = {
             labels[0]: counters.place("contexts", *labels) for labels in FAMILIES["contexts"].series
         }
@@ -84,7 +87,7 @@ class Meters:
 
     def completed(self, length: int, nanoseconds: int, answer: Answer) -> None:
         """Note a completion of a prefix of so many code points, without its session lookup."""
-        words, sources = self._words, self._sources
+        words, suggestions = self._words, answer.suggestions
         counters, index = self.counters, answer.served.name
         completions = counters.place("completions", index)
         empty = counters.place("empty", index)
@@ -92,9 +95,13 @@ class Meters:
             observe(words, self._by_length[min(length, _LONGEST)], nanoseconds)
             words[completions] += 1
             words[self._states[answer.session.value]] += 1
-            for one in answer.suggestions:
-                words[sources[one.source]] += 1
-            if not answer.suggestions:
+            if isinstance(suggestions, EncodedSuggestions):
+                for place, count in zip(self._in_order, suggestions.by_source, strict=True):
+                    words[place] += count
+            else:
+                for one in suggestions:
+                    words[self._sources[one.source]] += 1
+            if not suggestions:
                 words[empty] += 1
 
 
@@ -110,6 +117,7 @@ class MeasuredCompleter(Completer):
         log: EventLog,
         counters: Counting,
         meters: Meters,
+        store_told: Callable[[bool], object] = lambda _well: None,
     ) -> None:
         super().__init__(
             indexes,
@@ -117,6 +125,7 @@ class MeasuredCompleter(Completer):
             context_queries=context_queries,
             log=log,
             counters=counters,
+            store_told=store_told,
         )
         self._meters = meters
         for served in indexes:
