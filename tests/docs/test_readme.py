@@ -23,7 +23,7 @@ README = ROOT / "README.md"
 # What the reader brings along: a model, and questions for it.
 PECOS_MODEL = ROOT / "tests" / "golden" / "pecos" / "trained"
 # The addresses the README serves on; each run gets free ports in their place.
-ADDRESSES = ("127.0.0.1:50051", "127.0.0.1:8080")
+ADDRESSES = ("127.0.0.1:50051", "127.0.0.1:8080", "127.0.0.1:9464")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
