@@ -158,7 +158,7 @@ def test_the_numbers_are_those_of_all_workers(scraped: Scraped) -> None:
     assert value(samples, "espalier_http_requests_total", route="/suggest", code="200") == 1
     assert value(samples, "espalier_http_requests_total", code="404") == 1
     assert value(samples, "espalier_http_request_duration_seconds_count") == 2
-    assert value(samples, "espalier_sessions") == 20
+    assert value(samples, "espalier_sessions") == 10
     assert value(samples, "espalier_workers") == WORKERS + 1
     assert value(samples, "espalier_worker_up") == WORKERS + 1
     assert value(samples, "espalier_rules", kind="block") == 1
