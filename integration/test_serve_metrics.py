@@ -126,8 +126,8 @@ def test_every_metric_is_there_and_no_other(scraped: Scraped) -> None:
 
     missing = {name for name in wanted if name not in found}
     assert found.keys() <= wanted.keys()
-    # Nothing was switched.
-    assert missing <= {"espalier_index_switches"}
+    # Nothing was switched, and no events are kept.
+    assert missing <= {"espalier_index_switches", "espalier_events"}
     for name, family in found.items():
         assert family.type == wanted[name].kind.value
         for sample in family.samples:
