@@ -46,7 +46,7 @@ def problems_in(path: Path) -> list[Problem]:
         document = read_document(path)
     except ConfigError as error:
         return [Problem("", "", str(error))]
-    at_the_top = table_problems(path, document, TABLES, KNOWN)
+    at_the_top = table_problems(path, document, TABLES, KNOWN, CLASSES)
     found: list[Problem] = []
     for table, value in document.items():
         if table in at_the_top:

@@ -14,10 +14,15 @@ import tomllib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from espalier.errors import ConfigError
 from espalier.schema import Conflict, check_one, conflicts_of, kinds_of
+
+_PREFIX: Final = "ESPALIER_"
+_OF_KUBERNETES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d.*)$")
+# Of two letters in fifteen: no two variables of different tables are as near.
+_SLIP: Final = 0.92
 
 
 def refuse_unknown(name: str, known: list[str], where: str) -> None:
@@ -47,25 +52,39 @@ def read_document(path: Path) -> dict[str, Any]:
         ConfigError: It cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of other systems begin a file with a mark that TOML does not know.
+        return tomllib.loads(path.read_bytes().decode().removeprefix("\ufeff"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check --config") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: lists in it are nested deeper than settings are") from None
 
 
 def table_problems(
-    path: Path, document: Mapping[str, Any], tables: Sequence[str], known: Container[str]
+    path: Path,
+    document: Mapping[str, Any],
+    tables: Sequence[str],
+    known: Container[str],
+    classes: Mapping[str, type],
 ) -> dict[str, str]:
     """Return what is wrong at the top of a file, by name.
 
-    Only ``tables`` may stand there, and of these only ``known`` ones have settings.
+    Only ``tables`` may stand there, and of these only ``known`` ones have settings; those
+    of ``classes`` are told apart from names nobody knows.
     """
     problems = {}
     for name, value in document.items():
-        if name not in tables:
+        homes = [table for table, one in classes.items() if name in kinds_of(one)]
+        if name not in tables and homes:
+            problems[name] = (
+                f"{path}: {name} is a setting of {' and '.join(f'[{one}]' for one in homes)}; "
+                f"write [{homes[0]}] above it"
+            )
+        elif name not in tables:
             near = difflib.get_close_matches(name, tables, n=1, cutoff=0.0)[0]
             problems[name] = (
                 f"{path}: settings stand in the tables "
@@ -197,17 +216,22 @@ def from_environment(
             keys |= {f"{name}_{part}".upper(): f"{name}.{part}" for part in kinds_of(kind.base)}
         else:
             keys[name.upper()] = name
-    prefix = f"ESPALIER_{table.upper()}_"
+    prefix = f"{_PREFIX}{table.upper()}_"
+    known = {prefix + name: key for name, key in keys.items()}
     found = {}
     for variable, text in sorted(env.items()):
-        if not variable.startswith(prefix):
-            continue
-        short = variable.removeprefix(prefix)
         # Kubernetes adds such variables for every service; they are not meant for us.
-        if re.search(r"(^|_)(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d.*)$", short):
+        if not variable.startswith(_PREFIX) or _OF_KUBERNETES.search(variable):
             continue
-        refuse_unknown(variable, [prefix + key for key in keys], "environment")
-        found[keys[short]] = (variable, text)
+        if variable.startswith(prefix):
+            refuse_unknown(variable, list(known), "environment")
+            found[known[variable]] = (variable, text)
+        elif near := difflib.get_close_matches(variable, known, n=1, cutoff=_SLIP):
+            # It may be of something else that begins with our name; a slip in the name of
+            # the table is so near that it is not.
+            raise ConfigError(
+                f"environment: nobody knows the setting {variable!r}; did you mean {near[0]!r}?"
+            )
     return found
 
 

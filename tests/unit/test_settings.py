@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from espalier.errors import ConfigError
+from espalier.gather import from_environment
+from espalier.schema import kinds_of
 from espalier.settings import (
+    CLASSES,
     LogSettings,
     ServeSettings,
     TrainSettings,
@@ -136,6 +140,52 @@ def test_an_unknown_key_in_the_file_or_environment_is_refused(tmp_path: Path) ->
 
     with pytest.raises(ConfigError, match="did you mean 'ESPALIER_TRAIN_ARITY'"):
         load_settings(None, "train", {}, {"ESPALIER_TRAIN_ARTY": "2"})
+
+
+def test_a_slip_in_the_table_of_a_variable_is_named_too() -> None:
+    """What is of something else that begins with our name is left alone."""
+    with pytest.raises(ConfigError, match="did you mean 'ESPALIER_SERVE_WORKERS'"):
+        load_settings(None, "serve", {}, {"ESPALIER_SERV_WORKERS": "2"})
+    with pytest.raises(ConfigError, match="did you mean 'ESPALIER_SERVE_STATE_DIR'"):
+        load_settings(None, "serve", {}, {"ESPALIER_SERVER_STATE_DIR": "x"})
+
+    others = {"ESPALIER_DEBUG": "1", "ESPALIER_ADMIN": "unix:a", "ESPALIER_IMAGE_TAG": "v1"}
+    assert load_settings(None, "serve", {}, others) == ServeSettings()
+
+
+def test_no_table_takes_a_variable_of_another_for_a_slip() -> None:
+    """Each reads its own, whatever is set for the other commands."""
+    for table, settings in CLASSES.items():
+        others: dict[str, Any] = {name: one for name, one in CLASSES.items() if name != table}
+        for other, theirs in others.items():
+            names = [f"ESPALIER_{other}_{name}".upper() for name in kinds_of(theirs)]
+            assert from_environment(dict.fromkeys(names, "x"), table, settings) == {}
+
+
+def test_a_setting_above_all_tables_is_sent_to_its_own(tmp_path: Path) -> None:
+    """Somebody forgot the head of the table."""
+    path = tmp_path / "bad.toml"
+    path.write_text("grace_seconds = 2\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"is a setting of \[serve\]; write \[serve\] above it"):
+        load_settings(path, "serve", {}, {})
+
+
+def test_a_file_from_an_editor_that_marks_its_encoding_is_read(tmp_path: Path) -> None:
+    """The mark is no part of the text."""
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b"\xef\xbb\xbf[serve]\r\ngrace_seconds = 2\r\n")
+
+    assert load_settings(path, "serve", {}, {}).grace_seconds == 2
+
+
+def test_a_file_nested_beyond_reason_is_an_error_like_any_other(tmp_path: Path) -> None:
+    """On SIGHUP as well, where it would be a fault of the watch."""
+    path = tmp_path / "deep.toml"
+    path.write_text("a = " + "[" * 100_000, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match="nested deeper"):
+        load_settings(path, "serve", {}, {})
 
 
 def test_variables_a_cluster_adds_by_itself_are_ignored() -> None:

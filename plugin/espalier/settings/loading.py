@@ -133,7 +133,7 @@ def load(
     gathered = Gathered(settings)
     if path is not None:
         document = read_document(path)
-        for problem in table_problems(path, document, TABLES, KNOWN).values():
+        for problem in table_problems(path, document, TABLES, KNOWN, CLASSES).values():
             raise ConfigError(problem)
         source = Source(f"{path}, [{table}]", path.parent, is_text=False)
         for key, value in entries_of(settings, document.get(table, {})):
@@ -163,7 +163,7 @@ def load_experiments(
     if path is None:
         return ()
     document = read_document(path)
-    for problem in table_problems(path, document, TABLES, KNOWN).values():
+    for problem in table_problems(path, document, TABLES, KNOWN, CLASSES).values():
         raise ConfigError(problem)
     return read_experiments(document.get(EXPERIMENTS, {}), f"{path}, [{EXPERIMENTS}]", indexes)
 
