@@ -34,6 +34,7 @@ _VERBS: Final[tuple[click.Command, ...]] = (
     measuring.validate,
     serving.serve,
     experimenting.experiments,
+    experimenting.replay,
     serving.check_config,
     operating.indexes,
     operating.rules,

@@ -53,11 +53,14 @@ from espalier.v1.completion_service_pb2 import (
     CompleteResponse,
     DeleteSessionRequest,
     DeleteSessionResponse,
+    RecordEventsRequest,
+    RecordEventsResponse,
     RecordQueryRequest,
     RecordQueryResponse,
+    UserEvent,
 )
 from espalier.v1.completion_service_pb2_grpc import CompletionServiceStub
-from espalier.v1.core_pb2 import Suggestion, SuggestionSource
+from espalier.v1.core_pb2 import ExperimentContext, Suggestion, SuggestionSource
 
 __all__ = ["CallError", "Client", "Suggestion", "SuggestionSource", "service_config"]
 
@@ -142,6 +145,8 @@ class Client:
         include_generated: bool = False,
         explain: bool = False,
         keep_variants: bool = False,
+        experiment: ExperimentContext | None = None,
+        intent: str = "",
     ) -> CompleteResponse:
         """Return completions.
 
@@ -163,6 +168,8 @@ class Client:
             explain: Whether suggestions come with what their scores are made of; slower.
             keep_variants: Whether variants of better suggestions stay: other plurals, word
                 orders or spacings.
+            experiment: Who asks, for experiments.
+            intent: Id of the typing episode, the same for every keystroke of it.
 
         Raises:
             CallError: The call failed.
@@ -182,11 +189,20 @@ class Client:
             filter=where if all_of or any_of or none_of else None,
             explain=explain,
             keep_variants=keep_variants,
+            experiment=experiment,
+            intent_id=intent,
         )
         return call(next(self._stubs).Complete, request, self._timeout)
 
     def record(
-        self, query: str, *, session: str, set_id: str = "", position: int = 0
+        self,
+        query: str,
+        *,
+        session: str,
+        set_id: str = "",
+        position: int = 0,
+        unit: str = "",
+        intent: str = "",
     ) -> RecordQueryResponse:
         """Report a submitted query.
 
@@ -195,15 +211,33 @@ class Client:
             session: Id of the session.
             set_id: ``suggestion_set_id`` of the reply whose suggestion was accepted.
             position: Its place in that reply, from 1 on.
+            unit: Who submitted it, as in ``experiment.unit`` of completions.
+            intent: Id of the typing episode that ended.
 
         Raises:
             CallError: The call failed.
         """
         accepted = AcceptedSuggestion(suggestion_set_id=set_id, position=position)
         request = RecordQueryRequest(
-            session_id=session, query=query, accepted=accepted if set_id else None
+            session_id=session,
+            query=query,
+            accepted=accepted if set_id else None,
+            unit=unit,
+            intent_id=intent,
         )
         return call(next(self._stubs).RecordQuery, request, self._timeout)
+
+    def record_events(self, events: Sequence[UserEvent]) -> RecordEventsResponse:
+        """Report what the user did, besides submitting queries.
+
+        Args:
+            events: 1 to 500 of them, in any order.
+
+        Raises:
+            CallError: The call failed; nothing of it is kept.
+        """
+        request = RecordEventsRequest(events=events)
+        return call(next(self._stubs).RecordEvents, request, self._timeout)
 
     def delete(self, session: str) -> DeleteSessionResponse:
         """Forget a session.

@@ -35,6 +35,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("querylog", "sessions", "client"),
     ("train", "evaluate", "serve", "admin", "calling"),
     ("interop", "publish", "retrieval", "analysis"),
+    ("replay",),
     ("console",),
     ("terminal",),
     ("verbs",),

@@ -175,7 +175,7 @@ def test_every_verb_of_the_command_line_is_shown_or_listed() -> None:
 
     used = {words[1] for words in map(shlex.split, commands()) if words[0] == "espalier"}
 
-    assert set(cli.commands) - used == {"completions", "experiments", "validate"}
+    assert set(cli.commands) - used == {"completions", "experiments", "replay", "validate"}
 
 
 @pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)

@@ -9,8 +9,7 @@ Everything is measured by typing episode and added up by unit first; intervals h
 every look (`sequences`), as does the test of the shares (`mismatch`).
 """
 
-from espalier.analysis.reading import event_files
 from espalier.analysis.report import ExperimentReport, Question
 from espalier.analysis.running import analyse
 
-__all__ = ["ExperimentReport", "Question", "analyse", "event_files"]
+__all__ = ["ExperimentReport", "Question", "analyse"]

@@ -11,6 +11,7 @@ come. What cannot be used is left out and counted by kind:
 ``without_time``    no timestamp, or one that is no time
 ``future``          later than the clock of this machine by more than five minutes
 ``duplicate``       an event id, or the impression of a list, that was there before
+``forgotten``       of a session that was deleted later on
 
 Texts are kept as 64-bit hashes: of ten million texts, two are taken for one with a
 probability of 3 in a million.
@@ -33,6 +34,7 @@ ACCEPTANCE: Final = 3
 SUBMISSION: Final = 4
 ABANDONMENT: Final = 5
 OTHER: Final = 6
+FORGOTTEN: Final = 7
 
 _KINDS: Final[Mapping[str, int]] = {
     "exposure": EXPOSURE,
@@ -41,24 +43,15 @@ _KINDS: Final[Mapping[str, int]] = {
     "submission": SUBMISSION,
     "abandonment": ABANDONMENT,
     "shadow": OTHER,
-    "forgotten": OTHER,
+    "forgotten": FORGOTTEN,
 }
 
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 """How far the clocks of two machines may be apart."""
 
-BAD_KINDS: Final = (
-    "unreadable",
-    "truncated",
-    "foreign",
-    "without_time",
-    "future",
-    "duplicate",
-)
-
 _COLUMNS: Final = """{
     action_name: 'VARCHAR', query_id: 'VARCHAR', client_id: 'VARCHAR', timestamp: 'VARCHAR',
-    user_query: 'VARCHAR',
+    session_id: 'VARCHAR', user_query: 'VARCHAR',
     event_attributes: 'STRUCT(
         "position" STRUCT(ordinal BIGINT),
         "object" STRUCT(object_id VARCHAR),
@@ -69,26 +62,6 @@ _COLUMNS: Final = """{
 _TAIL_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-
-
-def event_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files among ``paths``, and those in the folders among them, sorted.
-
-    Hidden files are left out.
-
-    Raises:
-        LogError: There is no such path, or no file in any.
-    """
-    found: list[Path] = []
-    for path in paths:
-        try:
-            within = sorted(path.iterdir()) if path.is_dir() else [path]
-        except OSError as error:
-            raise LogError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-        found += [one for one in within if one == path or (one.is_file() and one.name[0] != ".")]
-    if not found:
-        raise LogError(f"{paths[0]}: has no event files; name the files or the right folder")
-    return found
 
 
 def stage(
@@ -126,6 +99,7 @@ def stage(
                    {_hashed("e.event_id")} AS id,
                    {_hashed("query_id")} AS list,
                    {_hashed("coalesce(nullif(e.unit, ''), client_id)")} AS unit,
+                   {_hashed("session_id")} AS session,
                    {_hashed("e.intent_id")} AS intent,
                    epoch_us(try_cast(timestamp AS TIMESTAMPTZ)) AS moment,
                    e.experiments[$experiment] AS variant,
@@ -137,7 +111,7 @@ def stage(
                    [hash(one) FOR one IN e.shown] AS shown,
                    e.credits AS credits,
                    {_bounded("e.latency_us", 3_600_000_000)} AS latency_us
-            FROM (SELECT action_name AS a, query_id, client_id, timestamp, user_query,
+            FROM (SELECT action_name AS a, query_id, client_id, session_id, timestamp, user_query,
                          event_attributes.espalier AS e, event_attributes.object AS o,
                          event_attributes.position AS p
                   FROM ({sources}))
@@ -186,14 +160,20 @@ def _without_bad(connection: duckdb.DuckDBPyConnection, latest: int, cut: int) -
         )
     connection.execute(
         f"""
+        CREATE TABLE marks AS SELECT session, max(moment) AS until FROM staged
+        WHERE kind = {FORGOTTEN} AND moment <= {latest} AND session IS NOT NULL GROUP BY session;
+        CREATE TABLE gone AS SELECT staged.rowid AS spot FROM staged JOIN marks USING (session)
+        WHERE kind <> {FORGOTTEN} AND kind > 0 AND moment <= until
+          AND staged.rowid NOT IN (FROM copies) AND staged.rowid NOT IN (FROM relisted);
         CREATE VIEW events AS SELECT rowid AS spot, * EXCLUDE (id, unreadable) FROM staged
-        WHERE kind > 0 AND moment <= {latest}
-          AND rowid NOT IN (FROM copies) AND rowid NOT IN (FROM relisted)
+        WHERE kind > 0 AND moment <= {latest} AND rowid NOT IN (FROM copies)
+          AND rowid NOT IN (FROM relisted) AND rowid NOT IN (FROM gone)
         """
     )
-    duplicates = connection.execute(
-        "SELECT (SELECT count(*) FROM copies) + (SELECT count(*) FROM relisted)"
-    ).fetchall()[0][0]
+    duplicates, forgotten = connection.execute(
+        "SELECT (SELECT count(*) FROM copies) + (SELECT count(*) FROM relisted), "
+        "(SELECT count(*) FROM gone)"
+    ).fetchall()[0]
     cut = min(cut, unreadable)
     return {
         "lines": lines,
@@ -203,6 +183,7 @@ def _without_bad(connection: duckdb.DuckDBPyConnection, latest: int, cut: int) -
         "without_time": without_time,
         "future": future,
         "duplicate": int(duplicates),
+        "forgotten": int(forgotten),
     }
 
 

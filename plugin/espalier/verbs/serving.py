@@ -48,9 +48,7 @@ _NAMED_INDEX = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
     help="HOST:PORT or unix:PATH where indexes and rules are changed while they are served.",
 )
 @click.option("--http", metavar="HOST:PORT", help="Address of the HTTP front, if there is one.")
-@click.option(
-    "--metrics", metavar="HOST:PORT", help="Address where Prometheus reads, if it does."
-)
+@click.option("--metrics", metavar="HOST:PORT", help="Address where Prometheus reads, if it does.")
 @click.option("--demo", is_flag=True, help="Show a page to try it, at / of the HTTP front.")
 @click.option("--workers", metavar="N", help="Processes; by default one for each processor.")
 @click.option("--state-dir", metavar="DIR", help="Folder for what survives a restart.")

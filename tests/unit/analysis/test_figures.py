@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espalier.analysis import ExperimentReport, Question, analyse, event_files
+from espalier.analysis import ExperimentReport, Question, analyse
 from espalier.errors import ConfigError, LogError
 from espalier.events import Action, Event, TextPolicy
 from tests.unit.analysis.stream import (
@@ -376,19 +376,25 @@ def test_half_a_compressed_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """And so is a folder with nothing in it."""
+    """The message says which."""
     with pytest.raises(LogError, match=r"none\.ndjson"):
         analyse([tmp_path / "none.ndjson"], Question(EXPERIMENT), now=NOW, threads=1)
-    with pytest.raises(LogError, match="has no event files"):
-        event_files([tmp_path])
 
 
-def test_a_folder_stands_for_its_files(tmp_path: Path) -> None:
-    """In order of their names, without the hidden ones."""
-    for name in ("b.ndjson", "a.ndjson.gz", ".half"):
-        write(tmp_path / name, [])
+def test_what_a_deleted_session_did_is_forgotten(tmp_path: Path) -> None:
+    """Up to its mark, in whatever file that stands; what comes later is of another life."""
+    days = [
+        [
+            replace(one, session="s")
+            for one in episode("u", "A", "tent", shown=LISTS, start_ns=START_NS + day * DAY)
+        ]
+        for day in range(2)
+    ]
+    mark = Event(Action.FORGOTTEN, days[0][-1].time_ns, session="s")
+    report = report_of(tmp_path, [mark, exposure("u", "A"), *days[0], *days[1]])
 
-    assert [path.name for path in event_files([tmp_path])] == ["a.ndjson.gz", "b.ndjson"]
+    assert report.events["forgotten"] == len(days[0])
+    assert report.variants["A"].episodes == 1
 
 
 # ---- what is asked -------------------------------------------------------------------------

@@ -204,6 +204,23 @@ def test_the_command_prints_the_verdict_and_writes_a_report(
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_the_configuration_says_what_was_meant(files: Mapping[str, Path], tmp_path: Path) -> None:
+    """Control and shares are those of the experiment; one that is not there is named."""
+    config = tmp_path / "site.toml"
+    variants = "B = { weight = 6000, beam = 40 }\nA = { weight = 4000 }\n"
+    config.write_text(f"[experiments.{EXPERIMENT}.variants]\n{variants}")
+    command = ["experiments", "report", str(files["uneven"]), "--config", str(config), "--json"]
+
+    done = CliRunner().invoke(cli, [*command, "--experiment", EXPERIMENT, "--quiet"])
+    lost = CliRunner().invoke(cli, [*command, "--experiment", "other"])
+
+    report = json.loads(done.stdout)
+    assert report["control"] == "B"
+    assert report["ratio_test"]["expected"] == pytest.approx({"A": 0.4, "B": 0.6})
+    assert report["verdicts"][0]["outcome"] == "worse"
+    assert "those it has: ranking" in str(lost.exception)
+
+
 @pytest.mark.parametrize("weight", ["A", "A=", "A=x", "A=-1", "=1", "A=inf", "A=nan"])
 def test_a_weight_that_is_none_is_refused(files: Mapping[str, Path], weight: str) -> None:
     """The message says how one is written."""
