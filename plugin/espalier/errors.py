@@ -8,6 +8,7 @@ The tree::
     │   ├── LimitError                 longer, larger or more than documented
     │   ├── ConfigError                an unknown or unusable setting
     │   ├── LogError                   a query log nobody can read
+    │   │   └── NoTextError            event files whose texts were not kept
     │   ├── PairsError                 a pairs file nobody can read
     │   ├── MatrixError                a sparse matrix, or its file, that cannot be used
     │   └── ModelError                 a foreign model that cannot be imported
@@ -63,6 +64,10 @@ class LogError(InputError):
     """A query log that cannot be read, or has no usable row."""
 
     reason = "INVALID_LOG"
+
+
+class NoTextError(LogError):
+    """An event file with hashes in place of texts, or without them: nothing to learn from."""
 
 
 class PairsError(InputError):

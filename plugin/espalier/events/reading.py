@@ -56,7 +56,7 @@ def event_files(paths: Iterable[Path]) -> list[Path]:
         LogError: There is none at one of ``paths``.
     """
     found: list[Path] = []
-    for path in map(_current, paths):
+    for path in map(current_place, paths):
         if path.is_dir():
             inside = [one for one in sorted(path.iterdir()) if one.name.endswith(_ENDINGS)]
             found += [one for one in inside if not one.name.startswith(".")]
@@ -131,13 +131,13 @@ def _lines(path: Path, tally: Tally) -> Iterator[bytes]:
 
 
 def _opened(path: Path) -> BinaryIO:
-    path = _current(path)
+    path = current_place(path)
     with path.open("rb") as file:
         packed = file.read(2) == _PACKED_START
     return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def _current(path: Path) -> Path:
+def current_place(path: Path) -> Path:
     """Return where a file is that was at ``path``: it may be finished or compressed by now."""
     stem = path.name.removesuffix(OPEN).removesuffix(SUFFIX)
     places = [path, *(path.with_name(stem + ending) for ending in (SUFFIX, PACKED))]

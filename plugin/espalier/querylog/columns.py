@@ -21,6 +21,8 @@ from espalier.settings import LogSettings
 
 ROLES: Final = ("user", "session", "time", "query", "results")
 """What every log may have a column for."""
+EVENT: Final = "event"
+"""The identity of a row, which event files have: rows with the same one are one."""
 
 _DEFAULTS: Final = {item.name: item.default for item in fields(LogSettings)}
 _NAMES_SHOWN: Final = 30
@@ -34,7 +36,7 @@ def attribute_roles(settings: LogSettings) -> tuple[str, ...]:
 
 def roles_of(settings: LogSettings) -> tuple[str, ...]:
     """Return the columns of the table all logs are read into, in its order."""
-    return ROLES + attribute_roles(settings)
+    return (*ROLES, *attribute_roles(settings), EVENT)
 
 
 def wanted_columns(settings: LogSettings) -> dict[str, str]:

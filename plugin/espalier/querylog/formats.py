@@ -58,12 +58,29 @@ def detect(path: Path, settings: LogSettings) -> str:
     return "ubi" if layout == "jsonl" and _starts_with_ubi(start, settings) else layout
 
 
+def is_event_file(path: Path) -> bool:
+    """Return whether a file begins as those that ``espalier serve`` writes.
+
+    Raises:
+        LogError: The file cannot be opened or decompressed.
+    """
+    document = _first_document(read_start(path))
+    return document is not None and ubi.is_event(document)
+
+
 def _starts_with_ubi(start: bytes, settings: LogSettings) -> bool:
+    document = _first_document(start)
+    if document is None or settings.query_column in document:
+        return False
+    return ubi.looks_like_ubi(document)
+
+
+def _first_document(start: bytes) -> documents.Document | None:
     for line in start.decode(errors="replace").removeprefix("\ufeff").splitlines():
         document = documents.parse(line)
         if isinstance(document, dict):
-            return settings.query_column not in document and ubi.looks_like_ubi(document)
-    return False
+            return document
+    return None
 
 
 def row_reader(path: Path, layout: str, settings: LogSettings) -> RowReader:
@@ -79,5 +96,5 @@ def row_reader(path: Path, layout: str, settings: LogSettings) -> RowReader:
     if layout == "csv":
         return DelimitedReader(path, settings, delimiter=settings.delimiter or ",", has_quotes=True)
     return documents.DocumentReader(
-        path, settings, ubi.row_reader(settings) if layout == "ubi" else None
+        path, settings, ubi.row_reader(path, settings) if layout == "ubi" else None
     )

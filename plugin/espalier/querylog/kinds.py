@@ -14,11 +14,14 @@ kind                   the row ...
 ``bad_quotes``         (CSV) has a quote that is never closed, or text after one
 ``bad_json``           (JSON lines) is not JSON
 ``not_an_object``      (JSON lines) is JSON, but not an object
-``not_a_query``        (UBI) is an event that is not a query: a click, a purchase
+``not_a_query``        (UBI) is an event that is not a query: a click, a purchase; in
+                       event files every event but a submission
 ``type_ahead``         (UBI) is a keystroke; only submitted queries teach
 ``missing_query``      has no query
 ``query_not_text``     (JSON lines) has a query that is a number, a list, ...
 ``not_unicode``        (JSON lines) has an escaped lone surrogate
+``repeated_event``     (event files) came before, under the same event id
+``forgotten``          (event files) is of a session that was deleted later on
 ``missing_user``       has neither user nor session where the log has them
 ``bad_time``           has no time, or one that cannot be read (see ``sessions``)
 ``control_characters`` has a control character that is not white space in its query
@@ -48,6 +51,8 @@ TYPE_AHEAD: Final = "type_ahead"
 MISSING_QUERY: Final = "missing_query"
 QUERY_NOT_TEXT: Final = "query_not_text"
 NOT_UNICODE: Final = "not_unicode"
+REPEATED_EVENT: Final = "repeated_event"
+FORGOTTEN: Final = "forgotten"
 MISSING_USER: Final = "missing_user"
 BAD_TIME: Final = "bad_time"
 CONTROL_CHARACTERS: Final = "control_characters"

@@ -83,8 +83,12 @@ def _report(connection: duckdb.DuckDBPyConnection, ingested: Ingested) -> ReadRe
             number, line = place(spot)
             tally.add(verdict, ingested.files[number], line, count)
     used = _used_by_file(connection)
+    needed = set(range(len(ingested.files)))
+    # Of event files one is enough.
+    if needed - ingested.may_be_useless or used:
+        needed -= ingested.may_be_useless
     for number, file in enumerate(ingested.files):
-        if number not in used:
+        if number in needed and number not in used:
             raise LogError(_nothing_usable(file, tally, private))
     rows_used = sum(used.values())
     (events,) = connection.execute("SELECT count(*) FROM events").fetchall()[0]

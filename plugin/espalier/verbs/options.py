@@ -24,7 +24,10 @@ SOURCES = ("model", "popular", "tail", "corrected")
 
 def logs(command: _Command) -> _Command:
     """Take query logs as ``logs``."""
-    text = "Query log: TSV, CSV, JSON lines, Parquet or UBI, plain, gz or zst. May repeat."
+    text = (
+        "Query log: TSV, CSV, JSON lines, Parquet or UBI, plain, gz or zst, or event files of "
+        "espalier serve, or their folder. May repeat."
+    )
     return click.option("--log", "logs", type=FILE, multiple=True, metavar="FILE", help=text)(
         command
     )

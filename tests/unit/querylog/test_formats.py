@@ -245,10 +245,10 @@ def test_a_file_that_cannot_be_used_says_how_to_mend_it(tmp_path: Path, case: st
 
 
 def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    """So is a folder."""
+    """So is a folder in which nothing is a log."""
     with pytest.raises(LogError, match=r"none\.tsv: cannot be read \(No such file"):
         read(tmp_path / "none.tsv")
-    with pytest.raises(LogError, match="cannot be read"):
+    with pytest.raises(LogError, match="is a folder without event files"):
         read(tmp_path)
 
 
