@@ -27,6 +27,18 @@ def test_a_second_service_on_the_port_is_refused(demo_index: Path) -> None:
             assert client.complete("a").header.index == "default"
 
 
+def test_a_second_service_on_the_state_folder_is_refused(demo_index: Path, tmp_path: Path) -> None:
+    """It would write its rules over those of the first."""
+    options = ("--index", demo_index, "--set", f"state_dir={tmp_path / 'state'}")
+    with Sidecar(*options) as sidecar:
+        done = espalier("serve", *options, "--listen", "127.0.0.1:0")
+        with Client(sidecar.address, timeout=PATIENCE) as client:
+            assert client.complete("a").header.index == "default"
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"espalier: error: another service uses the state folder .*\n", done.stderr)
+
+
 @pytest.mark.parametrize("shares", [False, True])
 def test_a_port_of_another_program_is_refused(demo_index: Path, *, shares: bool) -> None:
     """Whether that one would share it or not."""

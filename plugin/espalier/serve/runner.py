@@ -25,6 +25,7 @@ from espalier.errors import ConfigError
 from espalier.serve import processors, supervisor
 from espalier.serve.admin import ANSWERING, WORKERS, Admin, AdminAddress, health_of_service
 from espalier.serve.counters import Counters
+from espalier.serve.folder import StateFolder
 from espalier.serve.health import SESSIONS, index_component
 from espalier.serve.held import HeldFile, Identity, hold
 from espalier.serve.index_service import IndexService
@@ -70,6 +71,7 @@ def run(
         ConfigError: There is nothing to serve, or the admin address is for everybody.
         IndexFileError, InputError: A file of an index or of rules cannot be used.
         ListenError: An address cannot be had.
+        StorageError: The state folder cannot be had.
         WorkerError: A worker could not start, for instance because of an index.
     """
     out = sys.stdout if out is None else out
@@ -99,6 +101,8 @@ class _Service:
         self._out = out
         self._log = log
         self._held = held
+        if settings.state_dir is not None:
+            held.callback(StateFolder(settings.state_dir).close)
         prepare_events(settings)
         self._table = _table_of(settings, log)
         if self._table is not None:
