@@ -476,7 +476,7 @@ def test_a_link_that_comes_to_point_elsewhere_is_followed(site: Site) -> None:
 def test_the_admin_listener_is_for_this_machine_and_its_socket_for_its_user(
     site: Site, sidecar: Sidecar
 ) -> None:
-    """Unless settings say otherwise, and who may; completions are not served there, nor admin elsewhere."""
+    """Unless settings say otherwise, and who may; each listener serves its own alone."""
     assert (site.folder / "admin").stat().st_mode & 0o777 == 0o600
     with pytest.raises(AssertionError, match="can be reached from other machines"):
         Sidecar("--index", site.paths[0], "--admin", "0.0.0.0:0").__enter__()

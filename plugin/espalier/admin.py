@@ -19,10 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
-from espalier.client import call
+from espalier.access import Access
+from espalier.client import call, open_channel
 from espalier.overlay import Boost, BoostWord, Pin, Rule
 from espalier.overlay.messages import (
     of_block,
@@ -50,10 +50,18 @@ class Admin:
     Args:
         target: HOST:PORT or ``unix:PATH``.
         timeout: Seconds a call may take; checking a large index takes a while.
+        access: How to get in, where that takes TLS or a token.
+
+    Raises:
+        InputError: A file that ``access`` names cannot be used.
     """
 
-    def __init__(self, target: str, *, timeout: float = 600.0) -> None:
-        self._channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
+    def __init__(
+        self, target: str, *, timeout: float = 600.0, access: Access | None = None
+    ) -> None:
+        access = Access() if access is None else access
+        self._token = access.token(target)
+        self._channel = open_channel(access, target, [("grpc.use_local_subchannel_pool", 1)])
         self._stub = IndexServiceStub(self._channel)
         self._timeout = timeout
 
@@ -161,7 +169,7 @@ class Admin:
                 return
 
     def _call(self, method: Callable[..., _Reply], request: Message) -> _Reply:
-        return call(method, request, self._timeout)
+        return call(method, request, self._timeout, self._token)
 
 
 def _sorted(

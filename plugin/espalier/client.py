@@ -45,6 +45,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
+from espalier.access import Access, Token, read
 from espalier.errors import EspalierError
 from espalier.v1.completion_service_pb2 import (
     AcceptedSuggestion,
@@ -62,7 +63,7 @@ from espalier.v1.completion_service_pb2 import (
 from espalier.v1.completion_service_pb2_grpc import CompletionServiceStub
 from espalier.v1.core_pb2 import ExperimentContext, Suggestion, SuggestionSource
 
-__all__ = ["CallError", "Client", "Suggestion", "SuggestionSource", "service_config"]
+__all__ = ["Access", "CallError", "Client", "Suggestion", "SuggestionSource", "service_config"]
 
 _Reply = TypeVar("_Reply")
 
@@ -91,16 +92,43 @@ class CallError(EspalierError):
         self.metadata = dict(info.metadata)
 
 
-def call(method: Callable[..., _Reply], request: Message, timeout: float) -> _Reply:
-    """Return the reply of a stub's method.
+def call(
+    method: Callable[..., _Reply], request: Message, timeout: float, token: Token | None = None
+) -> _Reply:
+    """Return the reply of a stub's method; a ``token`` that was exchanged is tried anew.
 
     Raises:
         CallError: The call failed.
     """
-    try:
-        return method(request, timeout=timeout)
-    except grpc.RpcError as error:
-        raise CallError(error) from None
+    for again in (False, True):
+        try:
+            return method(
+                request, timeout=timeout, metadata=None if token is None else token.metadata
+            )
+        except grpc.RpcError as error:
+            failed = CallError(error)
+        if again or failed.reason != "UNAUTHENTICATED" or token is None or not token.renewed():
+            break
+    raise failed
+
+
+def open_channel(
+    access: Access, target: str, options: Sequence[tuple[str, str | int]]
+) -> grpc.Channel:
+    """Return a channel that gets in as ``access`` says.
+
+    Raises:
+        InputError: A file that it names cannot be used.
+    """
+    if not access.secures(target):
+        return grpc.insecure_channel(target, options)
+    files = (access.ca, access.key, access.certificate)
+    credentials = grpc.ssl_channel_credentials(
+        *(None if path is None else read(path) for path in files)
+    )
+    if access.server_name:
+        options = [*options, ("grpc.ssl_target_name_override", access.server_name)]
+    return grpc.secure_channel(target, credentials, options)
 
 
 class Client:
@@ -110,7 +138,11 @@ class Client:
         target: HOST:PORT, ``unix:PATH``, or ``dns:///NAME:PORT`` for several hosts.
         timeout: Seconds a call may take, retries included. Somebody is typing: keep it short.
         channels: Connections that calls take turns on; see the top of this module.
-        channel: Use this channel (for TLS, options of your own) instead of opening any.
+        channel: Use this channel, with options of your own, instead of opening any.
+        access: How to get in, where that takes TLS or a token.
+
+    Raises:
+        InputError: A file that ``access`` names cannot be used.
     """
 
     def __init__(
@@ -120,9 +152,12 @@ class Client:
         timeout: float = 1.0,
         channels: int = 1,
         channel: grpc.Channel | None = None,
+        access: Access | None = None,
     ) -> None:
+        access = Access() if access is None else access
+        self._token = access.token(target)
         if channel is None:
-            self._channels = [grpc.insecure_channel(target, _options()) for _ in range(channels)]
+            self._channels = [open_channel(access, target, _options()) for _ in range(channels)]
         else:
             self._channels = [channel]
         self._timeout = timeout
@@ -192,7 +227,7 @@ class Client:
             experiment=experiment,
             intent_id=intent,
         )
-        return call(next(self._stubs).Complete, request, self._timeout)
+        return call(next(self._stubs).Complete, request, self._timeout, self._token)
 
     def record(
         self,
@@ -225,7 +260,7 @@ class Client:
             unit=unit,
             intent_id=intent,
         )
-        return call(next(self._stubs).RecordQuery, request, self._timeout)
+        return call(next(self._stubs).RecordQuery, request, self._timeout, self._token)
 
     def record_events(self, events: Sequence[UserEvent]) -> RecordEventsResponse:
         """Report what the user did, besides submitting queries.
@@ -246,7 +281,7 @@ class Client:
             CallError: The call failed.
         """
         request = DeleteSessionRequest(session_id=session)
-        return call(next(self._stubs).DeleteSession, request, self._timeout)
+        return call(next(self._stubs).DeleteSession, request, self._timeout, self._token)
 
     def close(self) -> None:
         """Close the connections."""

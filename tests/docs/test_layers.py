@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "progress", "v1"),
     ("text", "files", "re2", "stems", "addresses"),
     ("matrices",),
-    ("schema",),
+    ("schema", "access"),
     ("gather",),
     ("experiments",),
     ("settings",),

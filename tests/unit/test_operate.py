@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 
 from espalier import console
+from espalier.access import Access
 from espalier.admin import _batches
 from espalier.cli import cli
 from espalier.overlay import Block, BlockPattern, BlockWord, Boost, BoostWord, Pin
@@ -25,6 +26,7 @@ class FakeAdmin:
     def __init__(self) -> None:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.target = ""
+        self.access = Access()
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +76,8 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> FakeAdmin:
     """Return what stands in for the client."""
     fake = FakeAdmin()
 
-    def opened(target: str) -> FakeAdmin:
-        fake.target = target
+    def opened(target: str, *, access: Access) -> FakeAdmin:
+        fake.target, fake.access = target, access
         return fake
 
     monkeypatch.setattr("espalier.admin.Admin", opened)

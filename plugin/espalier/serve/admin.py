@@ -2,8 +2,9 @@
 
 It runs in threads of the supervisor, for that lives as long as the service, and on an
 address of its own: who may ask for completions need not be who may change what is
-suggested. There is no password. A Unix socket is for its user alone; over TCP everybody
-on this machine can call it, and others only if the settings say so.
+suggested. A Unix socket is for its user alone; over TCP everybody on this machine can
+call it, and others only if the settings say so and demand a token or the certificate of
+a client. Tokens of the other listeners are not valid here, nor the reverse.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from espalier.addresses import UNIX, is_of_this_machine
 from espalier.errors import ConfigError
 from espalier.serve.counters import Counting
+from espalier.serve.credentials import Credentials
 from espalier.serve.health import SESSIONS, Health
 from espalier.serve.index_service import SERVICE_NAME
 from espalier.serve.listen import Reservation, claim_unix, reserve_tcp
@@ -53,7 +55,7 @@ class AdminAddress:
             raise ConfigError(
                 f"serve.admin: {address} can be reached from other machines, and whoever "
                 "reaches it can change what is suggested; use 127.0.0.1, a unix:PATH, or set "
-                "serve.admin_remote"
+                "serve.admin_remote, and serve.admin_token_file or serve.admin_client_ca"
             )
         self._reserved = reserve_tcp(address)
         self.address = self._reserved.address
@@ -77,12 +79,18 @@ class Admin:
         *,
         log: EventLog,
         counters: Counting,
+        credentials: Credentials,
     ) -> None:
         self._log = log
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._server = Server(
-            methods, health, counters=counters, crashed=self._crashed, threads=_THREADS
+            methods,
+            health,
+            counters=counters,
+            crashed=self._crashed,
+            threads=_THREADS,
+            credentials=credentials,
         )
         if address.unix is None:
             self._server.listen(address.address)
@@ -93,6 +101,10 @@ class Admin:
     def start(self) -> None:
         """Begin to answer."""
         self._server.start()
+
+    def renew(self, credentials: Credentials) -> None:
+        """Let these hold, of kinds there are already."""
+        self._server.renew(credentials)
 
     def stop(self) -> None:
         """End; calls under way have a moment."""

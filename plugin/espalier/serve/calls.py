@@ -160,6 +160,10 @@ class Desk:
         """Turn away a call of a method that does not exist."""
         UnaryCall(self, rpc, "unknown", 0.0, _NOTHING).reply(_UNKNOWN_METHOD)
 
+    def refuse(self, rpc: Any, name: str, status: Status) -> None:
+        """Turn away a call that has no token, of whatever kind its method is."""
+        UnaryCall(self, rpc, name, 0.0, _NOTHING).turn_away(Unanswered.UNAUTHENTICATED, status)
+
     def read(self, call: Call) -> None:
         """Note that a request has come, or never will."""
         self._unread.pop(call, None)

@@ -26,6 +26,7 @@ class Unanswered(enum.Enum):
     CANCELLED = "cancelled"  # its client left while it waited
     OVERLOADED = "overloaded"  # too many calls waited: the soft limit
     REFUSED = "refused"  # too many calls were open: the hard limit
+    UNAUTHENTICATED = "unauthenticated"  # it had no token that is valid
     NO_REQUEST = "no_request"  # its request message did not come in time, or at all
 
 

@@ -50,6 +50,7 @@ STATUS_OF_REASON: Final[Mapping[str, grpc.StatusCode]] = MappingProxyType(
         "INDEX_ACTIVE": grpc.StatusCode.FAILED_PRECONDITION,
         "NO_PREVIOUS_REVISION": grpc.StatusCode.FAILED_PRECONDITION,
         "WORKER_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
+        "UNAUTHENTICATED": grpc.StatusCode.UNAUTHENTICATED,
     }
 )
 
@@ -168,6 +169,12 @@ class WorkerUnavailableError(EspalierError):
     """A worker did not acknowledge a change."""
 
     reason = "WORKER_UNAVAILABLE"
+
+
+class UnauthenticatedError(RequestError):
+    """A call without a token that is valid."""
+
+    reason = "UNAUTHENTICATED"
 
 
 class OverloadedError(EspalierError):

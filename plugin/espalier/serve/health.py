@@ -9,12 +9,16 @@ Who asks gets one of these names:
 ``espalier.v1.CompletionService``  the same, for clients that name the service
 ``index/NAME``                     the newest load of that index succeeded
 ``sessions``                       the session store answers
+``credentials/PART``               on the admin listener, for ``certificates``,
+                                   ``tokens`` and ``admin_tokens``: the newest files
+                                   were good, and no certificate has expired
 =================================  ===============================================
 
 Components are what readiness is made of, such as ``indexes`` or ``drain``. An index
 whose newest file is bad goes on to answer from the one before, and a completion without
 context beats none, so neither takes readiness away: `Health.tell` says how they are, to
-who asks by name.
+who asks by name. Who asks needs no token: probes of a cluster have none, and learn
+nothing but words like these.
 """
 
 from __future__ import annotations
@@ -83,8 +87,8 @@ class Health:
     def methods(self) -> Mapping[str, Unary | Subscription]:
         """Return ``grpc.health.v1.Health`` as a server takes it."""
         return {
-            f"/{SERVICE_NAME}/Check": Unary(self._check, at_once=True),
-            f"/{SERVICE_NAME}/Watch": Subscription(self._watch),
+            f"/{SERVICE_NAME}/Check": Unary(self._check, at_once=True, public=True),
+            f"/{SERVICE_NAME}/Watch": Subscription(self._watch, public=True),
         }
 
     def _publish(self) -> None:
@@ -124,6 +128,11 @@ class Health:
 def index_component(name: str) -> str:
     """Return what who asks for the health of an index names."""
     return f"index/{name}"
+
+
+def credentials_component(part: str) -> str:
+    """Return what who asks for the health of certificates or tokens names."""
+    return f"credentials/{part}"
 
 
 def _nothing() -> None:

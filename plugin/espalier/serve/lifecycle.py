@@ -352,6 +352,20 @@ class Lifecycle:
         self._rules.forget()
         return len(replies)
 
+    # ---- credentials ----------------------------------------------------------------
+
+    def spread_credentials(self, message: Params) -> None:
+        """Let every worker go by the credentials in ``message``; orders have them already.
+
+        Raises:
+            ControlError, WorkerUnavailableError: A worker did not follow; others may have.
+        """
+        with self._changing:
+            self._give_orders()
+            _asked(
+                lambda: self._workers.request_all("credentials", message, timeout=SETTLE_SECONDS)
+            )
+
     # ---- notes ----------------------------------------------------------------------
 
     def _give_orders(self) -> None:

@@ -33,6 +33,8 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined] # compiled, withou
 from espalier.serve.calls import Desk, Limits, UnaryCall, Watch
 from espalier.serve.counters import Counting
 from espalier.serve.rpc import Method, Unary
+from espalier.serve.tls import GrpcCertificates
+from espalier.serve.tokens import Guard
 
 # Without events the loop wakes up as often to look for requests that never came.
 _TICK_SECONDS: Final = 1.0
@@ -52,6 +54,7 @@ class CallLoop:
         crashed: Called if the loop itself fails, after which nothing is answered any more.
         threads: How many calls are worked on at the same time. 1 works in the loop itself,
             which is fastest where work is all computing.
+        guard: Who is asked whether a call may be made; ``None`` lets everybody in.
         clock: Seconds from any origin.
         watch: Told how unary calls go.
     """
@@ -65,6 +68,7 @@ class CallLoop:
         crashed: Callable[[Exception], object],
         limits: Limits | None = None,
         threads: int = 1,
+        guard: Guard | None = None,
         clock: Callable[[], float] = time.monotonic,
         watch: Watch | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class CallLoop:
         self._desk = Desk(Limits() if limits is None else limits, counters, clock, watch)
         self._clock = clock
         self._crashed = crashed
+        self._guard = guard
         self._threads = threads
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server(tuple(options), False)
@@ -94,14 +99,17 @@ class CallLoop:
         """Calls that nobody works on yet."""
         return self._desk.waiting
 
-    def listen(self, target: str) -> int:
+    def listen(self, target: str, certificates: GrpcCertificates | None = None) -> int:
         """Listen on a target as gRPC writes it; return the port, 1 for a Unix socket.
+
+        With ``certificates`` connections are TLS.
 
         Raises:
             OSError: The core cannot have the address.
         """
+        secured = () if certificates is None else (certificates.credentials,)
         try:
-            port = int(self._server.add_http2_port(target.encode()))
+            port = int(self._server.add_http2_port(target.encode(), *secured))
         except RuntimeError:
             port = 0
         if not port:
@@ -201,6 +209,11 @@ class CallLoop:
             self._desk.unknown(event.call)
             return
         name, method = found
+        if self._guard is not None and not method.public:
+            refusal = self._guard.refusal(event.invocation_metadata)
+            if refusal is not None:
+                self._desk.refuse(event.call, name, refusal)
+                return
         if isinstance(method, Unary):
             # Deadlines come in wall-clock time, which may be set; from here on ours counts.
             left = details.deadline - time.time()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from espalier.schema import kinds_of
+from espalier.serve.credentials import NO_CREDENTIALS, Credentials
 from espalier.settings import ServeSettings
 
 _KINDS = {name: kind.base for name, kind in kinds_of(ServeSettings).items()}
@@ -85,6 +86,7 @@ class Orders:
         unwell: Names of indexes whose newest load failed.
         http: Whether it is the HTTP front that listens there.
         page: Where its numbers go, ``None`` if nobody reads them.
+        credentials: What its listeners show and ask for.
     """
 
     number: int
@@ -98,6 +100,7 @@ class Orders:
     unwell: tuple[str, ...] = ()
     http: bool = False
     page: Path | None = None
+    credentials: Credentials = NO_CREDENTIALS
 
     def as_message(self) -> dict[str, Any]:
         """Return what `of` understands."""
@@ -117,6 +120,7 @@ class Orders:
             "unwell": _plain(self.unwell),
             "http": self.http,
             "page": _plain(self.page),
+            "credentials": self.credentials.as_message(),
         }
 
     @classmethod
@@ -140,6 +144,7 @@ class Orders:
             unwell=tuple(message["unwell"]),
             http=message["http"],
             page=_path(message["page"]),
+            credentials=Credentials.of(message["credentials"]),
         )
 
 

@@ -39,10 +39,12 @@ class Unary:
             is waited for by nobody: the reply is sent when it is settled.
         at_once: Whether it is answered before calls that wait, and however many wait. For
             what costs next to nothing and must work under load.
+        public: Whether it is answered without a token, where calls need one.
     """
 
     answer: Callable[[bytes, float], Outcome | Future[Outcome]]
     at_once: bool = False
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,23 @@ class Subscription:
 
     Attributes:
         begin: Given the request and the stream; returns what shall be called at the end.
+        public: As of `Unary`.
     """
 
     begin: Callable[[bytes, Stream], Callable[[], None]]
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Any number of messages in, one out for each."""
+    """Any number of messages in, one out for each.
+
+    Attributes:
+        public: As of `Unary`.
+    """
 
     answer: Callable[[bytes], Outcome]
+    public: bool = False
 
 
 Method: TypeAlias = Unary | Subscription | Dialogue

@@ -6,7 +6,8 @@ the grace was too short for is cut off, and counted in the log. A second signal
 ends it at once, with 128 and the number of the signal. SIGHUP reads the
 configuration anew and looks for newer index files and edited rules, see `watch`; of
 the settings those are taken over that their declaration says can be, and the log names
-the others that changed. A configuration that is broken changes nothing.
+the others that changed. A configuration that is broken changes nothing. Certificates and
+tokens are read anew as well, see `renewal`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from espalier.errors import ConfigError
 from espalier.serve import processors, supervisor
 from espalier.serve.admin import ANSWERING, WORKERS, Admin, AdminAddress, health_of_service
 from espalier.serve.counters import Counters
+from espalier.serve.credentials import Held
 from espalier.serve.folder import StateFolder
 from espalier.serve.health import SESSIONS, index_component
 from espalier.serve.held import HeldFile, Identity, hold
@@ -36,6 +38,7 @@ from espalier.serve.log import EventLog, JsonLog
 from espalier.serve.notify import ServiceManager
 from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.recording import prepare_events
+from espalier.serve.renewal import Renewal
 from espalier.serve.rulebook import Rulebook
 from espalier.serve.supervisor import Supervisor
 from espalier.serve.telemetry.gauges import Service
@@ -104,6 +107,16 @@ class _Service:
         if settings.state_dir is not None:
             held.callback(StateFolder(settings.state_dir).close)
         prepare_events(settings)
+        self._counters = Counters()
+        self._health = health_of_service()
+        settings.refuse_plain_tokens()
+        self._renewal = Renewal(
+            settings,
+            log=log,
+            counters=self._counters,
+            told=lambda name, well: self._health.tell(name, well=well),
+        )
+        self._admin: Admin | None = None
         self._table = _table_of(settings, log)
         if self._table is not None:
             held.callback(self._table.close)
@@ -140,11 +153,9 @@ class _Service:
             self._metrics_address = for_metrics.address
         self._pages = self._hold_pages(count + (self._http_address is not None))
         self._manager = ServiceManager.of(os.environ)
-        self._counters = Counters()
         self._counters.begin("reloads")
         for number in range(len(self._pages)):
             self._counters.place("worker_restarts", str(number))
-        self._health = health_of_service()
         self._watch: Watch | None = None
         first = [
             IndexOrder(name, settings.index[name], self._files[name].path) for name in self._files
@@ -187,6 +198,9 @@ class _Service:
             seconds=settings.watch_seconds,
             log=self._log,
             before=self._reread_settings,
+            beside=lambda at_all: self._renewal.look(
+                lambda held: self._spread(lifecycle, held), at_all=at_all
+            ),
             after=self._manager.ready,
         )
         watch.start()
@@ -209,8 +223,10 @@ class _Service:
             self._health,
             log=self._log,
             counters=self._counters,
+            credentials=self._renewal.held.admin,
         )
         admin.start()
+        self._admin = admin
         self._held.callback(admin.stop)
         print(f"admin listening on {address.address}", file=self._out, flush=True)
         self._log.info("admin_listening", address=address.address)
@@ -232,6 +248,7 @@ class _Service:
             sessions=None if self._table is None else self._table.stats,
             capacity=self._settings.max_sessions,
             indexes=lifecycle,
+            more=self._renewal.numbers,
         )
         listener = MetricsListener(
             address, text=numbers.text, ready=lambda: self._health.ready, log=self._log
@@ -240,6 +257,12 @@ class _Service:
         self._held.callback(listener.stop)
         print(f"metrics listening on {address}", file=self._out, flush=True)
         self._log.info("metrics_listening", address=address)
+
+    def _spread(self, lifecycle: Lifecycle, held: Held) -> None:
+        """Let new credentials hold everywhere."""
+        if self._admin is not None:
+            self._admin.renew(held.admin)
+        lifecycle.spread_credentials(held.serve.as_message())
 
     def _first_ledger(self) -> Ledger:
         """Return what the workers opened when they started: every configured index."""
@@ -285,6 +308,7 @@ class _Service:
                 unwell=tuple(unwell),
                 http=http,
                 page=self._pages[number].path if self._pages else None,
+                credentials=self._renewal.held.serve,
             ).as_message()
             for number, (address, path, http) in enumerate(places)
         ]

@@ -11,10 +11,13 @@ from espalier.serve import health as health_module
 from espalier.serve import reflection
 from espalier.serve.calls import Limits, Watch
 from espalier.serve.counters import Counting
+from espalier.serve.credentials import Credentials
 from espalier.serve.health import Health
 from espalier.serve.listen import ListenError, claim_unix
 from espalier.serve.loop import CallLoop
 from espalier.serve.rpc import Method
+from espalier.serve.tls import GrpcCertificates
+from espalier.serve.tokens import Guard
 
 # A request is a prefix and at most 32 queries that count; 256 KiB is beyond any
 # of them. The largest reply, 100 suggestions of the longest kind, is below 1 MiB.
@@ -23,6 +26,8 @@ MAX_REPLY_BYTES: Final = 1024 * 1024
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_STREAMS: Final = 256
 """Calls of one connection at the same time; a client lets further ones wait."""
+HANDSHAKE_SECONDS: Final = 10
+"""For a connection to become one, TLS included."""
 
 _AGE_GRACE_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.02
@@ -47,6 +52,7 @@ def options(*, connection_age: float, keepalive: float) -> list[tuple[str, int]]
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MAX_STREAMS),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
         # Find clients that vanished without a word, also between calls.
         ("grpc.keepalive_time_ms", round(keepalive * 1000)),
         ("grpc.keepalive_timeout_ms", round(keepalive * 1000 / 3)),
@@ -72,6 +78,7 @@ class Server:
         counters: Told how calls end.
         crashed: Called if nothing can be answered any more.
         threads: As for `CallLoop`.
+        credentials: What TCP connections and calls need; nothing by default.
         connection_age: Seconds after which a client has to connect anew.
         keepalive: Seconds without a word after which a client must show that it is there.
         watch: Told how calls go.
@@ -86,10 +93,14 @@ class Server:
         crashed: Callable[[Exception], object],
         limits: Limits | None = None,
         threads: int = 1,
+        credentials: Credentials | None = None,
         connection_age: float = 1_800.0,
         keepalive: float = 60.0,
         watch: Watch | None = None,
     ) -> None:
+        tls, tokens = (None, None) if credentials is None else (credentials.tls, credentials.tokens)
+        self._certificates = None if tls is None else GrpcCertificates(tls)
+        self._guard = None if tokens is None else Guard(tokens)
         services = {name.split("/")[1] for name in methods} | {health_module.SERVICE_NAME}
         self._loop = CallLoop(
             {**methods, **health.methods(), **reflection.methods_of(services)},
@@ -99,6 +110,7 @@ class Server:
             limits=limits,
             threads=threads,
             watch=watch,
+            guard=self._guard,
         )
 
     @property
@@ -118,7 +130,7 @@ class Server:
             ListenError: It cannot be had.
         """
         host, _, _ = address.rpartition(":")
-        return f"{host}:{self._bind(address, address)}"
+        return f"{host}:{self._bind(address, address, self._certificates)}"
 
     def listen_unix(self, path: Path) -> str:
         """Listen on a Unix socket; return its address as a client writes it.
@@ -130,11 +142,18 @@ class Server:
         self._bind(f"unix:{path}", str(path))
         return f"unix:{path}"
 
-    def _bind(self, target: str, shown: str) -> int:
+    def _bind(self, target: str, shown: str, certificates: GrpcCertificates | None = None) -> int:
         try:
-            return self._loop.listen(target)
+            return self._loop.listen(target, certificates)
         except OSError as error:
             raise ListenError(f"cannot listen on {shown}: it was taken just now") from error
+
+    def renew(self, credentials: Credentials) -> None:
+        """Let new connections need these, and calls from now on; of kinds there are already."""
+        if self._certificates is not None and credentials.tls is not None:
+            self._certificates.renew(credentials.tls)
+        if self._guard is not None and credentials.tokens is not None:
+            self._guard.tokens = credentials.tokens
 
     def start(self) -> None:
         """Begin to answer."""

@@ -1,5 +1,7 @@
 """Notices that an index has a newer file: a link that points elsewhere, or a SIGHUP.
 
+Certificates and tokens are looked at beside them, see `renewal`.
+
 A configured path that is a symbolic link is looked at every so often; when it comes to
 lead to another file, that is loaded and activated. Any configured path, and every file of
 rules, is looked at on SIGHUP. What was looked at once is not loaded again: an index that
@@ -54,6 +56,7 @@ class Watch:
         seen: What was at each path when it was loaded last.
         seconds: Between two looks at links; 0 looks only when told to.
         before: Called before everything is looked at; may tell what to `follow` instead.
+        beside: Called at every look, with whether it is one at everything.
         after: Called when everything was, however that went.
     """
 
@@ -66,6 +69,7 @@ class Watch:
         seconds: float,
         log: EventLog,
         before: Callable[[], object] = lambda: None,
+        beside: Callable[[bool], object] = lambda _at_all: None,
         after: Callable[[], object] = lambda: None,
     ) -> None:
         self._reloading = reloading
@@ -74,6 +78,7 @@ class Watch:
         self._seconds = seconds or None
         self._log = log
         self._before = before
+        self._beside = beside
         self._after = after
         self._words: SimpleQueue[_Word] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -125,6 +130,7 @@ class Watch:
             try:
                 if at_all:
                     self._before()
+                self._beside(at_all)
                 self.look(at_all=at_all)
             except Exception as error:  # noqa: BLE001 - the next look may go well
                 self._log.error(

@@ -14,6 +14,7 @@ Requests a worker answers, beside the replies it gets:
 ``settle``    answer from a revision, and let go of all that are not kept
 ``rules``     let a file of blocks, pins and boosts hold for an index
 ``health``    say how an index is, to who asks
+``credentials``  show these certificates, and take these tokens
 ``drain``     begin to end, with ``grace`` seconds; replies before it has ended
 ============  ==================================================================
 
@@ -48,6 +49,7 @@ from espalier.serve.control import (
     send,
 )
 from espalier.serve.counters import Counters, Unanswered
+from espalier.serve.credentials import Credentials
 from espalier.serve.domain import Completer
 from espalier.serve.health import SESSIONS, Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
@@ -128,6 +130,10 @@ class _Serving(Protocol):
         """Begin to answer."""
         ...
 
+    def renew(self, credentials: Credentials) -> None:
+        """Let these hold, of kinds there are already."""
+        ...
+
     def drain(self, grace_seconds: float, hurry: Callable[[float], bool]) -> int:
         """Finish, and return how many calls were cut off."""
         ...
@@ -176,6 +182,7 @@ class _Worker:
             "settle": self._settle,
             "rules": self._rule,
             "health": self._tell_health,
+            "credentials": lambda params: self._server.renew(Credentials.of(params)),
             "drain": self._begin_drain,
         }
         self._loading = Aside("loading")
@@ -218,6 +225,7 @@ class _Worker:
                 counters=self._counters,
                 crashed=self._crashed,
                 log=self._log,
+                credentials=orders.credentials,
             )
             return front, [front.listen(orders.address)]
         age = settings.connection_age_seconds
@@ -234,6 +242,7 @@ class _Worker:
             connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
             keepalive=settings.keepalive_seconds,
             watch=watch,
+            credentials=orders.credentials,
         )
         addresses = [server.listen(orders.address)]
         if orders.unix is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espalier.addresses import UNIX, is_of_this_machine
+from espalier.errors import ConfigError
 from espalier.schema import (
     Between,
     Conflict,
@@ -261,6 +262,15 @@ class ServeSettings:
         for key in self.tokens_in_plain(look_up=False):
             file = "admin_token_file" if key == "admin" else "token_file"
             yield Conflict((file, key, "tls_certificate", "plain_tokens"), _read_by_others(key))
+
+    def refuse_plain_tokens(self) -> None:
+        """Refuse addresses where tokens would cross a network as they are, names looked up.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        for key in self.tokens_in_plain():
+            raise ConfigError(_read_by_others(key))
 
     def tokens_in_plain(self, *, look_up: bool = True) -> Iterator[str]:
         """Yield the keys of addresses where tokens would cross a network as they are.

@@ -10,6 +10,8 @@ import click
 
 from espalier import console
 from espalier.errors import InputError
+from espalier.verbs import options
+from espalier.verbs.options import Target
 
 if TYPE_CHECKING:
     from espalier.admin import Admin, OverlayState
@@ -36,7 +38,7 @@ def _admin(command: _Command) -> _Command:
     text = "Admin address of the service: HOST:PORT or unix:PATH."
     command = click.option(
         "--index", metavar="NAME", default="", help="Of which index; the default one if not given."
-    )(command)
+    )(options.access(command))
     return click.option(
         "--admin",
         "target",
@@ -81,10 +83,10 @@ def _blocks(command: _Command) -> _Command:
     return _texts(command)
 
 
-def _open(target: str) -> Admin:
+def _open(target: Target) -> Admin:
     from espalier.admin import Admin
 
-    return Admin(target)
+    return Admin(target.address, access=target.access)
 
 
 # ---- indexes ------------------------------------------------------------------------
@@ -99,7 +101,7 @@ def _open(target: str) -> Admin:
 )
 @_admin
 @console.json_option
-def list_indexes(*, target: str, index: str, want_json: bool) -> None:
+def list_indexes(*, target: Target, index: str, want_json: bool) -> None:
     """Show every revision that is loaded, and what could not be."""
     from espalier.admin import IndexState
 
@@ -141,7 +143,7 @@ def list_indexes(*, target: str, index: str, want_json: bool) -> None:
 @click.option("--activate", is_flag=True, help="Let it answer as well.")
 @_admin
 @console.json_option
-def load(*, path: Path, activate: bool, target: str, index: str, want_json: bool) -> None:
+def load(*, path: Path, activate: bool, target: Target, index: str, want_json: bool) -> None:
     """Check a file, and get every worker ready to answer from it."""
     with _open(target) as admin:
         reply = admin.load(path, index=index, activate=activate)
@@ -160,7 +162,7 @@ def load(*, path: Path, activate: bool, target: str, index: str, want_json: bool
 @click.argument("revision")
 @_admin
 @console.json_option
-def activate(*, revision: str, target: str, index: str, want_json: bool) -> None:
+def activate(*, revision: str, target: Target, index: str, want_json: bool) -> None:
     """Let a loaded revision answer, in every worker."""
     with _open(target) as admin:
         header = admin.activate(revision, index=index).header
@@ -178,7 +180,7 @@ def activate(*, revision: str, target: str, index: str, want_json: bool) -> None
 )
 @_admin
 @console.json_option
-def rollback(*, leave: str, target: str, index: str, want_json: bool) -> None:
+def rollback(*, leave: str, target: Target, index: str, want_json: bool) -> None:
     """Let the revision answer that did before."""
     with _open(target) as admin:
         header = admin.roll_back(index=index, from_revision=leave).header
@@ -191,7 +193,7 @@ def rollback(*, leave: str, target: str, index: str, want_json: bool) -> None:
 @click.argument("revision")
 @_admin
 @console.json_option
-def unload(*, revision: str, target: str, index: str, want_json: bool) -> None:
+def unload(*, revision: str, target: Target, index: str, want_json: bool) -> None:
     """Let go of a revision that does not answer."""
     with _open(target) as admin:
         header = admin.unload(revision, index=index).header
@@ -215,7 +217,7 @@ def _shown(value: object) -> str:
 @rules.command("list", epilog=console.examples("espalier rules list --admin unix:admin.sock"))
 @_admin
 @console.json_option
-def list_rules(*, target: str, index: str, want_json: bool) -> None:
+def list_rules(*, target: Target, index: str, want_json: bool) -> None:
     """Show the rules of an index, in the form of an overlay file."""
     from espalier.overlay.rules import to_json
 
@@ -240,7 +242,7 @@ def list_rules(*, target: str, index: str, want_json: bool) -> None:
 @_blocks
 @_admin
 @console.json_option
-def block(*, target: str, index: str, want_json: bool, **texts: Any) -> None:
+def block(*, target: Target, index: str, want_json: bool, **texts: Any) -> None:
     """Keep queries out of every answer, from now on."""
     with _open(target) as admin:
         _say_rules(admin.add(*_blocked(**texts), index=index), want_json=want_json)
@@ -252,7 +254,7 @@ def block(*, target: str, index: str, want_json: bool, **texts: Any) -> None:
 @_blocks
 @_admin
 @console.json_option
-def unblock(*, target: str, index: str, want_json: bool, **texts: Any) -> None:
+def unblock(*, target: Target, index: str, want_json: bool, **texts: Any) -> None:
     """Take blocks back, as they were given."""
     with _open(target) as admin:
         _say_rules(admin.remove(*_blocked(**texts), index=index), want_json=want_json)
@@ -287,7 +289,7 @@ def pin(
     position: int,
     min_prefix: int,
     display: str,
-    target: str,
+    target: Target,
     index: str,
     want_json: bool,
 ) -> None:
@@ -303,7 +305,7 @@ def pin(
 @click.argument("queries", nargs=-1, required=True, callback=console.query_texts)
 @_admin
 @console.json_option
-def unpin(*, queries: Sequence[str], target: str, index: str, want_json: bool) -> None:
+def unpin(*, queries: Sequence[str], target: Target, index: str, want_json: bool) -> None:
     """Take pins back."""
     from espalier.overlay import Pin
 
@@ -321,7 +323,7 @@ def unpin(*, queries: Sequence[str], target: str, index: str, want_json: bool) -
 @_texts
 @_admin
 @console.json_option
-def boost(*, by: float, target: str, index: str, want_json: bool, **texts: Any) -> None:
+def boost(*, by: float, target: Target, index: str, want_json: bool, **texts: Any) -> None:
     """Add to the scores of queries."""
     with _open(target) as admin:
         _say_rules(admin.add(*_boosted(by, **texts), index=index), want_json=want_json)
@@ -333,7 +335,7 @@ def boost(*, by: float, target: str, index: str, want_json: bool, **texts: Any) 
 @_texts
 @_admin
 @console.json_option
-def unboost(*, target: str, index: str, want_json: bool, **texts: Any) -> None:
+def unboost(*, target: Target, index: str, want_json: bool, **texts: Any) -> None:
     """Take boosts back."""
     with _open(target) as admin:
         _say_rules(admin.remove(*_boosted(0.0, **texts), index=index), want_json=want_json)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from espalier import console
+from espalier.access import ENVIRONMENT, Access
 from espalier.errors import InputError
 
 if TYPE_CHECKING:
@@ -155,6 +158,55 @@ def where(command: _Command) -> _Command:
             help=f"{meaning} May repeat.",
         )(generated(command) if name == "none-of" else command)
     return command
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service to call.
+
+    Attributes:
+        address: Where it is.
+        access: How to get in.
+    """
+
+    address: str
+    access: Access
+
+
+def access(command: _Command) -> _Command:
+    """Take how to get into a service, and give ``target`` as a `Target`."""
+
+    @functools.wraps(command)
+    def with_access(*, target: str, **given: Any) -> Any:
+        chosen = {name: given.pop(name) for name in _ACCESS}
+        return command(target=Target(target, Access(**chosen)), **given)
+
+    taken: Any = with_access
+    for name, (text, kind, metavar) in reversed(tuple(_ACCESS.items())):
+        taken = click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            type=kind,
+            is_flag=kind is bool,
+            default=None if kind is FILE else kind(),
+            envvar=ENVIRONMENT[name],
+            show_envvar=True,
+            metavar=metavar,
+            help=text,
+        )(taken)
+    return cast("_Command", taken)
+
+
+# A token is never an argument: whoever may list processes could read it.
+_ACCESS: Mapping[str, tuple[str, Any, str | None]] = {
+    "tls": ("Ask for TLS; so do --ca and --certificate.", bool, None),
+    "ca": ("PEM file of the authorities to trust; the system's if not given.", FILE, "FILE"),
+    "certificate": ("PEM file of a certificate to show.", FILE, "FILE"),
+    "key": ("PEM file of its key.", FILE, "FILE"),
+    "server_name": ("Name in the service's certificate, if not the host's.", str, "NAME"),
+    "token_file": ("File with the token to send.", FILE, "FILE"),
+    "plain_token": ("Send it over a network without TLS.", bool, None),
+}
 
 
 def source_flags(names: Sequence[str]) -> Source | None:

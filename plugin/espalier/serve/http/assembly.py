@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting
+from espalier.serve.credentials import Credentials
 from espalier.serve.http.front import Completions, Endpoint, Front
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.server import HttpServer
 from espalier.serve.log import EventLog
+from espalier.serve.tokens import Guard
 from espalier.settings import ServeSettings
 
 
@@ -22,12 +24,15 @@ def http_server(
     counters: Counting,
     crashed: Callable[[Exception], object],
     log: EventLog,
+    credentials: Credentials,
 ) -> HttpServer:
     """Return a server that answers as ``settings`` say; it listens nowhere yet."""
+    guard = None if credentials.tokens is None else Guard(credentials.tokens)
     front = Front(
         service,
         ready,
-        origins=Origins(settings.http_origins),
+        origins=Origins(settings.http_origins, with_tokens=guard is not None),
+        guard=guard,
         max_age=settings.http_max_age_seconds,
         log=log,
         pages=_demo(settings) if settings.demo else None,
@@ -38,6 +43,8 @@ def http_server(
         counters=counters,
         crashed=crashed,
         access_log=log if settings.http_access_log else None,
+        guard=guard,
+        tls=credentials.tls,
     )
 
 

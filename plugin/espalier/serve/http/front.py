@@ -44,6 +44,7 @@ from espalier.serve.http.origins import Origins
 from espalier.serve.http.replies import JSON, NOT_KEPT, Header, Reply, refusal, reply_of
 from espalier.serve.later import then
 from espalier.serve.log import EventLog
+from espalier.serve.tokens import HEADER, Guard
 from espalier.serve.wire import guarded_later
 from espalier.v1.completion_service_pb2 import (
     CompleteRequest,
@@ -58,6 +59,7 @@ from espalier.v1.completion_service_pb2 import (
 
 SESSIONS: Final = b"/v1/sessions/"
 MAX_PARAMETERS: Final = 256
+AUTHORIZATION: Final = HEADER.encode()
 
 _SUGGESTIONS: Final = b"application/x-suggestions+json"
 _PLAIN: Final = b"text/plain"
@@ -116,12 +118,14 @@ class Endpoint:
         types: Content types a body may have; empty if none is read.
         writes: Whether it changes something.
         at_once: Whether it is answered however many requests wait.
+        public: Whether it is answered without a token, where requests need one.
     """
 
     answer: Answer
     types: tuple[bytes, ...] = ()
     writes: bool = False
     at_once: bool = False
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ class Front:
         service: What completes, remembers and forgets.
         ready: Whether requests should be sent here.
         origins: Which web pages may ask.
+        guard: Who is asked whether a request may be made; ``None`` lets everybody in.
         max_age: Seconds a browser may keep completions without a session.
         log: Told of faults.
         pages: More to answer, by path and method.
@@ -155,15 +160,19 @@ class Front:
         log: EventLog,
         pages: Mapping[str, Mapping[str, Endpoint]] | None = None,
         stopwatch: Callable[[], int] = time.perf_counter_ns,
+        guard: Guard | None = None,
     ) -> None:
         self._service = service
         self._ready = ready
         self._origins = origins
+        self._guard = guard
         self._kept = (b"cache-control", b"private, max-age=%d" % max_age) if max_age else NOT_KEPT
         self._log = log
         self._stopwatch = stopwatch
-        healthy = Endpoint(lambda _head, _body: _health(well=True), at_once=True)
-        ready_now = Endpoint(lambda _head, _body: _health(well=self._ready()), at_once=True)
+        healthy = Endpoint(lambda _head, _body: _health(well=True), at_once=True, public=True)
+        ready_now = Endpoint(
+            lambda _head, _body: _health(well=self._ready()), at_once=True, public=True
+        )
         self._routes: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/complete": {
                 "GET": Endpoint(self._complete_parameters),
@@ -235,6 +244,13 @@ class Front:
         return Reply(HTTPStatus.NO_CONTENT, headers, route=route)
 
     def _refused(self, head: Head, endpoint: Endpoint) -> Reply | None:
+        if self._guard is not None and not endpoint.public:
+            given = head.headers.get(AUTHORIZATION)
+            status = self._guard.tokens.refusal(given)
+            if status is not None:
+                # A body that nobody will read need not be sent.
+                reply = reply_of(status)
+                return replace(reply, headers=(*reply.headers, _challenge(given)), last=True)
         if endpoint.writes and not self._origins.may_write(head.headers):
             return refusal(
                 HTTPStatus.FORBIDDEN,
@@ -297,6 +313,12 @@ def _json(message: Message, kept: Header = NOT_KEPT, *more: Header) -> Reply:
 def _took(nanoseconds: int) -> Header:
     """Return what pages of this origin may read of the time a completion took."""
     return (b"server-timing", b"complete;dur=%.3f" % (nanoseconds / 1e6))
+
+
+def _challenge(given: bytes | None) -> Header:
+    # As RFC 6750 has it: no error for who sent nothing.
+    fault = b"" if given is None else b', error="invalid_token"'
+    return (b"www-authenticate", b'Bearer realm="espalier"' + fault)
 
 
 def _health(*, well: bool) -> Reply:

@@ -22,11 +22,15 @@ _PREFLIGHT_SECONDS: Final = 7_200
 
 
 class Origins:
-    """The origins that are allowed, as ``https://shop.example``; `ANY` for all."""
+    """The origins that are allowed, as ``https://shop.example``; `ANY` for all.
 
-    def __init__(self, allowed: Sequence[str]) -> None:
+    ``with_tokens`` lets their pages send tokens.
+    """
+
+    def __init__(self, allowed: Sequence[str], *, with_tokens: bool = False) -> None:
         self._allowed = frozenset(one.encode() for one in allowed)
         self._any = ANY in allowed
+        self._headers = b"content-type, authorization" if with_tokens else b"content-type"
 
     def headers_for(self, headers: Mapping[bytes, bytes]) -> tuple[Header, ...]:
         """Return what a reply must say for the asking page to read it."""
@@ -45,7 +49,7 @@ class Origins:
             return ()
         return (
             (b"access-control-allow-methods", methods),
-            (b"access-control-allow-headers", b"content-type"),
+            (b"access-control-allow-headers", self._headers),
             (b"access-control-max-age", b"%d" % _PREFLIGHT_SECONDS),
         )
 

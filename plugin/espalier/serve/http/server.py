@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import uvicorn
@@ -26,12 +26,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting, Unanswered
+from espalier.serve.credentials import Credentials
 from espalier.serve.http.app import MAX_HEAD_BYTES, App
 from espalier.serve.http.front import Front
 from espalier.serve.http.replies import Reply, refusal
 from espalier.serve.listen import ListenError, bind_shared
 from espalier.serve.log import EventLog
-from espalier.serve.server import MAX_REQUEST_BYTES
+from espalier.serve.server import HANDSHAKE_SECONDS, MAX_REQUEST_BYTES
+from espalier.serve.tls import RenewableContext, Tls
+from espalier.serve.tokens import Guard
 
 _IDLE_SECONDS: Final = 30
 """Between two requests on one connection; browsers and proxies keep theirs for a minute."""
@@ -164,6 +167,17 @@ class _Connection(HttpToolsProtocol):
         self.transport.close()
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose servers do not wait a minute for a handshake."""
+
+    async def create_server(self, *arguments: Any, **named: Any) -> asyncio.Server:
+        """Begin to listen."""
+        if named.get("ssl") is not None:
+            named["ssl_handshake_timeout"] = HANDSHAKE_SECONDS
+            named["ssl_shutdown_timeout"] = _END_SECONDS
+        return await super().create_server(*arguments, **named)
+
+
 class HttpServer:
     """The front on a port, with the interface of `espalier.serve.server.Server`.
 
@@ -173,6 +187,8 @@ class HttpServer:
         counters: Told of replies, and of what got none.
         crashed: Called if nothing can be answered any more.
         access_log: As for `App`.
+        guard: As for `Front`; told which tokens are valid from now on.
+        tls: What connections show and ask for; plain TCP where ``None``.
     """
 
     def __init__(
@@ -183,7 +199,11 @@ class HttpServer:
         counters: Counting,
         crashed: Callable[[Exception], object],
         access_log: EventLog | None = None,
+        guard: Guard | None = None,
+        tls: Tls | None = None,
     ) -> None:
+        self._guard = guard
+        self._context = context = None if tls is None else RenewableContext.of(tls)
         app = App(
             front,
             waiting=lambda: self.waiting,
@@ -208,6 +228,7 @@ class HttpServer:
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=_IDLE_SECONDS,
+                ssl_context_factory=None if context is None else lambda _config, _default: context,
             )
         )
         # It logs what clients do wrong, some of it with what they sent; we count instead.
@@ -249,6 +270,13 @@ class HttpServer:
             opened.pop_all()
         return f"{host}:{port}"
 
+    def renew(self, credentials: Credentials) -> None:
+        """Let new connections need these, and requests from now on; of kinds there are already."""
+        if self._context is not None and credentials.tls is not None:
+            self._context.renew(credentials.tls)
+        if self._guard is not None and credentials.tokens is not None:
+            self._guard.tokens = credentials.tokens
+
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
@@ -276,6 +304,7 @@ class HttpServer:
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=self._sockets)
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(self._server.serve(sockets=self._sockets))
         except Exception as error:  # noqa: BLE001 - the process decides what becomes of it
             self._crashed(error)

@@ -165,6 +165,15 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "reloads": _counter(
         "config_reloads", "outcome", "of the configuration, on SIGHUP", "OK", "INVALID_CONFIG"
     ),
+    "credential_reads": _counter(
+        "credential_reads", "part outcome", "of certificates and tokens, at the start and after"
+    ),
+    "credentials_healthy": _gauge(
+        "credentials_healthy", "part", "0 if their newest files were refused, or have expired"
+    ),
+    "certificate_expires": _gauge(
+        "certificate_expiry_timestamp_seconds", "", "when the certificate that is shown expires"
+    ),
     "lost_series": _gauge(
         "telemetry_lost_series", "", "series a worker had no room for; their numbers are lost"
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -44,6 +44,7 @@ class Service:
         sessions: Returns what the table of sessions has; ``None`` if another server has them.
         capacity: Sessions remembered at most.
         indexes: What is served.
+        more: Yields further gauges.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Service:
         sessions: Callable[[], SessionStats] | None,
         capacity: int,
         indexes: Indexes,
+        more: Callable[[], Iterable[tuple[Key, float]]] = lambda: (),
     ) -> None:
         self._pages = pages
         self._counters = counters
@@ -62,6 +64,7 @@ class Service:
         self._sessions = sessions
         self._capacity = capacity
         self._indexes = indexes
+        self._more = more
 
     def numbers(self) -> dict[Key, list[float]]:
         """Return every number there is now."""
@@ -89,6 +92,7 @@ class Service:
             yield ("sessions",), self._sessions().sessions
             yield ("capacity",), self._capacity
         yield from _of_indexes(self._indexes)
+        yield from self._more()
 
 
 def _process(worker: str, pid: int) -> Iterator[tuple[Key, float]]:
