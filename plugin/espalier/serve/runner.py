@@ -125,15 +125,11 @@ class _Service:
         for path in self._sockets:
             if path is not None:
                 claim_unix(path)
-        reserved = reserve_tcp(settings.listen)
-        held.callback(reserved.close)
-        self._address = reserved.address
+        self._address = self._reserved(settings.listen)
         self._http_address: str | None = None
         if settings.http is not None:
             refuse_without_http()
-            for_http = reserve_tcp(settings.http)
-            held.callback(for_http.close)
-            self._http_address = for_http.address
+            self._http_address = self._reserved(settings.http)
         self._admin_address: AdminAddress | None = None
         if settings.admin is not None:
             self._admin_address = AdminAddress(settings.admin, remote=settings.admin_remote)
@@ -148,9 +144,7 @@ class _Service:
             held.callback(self._files[name].close)
         self._metrics_address: str | None = None
         if settings.metrics is not None:
-            for_metrics = reserve_tcp(settings.metrics)
-            held.callback(for_metrics.close)
-            self._metrics_address = for_metrics.address
+            self._metrics_address = self._reserved(settings.metrics)
         self._pages = self._hold_pages(count + (self._http_address is not None))
         self._manager = ServiceManager.of(os.environ)
         self._counters.begin("reloads")
@@ -230,6 +224,12 @@ class _Service:
         self._held.callback(admin.stop)
         print(f"admin listening on {address.address}", file=self._out, flush=True)
         self._log.info("admin_listening", address=address.address)
+
+    def _reserved(self, address: str) -> str:
+        """Hold an address as long as the service runs; return it with the port taken."""
+        reserved = reserve_tcp(address)
+        self._held.callback(reserved.close)
+        return reserved.address
 
     def _hold_pages(self, count: int) -> list[HeldFile]:
         """Return where the workers put their numbers; nowhere if nobody reads them."""
