@@ -13,6 +13,7 @@ BENCHMARKS = (
     "http_load",
     "paper_comparison",
     "retrieval",
+    "experiment_report",
 )
 
 

@@ -215,10 +215,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class ChildRun:
-    """What a child process took: wall-clock seconds and its largest resident set."""
+    """What a child process took: by the clock, of all processors, and its largest resident set."""
 
     seconds: float
     peak_bytes: int
+    processor_seconds: float
 
 
 def espalier(*arguments: str | Path, clock: Callable[[], float]) -> ChildRun:
@@ -237,7 +238,7 @@ def espalier(*arguments: str | Path, clock: Callable[[], float]) -> ChildRun:
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}")
     # Linux counts kilobytes.
-    return ChildRun(seconds, usage.ru_maxrss * 1024)
+    return ChildRun(seconds, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime)
 
 
 # ---- reporting ----------------------------------------------------------------

@@ -74,6 +74,7 @@ def replay(
     people: Sequence[Person],
     behaviour: Behaviour,
     *,
+    most: int | None = None,
     concurrency: int = 8,
     rate: float = 0.0,
     progress: Progress = NO_PROGRESS,
@@ -89,6 +90,7 @@ def replay(
         sidecar: Answers.
         people: Who types.
         behaviour: How.
+        most: At most so many people, drawn by the seed.
         concurrency: People typing at a time.
         rate: Keystrokes a second of all together; 0 for as many as it takes.
         progress: Hears of every episode.
@@ -99,6 +101,7 @@ def replay(
     """
     order = list(people)
     behaviour.chance("order").shuffle(order)
+    order = order[:most]
     paced = _Paced(sidecar, Pace(rate))
     tally, lock = Tally(), threading.Lock()
     episodes = sum(len(session.queries) for person in order for session in person.sessions)

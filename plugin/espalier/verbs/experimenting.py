@@ -170,6 +170,13 @@ def _weight(text: str) -> tuple[str, float]:
     help="A query log, in any format: all queries of its sessions are typed.",
 )
 @click.option(
+    "--people",
+    "most",
+    type=click.IntRange(1),
+    metavar="N",
+    help="At most so many people, drawn by the seed; all of them if not given.",
+)
+@click.option(
     "--first",
     "looks_at",
     type=click.IntRange(1, 100),
@@ -241,6 +248,7 @@ def replay(
     target: str,
     pairs: Path | None,
     sessions: Path | None,
+    most: int | None,
     looks_at: int,
     attention: float,
     gives_up: float,
@@ -270,6 +278,7 @@ def replay(
             GrpcSidecar(client, given),
             people,
             Behaviour(looks_at, attention, gives_up, seed),
+            most=most,
             concurrency=concurrency,
             rate=rate,
             progress=options.progress(quiet=quiet),

@@ -174,6 +174,18 @@ def test_equal_seeds_give_equal_replays() -> None:
     assert found[0] == found[1]
 
 
+def test_some_of_the_people_are_the_same_ones_every_time() -> None:
+    """Five of thirty, drawn by the seed."""
+
+    def names(seed: int) -> set[str]:
+        sidecar = FakeSidecar()
+        replay(sidecar, PEOPLE, Behaviour(seed=seed), most=5, concurrency=2)
+        return {one[2].unit.removeprefix(f"{seed}/") for one in sidecar.told}
+
+    assert len(names(1)) == 5
+    assert names(1) == names(1) != names(2)
+
+
 class Refused(grpc.RpcError):
     """A call that came to nothing."""
 
