@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from espalier.events import Event
+from espalier.events.event import Told
+from espalier.events.writer import Receipt
 from espalier.filters import Filter
 from espalier.index import Contribution
 from espalier.native import Source
@@ -13,6 +18,8 @@ from espalier.overlay import Overlay
 from espalier.serve.indexes import Indexes, ServedIndex
 from espalier.serve.log import Field
 from espalier.text import normalise_prefix, utf16_length
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +167,44 @@ class ListLog:
 def indexes_of(**indexes: FakeIndex) -> Indexes:
     """Return ``indexes`` as they are served; the revision is the name twice."""
     return Indexes(ServedIndex(name, name * 2, index) for name, index in indexes.items())
+
+
+@dataclass(slots=True)
+class FakeRecorder:
+    """Keeps events in lists.
+
+    Attributes:
+        told: What the service told of itself.
+        reports: What clients reported, call by call.
+        waiters: Futures it returned, if it lets callers wait.
+        waits: Whether it does.
+        full: Whether it has no room.
+    """
+
+    on: bool = True
+    told: list[Event] = field(default_factory=list)
+    reports: list[list[Event]] = field(default_factory=list)
+    waiters: list[Future[Receipt]] = field(default_factory=list)
+    waits: bool = False
+    full: bool = False
+    waiting: int = 0
+
+    def write(self, event: Told) -> None:
+        """Keep it."""
+        self.told.append(event if isinstance(event, Event) else event())
+
+    def record(self, events: Sequence[Event]) -> Receipt | Future[Receipt] | None:
+        """Keep them, unless it is full."""
+        if self.full:
+            return None
+        self.reports.append(list(events))
+        if not self.waits:
+            return Receipt(len(events))
+        self.waiters.append(Future())
+        return self.waiters[-1]
+
+
+def at_once(answer: _Answer | Future[_Answer]) -> _Answer:
+    """Return an answer that nobody had to wait for."""
+    assert not isinstance(answer, Future)
+    return answer

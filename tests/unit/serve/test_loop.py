@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ class Service:
         begun: Released by every call of ``/s/Work`` that begins.
         worked: Requests of ``/s/Work``, in the order they were worked on.
         streams: Open streams of ``/s/Listen``.
+        later: Answers of ``/s/Later``, in the order of the calls.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -41,6 +43,7 @@ class Service:
     left: list[float] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
     streams_ended: list[Stream] = field(default_factory=list)
+    later: list[Future[Outcome]] = field(default_factory=list)
     crashes: list[Exception] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -51,6 +54,7 @@ class Service:
                 "/s/Check": Unary(lambda data, _left: data, at_once=True),
                 "/s/Refuse": Unary(lambda _data, _left: REFUSED),
                 "/s/Break": Unary(break_down),
+                "/s/Later": Unary(self.answer_later),
                 "/s/Listen": Subscription(self.listen),
                 "/s/Talk": Dialogue(talk),
             },
@@ -70,6 +74,11 @@ class Service:
         self.begun.release()
         self.gate.wait(PATIENT)
         return data
+
+    def answer_later(self, _data: bytes, _left: float) -> Future[Outcome]:
+        """Return a future that the test settles."""
+        self.later.append(Future())
+        return self.later[-1]
 
     def listen(self, _data: bytes, stream: Stream) -> Callable[[], None]:
         """Keep the stream."""
@@ -438,3 +447,26 @@ def test_a_loop_that_fails_says_so() -> None:
         future = call(channel, "/s/Check", b"")
         until(lambda: service.crashes == [failure])
         future.cancel()
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_an_answer_that_comes_later_keeps_nobody_waiting(threads: int) -> None:
+    """The loop goes on meanwhile; the reply is sent by whoever settles the future."""
+    with serving(threads=threads) as (service, channel):
+        service.gate.set()
+        calls = [call(channel, "/s/Later", b"") for _ in range(3)]
+        until(lambda: len(service.later) == 3)
+        assert call(channel, "/s/Work", b"meanwhile").result() == b"meanwhile"
+        service.later[1].set_result(b"second")
+        assert calls[1].result() == b"second"
+        service.later[0].set_result(REFUSED)
+        assert code_of(calls[0]) == grpc.StatusCode.FAILED_PRECONDITION
+        until(lambda: service.loop.unanswered == 1)
+        calls[2].cancel()
+        service.later[2].set_result(b"nobody listens")
+        until(lambda: service.loop.unanswered == 0)
+
+        assert service.counters.get("calls", "/s/Later", "FAILED_PRECONDITION") == 1
+        # Whether the service heard first that the client left is chance.
+        ended = [service.counters.get("calls", "/s/Later", code) for code in ("OK", "CANCELLED")]
+        assert sum(ended) == 2

@@ -21,7 +21,7 @@ from espalier.v1.completion_service_pb2 import (
     RecordQueryRequest,
 )
 from espalier.v1.core_pb2 import Degradation, ResponseHeader, SessionState, SuggestionSource
-from tests.unit.serve.fakes import FakeIndex, ListLog, indexes_of
+from tests.unit.serve.fakes import FakeIndex, ListLog, at_once, indexes_of
 
 NOW = 1_700_000_000_123_456_789
 
@@ -71,16 +71,18 @@ def test_a_reply_holds_everything_promised(service: CompletionService) -> None:
 
 def test_sessions_are_recorded_found_and_deleted(service: CompletionService) -> None:
     """The state of each step tells its story."""
-    new = service.record_query(RecordQueryRequest(session_id="s", query="Socks"))
-    again = service.record_query(
-        RecordQueryRequest(
-            session_id="s",
-            query="socks ",
-            accepted=AcceptedSuggestion(suggestion_set_id="set-1", position=2),
+    new = at_once(service.record_query(RecordQueryRequest(session_id="s", query="Socks")))
+    again = at_once(
+        service.record_query(
+            RecordQueryRequest(
+                session_id="s",
+                query="socks ",
+                accepted=AcceptedSuggestion(suggestion_set_id="set-1", position=2),
+            )
         )
     )
     found = service.complete(CompleteRequest(prefix="ni", session_id="s"))
-    deleted = service.delete_session(DeleteSessionRequest(session_id="s"))
+    deleted = at_once(service.delete_session(DeleteSessionRequest(session_id="s")))
     gone = service.complete(CompleteRequest(prefix="ni", session_id="s"))
 
     assert new.session_state == SessionState.SESSION_STATE_NEW

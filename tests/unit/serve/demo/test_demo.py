@@ -20,6 +20,7 @@ from espalier.serve.errors import MalformedRequestError
 from espalier.serve.http.front import Endpoint, Head
 from espalier.serve.http.replies import Reply
 from espalier.settings import ServeSettings
+from tests.unit.serve.fakes import at_once
 from tools.copy_web import PAGE, files
 
 # What is no file.
@@ -55,7 +56,7 @@ def pages(catalogue: Path) -> dict[str, Endpoint]:
 
 def ask(endpoint: Endpoint, query: bytes = b"") -> Reply:
     """Return the reply to GET."""
-    return endpoint.answer(Head("GET", b"/", query, {}), b"")
+    return at_once(endpoint.answer(Head("GET", b"/", query, {}), b""))
 
 
 def read(reply: Reply) -> Any:

@@ -14,10 +14,11 @@ from espalier.serve.domain import Completer
 from espalier.serve.http.front import Front, Head
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.replies import Reply
+from espalier.serve.reporting import Reporter
 from espalier.serve.service import CompletionService
 from espalier.sessions.fake import BreakableStore
 from espalier.sessions.memory import MemorySessionStore
-from tests.unit.serve.fakes import FakeIndex, ListLog, indexes_of
+from tests.unit.serve.fakes import FakeIndex, FakeRecorder, ListLog, at_once, indexes_of
 
 SHOP = b"https://shop.example"
 JSON = {b"content-type": b"application/json"}
@@ -28,6 +29,7 @@ class Site:
 
     def __init__(self, *origins: str, max_age: int = 30) -> None:
         """Serve one index; ``origins`` may ask."""
+        self.recorder = FakeRecorder()
         self.index = FakeIndex()
         self.sessions = BreakableStore(MemorySessionStore())
         self.log = ListLog()
@@ -40,7 +42,14 @@ class Site:
             counters=Counters(),
         )
         self.front = Front(
-            CompletionService(completer, clock=lambda: 0, new_set_id=lambda: "set-1"),
+            CompletionService(
+                completer,
+                clock=lambda: 0,
+                new_set_id=lambda: "set-1",
+                reporter=Reporter(
+                    self.recorder, late_seconds=60, skew_seconds=60, counters=Counters()
+                ),
+            ),
             lambda: self.ready,
             origins=Origins(origins),
             max_age=max_age,
@@ -59,7 +68,9 @@ class Site:
         kept = {name: value for name, value in {**given, **named}.items() if value is not None}
         head = Head(method, path, query, kept)
         found = self.front.find(head)
-        return found if isinstance(found, Reply) else self.front.answer(found, head, body)
+        if isinstance(found, Reply):
+            return found
+        return at_once(self.front.answer(found, head, body))
 
 
 @pytest.fixture
@@ -215,6 +226,19 @@ def test_health_is_told(site: Site) -> None:
         (("GET", "/v1/complete?allowedSources=0", b""), 400, "INVALID_REQUEST", "allowed_sources"),
         (("POST", "/v1/queries", b'{"query":"a"}'), 400, "NO_SESSION", "session_id"),
         (("POST", "/v1/queries", b'{"sessionId":"a"}'), 400, "EMPTY_QUERY", "query"),
+        (("POST", "/v1/events", b"{}"), 400, "INVALID_REQUEST", "events"),
+        (
+            ("POST", "/v1/events", b'{"events":[{"action":"EVENT_ACTION_IMPRESSION"}]}'),
+            400,
+            "INVALID_REQUEST",
+            "events[0].suggestion_set_id",
+        ),
+        (
+            ("POST", "/v1/events", b'{"events":[{"time":"soon"}]}'),
+            400,
+            "MALFORMED_REQUEST",
+            "events[0].time",
+        ),
         (("DELETE", "/v1/sessions/", b""), 400, "NO_SESSION", "session_id"),
         (("DELETE", "/v1/sessions/" + "a" * 200, b""), 400, "SESSION_ID_TOO_LONG", "session_id"),
         (("DELETE", "/v1/sessions/%ff", b""), 400, "INVALID_TEXT", "session_id"),
@@ -374,5 +398,67 @@ def test_a_page_of_another_site_may_not_write(
     body = b'{"sessionId":"s","query":"q"}'
     wrote = site.ask("POST", "/v1/queries", body, content_type=b"text/plain", **headers)
     deleted = site.ask("DELETE", "/v1/sessions/s", **headers)
+    event = b'{"events":[{"action":"EVENT_ACTION_ABANDONMENT"}]}'
+    told = site.ask("POST", "/v1/events", event, content_type=b"text/plain", **headers)
 
-    assert (wrote.status, deleted.status) == (status, status)
+    assert (wrote.status, deleted.status, told.status) == (status, status, status)
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"text/plain", b"text/plain;charset=UTF-8"])
+def test_events_are_taken_as_beacons_send_them(site: Site, kind: bytes) -> None:
+    """Text needs no question beforehand; fields have either spelling, times are texts."""
+    body = {
+        "events": [
+            {
+                "eventId": "e1",
+                "action": "EVENT_ACTION_ACCEPTANCE",
+                "suggestion_set_id": "q1",
+                "sessionId": "s",
+                "query": "Nike Socks",
+                "position": 2,
+            },
+            {"action": "EVENT_ACTION_ABANDONMENT", "time": "2001-01-01T00:00:00.5+01:00"},
+        ]
+    }
+    reply = site.ask("POST", "/v1/events", json.dumps(body).encode(), content_type=kind)
+    found = json.loads(reply.body)
+    ((event,),) = site.recorder.reports
+
+    assert reply.status == HTTPStatus.OK
+    assert header(reply, b"cache-control") == b"private, no-store"
+    assert {name: found[name] for name in ("recorded", "late", "future", "dropped")} == {
+        "recorded": 1,
+        "late": 1,
+        "future": 0,
+        "dropped": 0,
+    }
+    assert (event.event_id, event.set_id, event.text, event.position) == (
+        "e1",
+        "q1",
+        "Nike Socks",
+        2,
+    )
+
+
+def test_what_is_answered_and_submitted_over_http_are_events(site: Site) -> None:
+    """A front end that only asks and submits gives reports all they need."""
+    site.ask("POST", "/v1/complete", b'{"prefix":"nike","sessionId":"s"}')
+    site.ask("POST", "/v1/queries", b'{"query":"nike socks","sessionId":"s"}')
+    site.ask("DELETE", "/v1/sessions/s")
+
+    assert [event.action.value for event in site.recorder.told] == ["impression"]
+    assert [[event.action.value for event in call] for call in site.recorder.reports] == [
+        ["submission"],
+        ["forgotten"],
+    ]
+
+
+def test_a_full_queue_is_a_status_that_says_when_to_try_again(site: Site) -> None:
+    """The same error as over gRPC."""
+    site.recorder.full = True
+    body = b'{"events":[{"action":"EVENT_ACTION_ABANDONMENT"}]}'
+    reply = site.ask("POST", "/v1/events", body)
+
+    assert reply.status == HTTPStatus.TOO_MANY_REQUESTS
+    assert error(reply)["ErrorInfo"]["reason"] == "OVERLOADED"
+    assert header(reply, b"retry-after") == b"1"

@@ -19,6 +19,7 @@ from espalier.v1 import completion_service_pb2, experiment_service_pb2
 from espalier.v1.completion_service_pb2 import (
     CompleteRequest,
     CompleteResponse,
+    RecordEventsRequest,
     RecordQueryRequest,
 )
 from espalier.v1.core_pb2 import SuggestionSource
@@ -298,3 +299,24 @@ def test_numbers_that_json_does_not_have_are_written_as_text() -> None:
     scores = [one["score"] for one in json.loads(to_json(response))["suggestions"]]
 
     assert ["NaN", "Infinity", "-Infinity"] == scores
+
+
+@given(st.integers(-62_135_596_800, 253_402_300_799), st.integers(0, 999_999_999))
+def test_times_are_read_as_protobuf_writes_them(seconds: int, nanos: int) -> None:
+    """From the year 1 to 9999, to the nanosecond."""
+    request = RecordEventsRequest()
+    request.events.add().time.seconds = seconds
+    request.events[0].time.nanos = nanos
+    text = json_format.MessageToJson(request)
+
+    assert request == from_json(RecordEventsRequest, text.encode())
+
+
+@pytest.mark.parametrize("value", ["7", '"yesterday"', '"2026-01-31"', "{}", '{"seconds":7}', "[]"])
+def test_what_is_no_time_is_refused_without_being_repeated(value: str) -> None:
+    """The error names the field."""
+    with pytest.raises(MalformedRequestError) as caught:
+        from_json(RecordEventsRequest, f'{{"events":[{{"time":{value}}}]}}'.encode())
+
+    assert caught.value.field == "events[0].time"
+    assert "yesterday" not in str(caught.value)
