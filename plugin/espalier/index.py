@@ -275,6 +275,7 @@ class Index:
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
         keep_variants: bool = False,
+        groups_off: Sequence[str] = (),
     ) -> list[Suggestion]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
@@ -300,6 +301,8 @@ class Index:
             previous_age: Seconds since each of ``previous``; None if not known.
             where: What suggestions must be: see :class:`espalier.Filter`; None for anything.
             keep_variants: Whether variants of better suggestions stay.
+            groups_off: Groups of features the blend does without, of
+                ``espalier.native.FEATURE_GROUPS``.
 
         Raises:
             InvalidTextError: A lone surrogate in ``prefix`` or ``previous``.
@@ -319,7 +322,7 @@ class Index:
             sources,
             matcher,
             KEEP_VARIANTS if keep_variants else 0,
-            0,
+            _group_bits(groups_off),
             overlay,
             where,
         )
@@ -420,6 +423,7 @@ class Index:
         previous_age: Sequence[float] | None = None,
         where: Filter | None = None,
         keep_variants: bool = False,
+        groups_off: Sequence[str] = (),
     ) -> list[Explanation]:
         """Complete, and give every feature of every suggestion. Arguments as in ``complete``."""
         scratch = self._scratch()
@@ -434,7 +438,7 @@ class Index:
             sources,
             matcher,
             FEATURES | (KEEP_VARIANTS if keep_variants else 0),
-            0,
+            _group_bits(groups_off),
             overlay,
             where,
             looked_at=True,

@@ -243,6 +243,12 @@ class _Reading:
                 f"{name}.assigner = {table.assigner} decides who gets which variant, and with "
                 f"mode = {mode.value} nobody does; leave it out",
             )
+        if mode is Mode.SHADOW and any(one.parameters.given() for one in experiment.variants[:1]):
+            self._note(
+                f"{name}.variants.{experiment.control.name}",
+                f"{name}.variants.{experiment.control.name} is what everybody gets, with or "
+                "without the experiment; leave out its parameters",
+            )
         self._check_index(f"{name}.index", table.index)
         return experiment
 

@@ -67,6 +67,11 @@ class Parameters:
         "groups of features the blend does without",
     )
 
+    def search(self) -> dict[str, Any]:
+        """Return what is changed of the search, as arguments of `espalier.Index.complete`."""
+        search = {"beam": self.beam, "pool": self.pool, "groups_off": self.features_off}
+        return {name: value for name, value in search.items() if value is not None}
+
     def given(self) -> dict[str, Any]:
         """Return what is changed, by name."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
@@ -186,12 +191,16 @@ class Trial:
         unit: Who was assigned; of several experiments with different units the first one's.
         credits: For each suggestion of an interleaved list the variant that gave it, ``None``
             where that is nobody. Empty where nothing was interleaved.
+        shadows: What is to be computed beside it.
+        parameters: What the variants in force change, together.
     """
 
     variants: Mapping[str, str] = field(default_factory=dict)
     counted: Mapping[str, str] = field(default_factory=dict)
     unit: str = ""
     credits: tuple[str | None, ...] = ()
+    shadows: tuple[tuple[Experiment, Variant], ...] = ()
+    parameters: Parameters = field(default_factory=Parameters)
 
 
 NO_TRIAL: Final = Trial()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from espalier.errors import InvalidTextError, LimitError, UnsupportedError
+from espalier.experiments import NO_TRIAL, Parameters, Trial
 from espalier.filters import FILTER_VALUES, Filter
 from espalier.index import MAX_K, MAX_PREFIX_BYTES, MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
@@ -81,6 +82,8 @@ class Question:
         where: What suggestions must have; ``None`` for anything.
         explain: Whether to tell what every score is made of.
         keep_variants: Whether variants of better suggestions stay.
+        tuned: What an experiment changes of the search and of the context; of its other
+            parameters the fields above hold what came of them.
     """
 
     prefix: str
@@ -93,6 +96,7 @@ class Question:
     where: Filter | None = None
     explain: bool = False
     keep_variants: bool = False
+    tuned: Parameters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,8 @@ class Answer:
 
     Attributes:
         explanations: Of every suggestion, where that was asked for and could be given.
-        context: Previous queries that were used.
+        previous, ages: The queries that were the context, and the seconds since each.
+        trial: What experiments had to do with it.
     """
 
     served: ServedIndex
@@ -109,7 +114,14 @@ class Answer:
     session: SessionState
     degradations: tuple[Degradation, ...]
     explanations: Sequence[Explained] = ()
-    context: int = 0
+    previous: Sequence[str] = ()
+    ages: Sequence[int] = ()
+    trial: Trial = NO_TRIAL
+
+    @property
+    def context(self) -> int:
+        """How many previous queries were used."""
+        return len(self.previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,7 @@ class Completer:
     Attributes:
         indexes: What to complete from. May be replaced at any time: a call uses what it
             found first to its end.
+        context_queries: Queries of a session that count as context.
 
     Args:
         indexes: The first of them.
@@ -148,7 +161,7 @@ class Completer:
     ) -> None:
         self.indexes = indexes
         self._sessions = sessions
-        self._context_queries = context_queries
+        self.context_queries = context_queries
         self._log = log
         self._counters = counters
         self._store_told = store_told
@@ -183,16 +196,24 @@ class Completer:
         sources, degradations = question.sources, _WHOLE
         if time_left < SHORT_SECONDS and (sources is None or Source.POPULAR in sources):
             previous, ages, sources, degradations = (), (), Source.POPULAR, _POPULAR_ONLY
-        elif question.session_id and not previous:
-            recent, state = self._recent(question.session_id)
-            previous, ages = recent.queries, recent.ages
-            if state is SessionState.UNAVAILABLE:
-                degradations = _WITHOUT_SESSION
+        else:
+            limit = None if question.tuned is None else question.tuned.context
+            if question.session_id and not previous and limit != 0:
+                recent, state = self._recent(question.session_id, limit)
+                previous, ages = recent.queries, recent.ages
+                if state is SessionState.UNAVAILABLE:
+                    degradations = _WITHOUT_SESSION
+            if limit is not None:
+                previous, ages = previous[:limit], ages[:limit]
         explain = question.explain and degradations is not _POPULAR_ONLY
         suggestions, explanations = _ask(served, question, previous, ages, sources, explain=explain)
         for degradation in degradations:
             self._counters.add("degraded", degradation.value)
-        return Answer(served, suggestions, state, degradations, explanations, len(previous))
+        return Answer(served, suggestions, state, degradations, explanations, previous, ages)
+
+    def beside(self, question: Question) -> Answer:
+        """Answer ``question`` for nobody: what measures answers does not see this one."""
+        return Completer.complete(self, question)
 
     def record(self, session_id: str, query: str, accepted: Accepted | None = None) -> SessionState:
         """Remember a submitted query; return FOUND or NEW.
@@ -223,10 +244,10 @@ class Completer:
         _require_session_id(session_id)
         self._sessions.delete(session_id)
 
-    def _recent(self, session_id: str) -> tuple[Recent, SessionState]:
+    def _recent(self, session_id: str, limit: int | None) -> tuple[Recent, SessionState]:
         """Return the session's queries; a completion without context beats none."""
         try:
-            recent = self._sessions.recent(session_id, self._context_queries)
+            recent = self._sessions.recent(session_id, limit or self.context_queries)
         except SessionStoreError as error:
             self.note_store(failing=True, exception=type(error).__name__)
             return WITHOUT_STORE, SessionState.UNAVAILABLE
@@ -260,7 +281,8 @@ def _ask(
     prefix, where, age = question.prefix, question.where, ages or None
     k = min(question.limit or DEFAULT_SUGGESTIONS, MAX_K)
     try:
-        if not explain:
+        search = {} if question.tuned is None else question.tuned.search()
+        if not explain and not search:
             encoded = served.index.complete_encoded(
                 prefix,
                 previous,
@@ -274,6 +296,7 @@ def _ask(
             )
             if encoded is not None:
                 return EncodedSuggestions(encoded), ()
+        if not explain:
             found = served.index.complete(
                 prefix,
                 previous,
@@ -283,6 +306,7 @@ def _ask(
                 where=where,
                 overlay=served.overlay,
                 keep_variants=question.keep_variants,
+                **search,
             )
             return found, ()
         explained = served.index.explain(
@@ -294,6 +318,7 @@ def _ask(
             where=where,
             overlay=served.overlay,
             keep_variants=question.keep_variants,
+            **search,
         )
     except LimitError as error:
         # Normalisation may lengthen text, and only the index sees the result.

@@ -94,6 +94,9 @@ class Completing(Protocol):
         where: Filter | None = None,
         overlay: Overlay | None = None,
         keep_variants: bool = False,
+        beam: int = 0,
+        pool: int = 0,
+        groups_off: Sequence[str] = (),
     ) -> Sequence[Suggested]:
         """Return at most ``k`` completions of ``prefix``, best first.
 
@@ -101,6 +104,8 @@ class Completing(Protocol):
         ``previous_age`` the seconds since each, where known; ``sources`` where
         suggestions may come from, ``None`` for everywhere; ``overlay`` the rules that
         hold for the answer; ``keep_variants`` whether variants of better suggestions stay.
+        ``beam`` and ``pool`` are how much is searched, 0 for the index's own, and
+        ``groups_off`` the groups of features that ranking does without.
 
         Raises:
             LimitError: The normalised prefix is too long.
@@ -135,6 +140,9 @@ class Completing(Protocol):
         where: Filter | None = None,
         overlay: Overlay | None = None,
         keep_variants: bool = False,
+        beam: int = 0,
+        pool: int = 0,
+        groups_off: Sequence[str] = (),
     ) -> Sequence[Explained]:
         """Complete, and tell what every score is made of. Arguments as in ``complete``."""
         ...
@@ -173,6 +181,10 @@ class Indexes:
 
     def __iter__(self) -> Iterator[ServedIndex]:
         return iter(self._by_name.values())
+
+    def has(self, name: str) -> bool:
+        """Return whether an index is served under a name."""
+        return name in self._by_name
 
     def get(self, name: str) -> ServedIndex:
         """Return the index called ``name``, the default one for "".

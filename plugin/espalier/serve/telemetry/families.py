@@ -152,6 +152,18 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "index_switches": _counter("index_switches", "index kind", "changes of what answers"),
     "rules": _gauge("rules", "index kind", "blocks, pins and boosts that hold"),
     "rule_changes": _counter("rule_changes", "index outcome", "of rules, made or refused"),
+    # ---- experiments ------------------------------------------------------------------
+    "experiments": _counter(
+        "experiment_answers", "experiment variant", "completions that a variant was applied to"
+    ),
+    "experiment_faults": _counter(
+        "experiment_faults",
+        "experiment reason",
+        "completions that a variant should have been applied to and was not",
+    ),
+    "shadows": _counter(
+        "shadow_answers", "experiment variant outcome", "compared, failed, or dropped under load"
+    ),
     # ---- processes --------------------------------------------------------------------
     "build_info": _gauge("build_info", "version", "1"),
     "ready": _gauge("ready", "", "1 while every worker answers calls"),

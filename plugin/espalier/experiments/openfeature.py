@@ -1,0 +1,59 @@
+"""OpenFeature (openfeature.dev): a flag platform of the site decides, whichever it is.
+
+An experiment is a flag of the same name whose value is the name of a variant; "" is none.
+The unit is the targeting key, and the attributes of the request are those of the evaluation
+context. Needs the extra ``openfeature``, and the provider of the platform.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from espalier.errors import ConfigError
+from espalier.experiments.model import Experiment, Participant
+
+if TYPE_CHECKING:
+    from openfeature.provider import FeatureProvider
+
+_DOMAIN = "espalier"
+
+
+class OpenFeatureAssigner:
+    """Asks a provider of OpenFeature.
+
+    Args:
+        provider: Which; registered for the domain ``espalier``. ``None`` for the one that
+            is registered by whoever else runs in this process.
+
+    Raises:
+        ConfigError: The extra is not installed, or the provider is none or does not start.
+    """
+
+    def __init__(self, provider: FeatureProvider | None = None) -> None:
+        try:
+            from openfeature import api  # noqa: PLC0415
+            from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415
+            from openfeature.exception import OpenFeatureError  # noqa: PLC0415
+        except ImportError:
+            raise ConfigError(
+                "the assigner openfeature needs openfeature-sdk; "
+                "pip install 'espalier[openfeature]'"
+            ) from None
+        if provider is not None:
+            try:
+                api.set_provider(provider, _DOMAIN)
+            except OpenFeatureError as error:
+                raise ConfigError(
+                    f"the OpenFeature provider {type(provider).__name__} cannot be used: "
+                    f"{type(error).__name__}; see its documentation"
+                ) from error
+        self._client = api.get_client(_DOMAIN)
+        self._context: Any = EvaluationContext
+
+    def assign(self, experiment: Experiment, who: Participant) -> str | None:
+        """Return what the flag named as the experiment says, ``None`` for nothing.
+
+        A flag that cannot be evaluated says nothing: OpenFeature then returns its default.
+        """
+        context = self._context(who.unit_of(experiment.unit), dict(who.attributes))
+        return str(self._client.get_string_value(experiment.name, "", context)) or None
