@@ -42,7 +42,8 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
     ServerReflectionResponse,
 )
 
-from espalier.client import CallError
+from espalier.access import Access
+from espalier.client import CallError, open_channel
 from espalier.errors import EspalierError, InputError
 
 __all__ = ["AnyServer", "Element", "Metadata", "declaration_of", "documents_in", "source_of"]
@@ -76,14 +77,25 @@ class AnyServer:
         target: HOST:PORT or ``unix:PATH``.
         timeout: Seconds each call may take, ``None`` for as long as it takes.
         metadata: Goes with every call, those of reflection too.
+        access: How to get in, where that takes TLS or a token.
+
+    Raises:
+        InputError: A file that ``access`` names cannot be used.
     """
 
     def __init__(
-        self, target: str, *, timeout: float | None = 10.0, metadata: Metadata = ()
+        self,
+        target: str,
+        *,
+        timeout: float | None = 10.0,
+        metadata: Metadata = (),
+        access: Access | None = None,
     ) -> None:
-        self._channel = grpc.insecure_channel(target, _OPTIONS)
+        access = Access() if access is None else access
+        token = access.token(target)
+        self._channel = open_channel(access, target, _OPTIONS)
         self._timeout = timeout
-        self._metadata = tuple(metadata)
+        self._metadata = (*metadata, *(() if token is None else token.metadata))
         self._versions = list(_VERSIONS)
         self._pool: Any = DescriptorPool(_Descriptors(self._ask))
 

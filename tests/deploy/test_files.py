@@ -155,7 +155,10 @@ def test_variables_of_the_pod_are_settings_that_fit_together(pod: dict[str, Any]
     env |= {one["name"]: one["value"] for one in container["env"]}
     found = load_settings(CONFIG, "serve", env=env)
 
-    assert found.listen.endswith(f":{container['ports'][0]['containerPort']}")
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    assert found.listen == f"0.0.0.0:{ports['grpc']}"
+    assert found.metrics == f"0.0.0.0:{ports['metrics']}"
+    assert final.last("EXPOSE").split() == [str(port) for port in ports.values()]
     mounts = [one["mountPath"] for one in container["volumeMounts"]]
     assert str(found.token_file).startswith(tuple(mounts))
     assert str(found.admin_token_file).startswith(tuple(mounts))
@@ -169,6 +172,21 @@ def test_probes_ask_for_components_there_are(pod: dict[str, Any]) -> None:
     assert container["startupProbe"]["grpc"] == {"port": port, "service": READY}
     assert container["readinessProbe"]["grpc"] == {"port": port, "service": READY}
     assert container["livenessProbe"]["grpc"] == {"port": port, "service": LIVE}
+
+
+def test_probes_of_a_service_with_tls_are_what_kubernetes_takes(
+    manifests: dict[str, dict[str, Any]],
+) -> None:
+    """As the comment beside the probes has it: plain HTTP at the metrics listener."""
+    said = MANIFESTS.read_text(encoding="utf-8")
+    assert "httpGet: {path: /readyz, port: metrics}" in said
+    document = yaml.safe_load(yaml.safe_dump(manifests["StatefulSet"]))
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    for probe, path in {"startup": "readyz", "readiness": "readyz", "liveness": "healthz"}.items():
+        del container[f"{probe}Probe"]["grpc"]
+        container[f"{probe}Probe"]["httpGet"] = {"path": f"/{path}", "port": "metrics"}
+
+    kubernetes_validate.validate(document, KUBERNETES[0], strict=True)
 
 
 def test_a_pod_has_longer_to_end_than_the_service_takes(

@@ -8,20 +8,16 @@ rules, whoever edits the file meanwhile.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from espalier.errors import ConfigError
 from espalier.overlay import Overlay
 from espalier.overlay.document import dumps
 from espalier.serve.held import HeldFile, Identity, hold_bytes
 from espalier.serve.orders import RulesOrder
 
 _MODE = 0o600
-_LOCK = "overlays.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +33,14 @@ class Rulebook:
 
     Args:
         folder: Where they are kept; ``None`` keeps them as long as this object.
-
-    Raises:
-        ConfigError: It is no folder, or another service keeps its rules there.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._pages: dict[str, _Page] = {}
         self._retired: list[HeldFile] = []
-        self._lock: int | None = None
         if folder is not None:
-            self._lock = _claimed(folder)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
     def persisted(self) -> bool:
@@ -115,9 +107,6 @@ class Rulebook:
         for page in self._pages.values():
             page.file.close()
         self._pages.clear()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     def _path(self, name: str) -> Path | None:
         return None if self._folder is None else self._folder / f"overlay.{name}.json"
@@ -129,30 +118,3 @@ class Rulebook:
         self._pages[name] = _Page(overlay, version, file, kept)
         if before is not None:
             self._retired.append(before.file)
-
-
-def _claimed(folder: Path) -> int | None:
-    """Return a descriptor that keeps a folder for this process, as long as it is open.
-
-    Two services that wrote rules there would take each other's blocks back.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"serve.state_dir: {folder} cannot be a folder ({error.strerror}); name another one"
-        ) from None
-    try:
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
-    except OSError:
-        # Where nothing can be written, nobody writes rules; who changes some will be told.
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise ConfigError(
-            f"serve.state_dir: another service keeps its rules in {folder}; "
-            "give each a folder of its own"
-        ) from None
-    return lock

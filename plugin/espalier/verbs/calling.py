@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from espalier import console
 from espalier.errors import InputError
+from espalier.verbs import options
 
 if TYPE_CHECKING:
     from espalier.calling import AnyServer, Element
@@ -22,7 +23,7 @@ _BINARY: Final = "-bin"
 
 
 def _address(command: _Command) -> _Command:
-    return click.argument("address", metavar="ADDRESS")(command)
+    return click.argument("target", metavar="ADDRESS")(options.access(command))
 
 
 def _timeout(default: float, text: str) -> Callable[[_Command], _Command]:
@@ -60,7 +61,7 @@ def _timeout(default: float, text: str) -> Callable[[_Command], _Command]:
 @console.json_option
 def call(
     *,
-    address: str,
+    target: options.Target,
     name: str,
     request_text: str | None,
     headers: tuple[str, ...],
@@ -74,10 +75,8 @@ def call(
     document in the mapping of Protocol Buffers, call it; `-` reads that from stdin, and a
     method that takes a stream takes several documents. With --json every reply is one line.
     """
-    from espalier.calling import AnyServer
-
     metadata = [_header(one) for one in headers]
-    with AnyServer(address, timeout=timeout or None, metadata=metadata) as server:
+    with _open(target, timeout, metadata) as server:
         if not name:
             _list(server, want_json=want_json)
         elif request_text is None:
@@ -86,6 +85,15 @@ def call(
             text = sys.stdin.read() if request_text == "-" else request_text
             for document in _replies(server, name, text):
                 _show(document, want_json=want_json)
+
+
+def _open(
+    target: options.Target, timeout: float, metadata: Sequence[tuple[str, str]] = ()
+) -> AnyServer:
+    from espalier.calling import AnyServer
+
+    access = target.access
+    return AnyServer(target.address, timeout=timeout or None, metadata=metadata, access=access)
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -161,16 +169,16 @@ def _show(document: dict[str, Any], *, want_json: bool) -> None:
 )
 @_timeout(3.0, "An answer may take.")
 @console.json_option
-def health(*, address: str, component: str, wait: float, timeout: float, want_json: bool) -> int:
+def health(
+    *, target: options.Target, component: str, wait: float, timeout: float, want_json: bool
+) -> int:
     """Ask a server how it, or one COMPONENT of it, is; ends with 0 only if it serves.
 
     It speaks grpc.health.v1, which every gRPC service may. Of a sidecar, `ready` means that
     requests may be sent, `live` that the process runs, `index/NAME` that the newest file of
     an index could be loaded.
     """
-    from espalier.calling import AnyServer
-
-    with AnyServer(address, timeout=timeout or None) as server:
+    with _open(target, timeout) as server:
         status = server.health(component, wait=wait)
     if want_json:
         click.echo(console.as_json({"component": component, "status": status}))
