@@ -454,8 +454,10 @@ def test_an_answer_that_comes_later_keeps_nobody_waiting(threads: int) -> None:
     """The loop goes on meanwhile; the reply is sent by whoever settles the future."""
     with serving(threads=threads) as (service, channel):
         service.gate.set()
-        calls = [call(channel, "/s/Later", b"") for _ in range(3)]
-        until(lambda: len(service.later) == 3)
+        calls = []
+        for number in range(3):
+            calls.append(call(channel, "/s/Later", b""))
+            until(lambda begun=number: len(service.later) > begun)  # type: ignore[misc]
         assert call(channel, "/s/Work", b"meanwhile").result() == b"meanwhile"
         service.later[1].set_result(b"second")
         assert calls[1].result() == b"second"
