@@ -69,8 +69,16 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, bool]]:
     """Replace the server by a list of what it was asked to serve."""
     calls: list[tuple[Any, bool]] = []
 
-    def run(settings: object, *, reread: Callable[[], object], verify: bool = True) -> int:
+    def run(
+        settings: object,
+        *,
+        reread: Callable[[], object],
+        experiments: object,
+        reread_experiments: Callable[[], object],
+        verify: bool = True,
+    ) -> int:
         assert reread() == settings
+        assert reread_experiments() == experiments
         calls.append((settings, verify))
         return 0
 

@@ -10,7 +10,13 @@ Knows no index, no transport and no files; `espalier.serve` applies variants to 
 """
 
 from espalier.experiments.assignment import State, assign, state_at
-from espalier.experiments.definition import as_table, problems_of, read_experiments
+from espalier.experiments.definition import (
+    as_message,
+    as_table,
+    of_message,
+    problems_of,
+    read_experiments,
+)
 from espalier.experiments.interleaving import Draft, draft
 from espalier.experiments.model import (
     BASIS,
@@ -40,9 +46,11 @@ __all__ = [
     "State",
     "Trial",
     "Variant",
+    "as_message",
     "as_table",
     "assign",
     "draft",
+    "of_message",
     "problems_of",
     "read_experiments",
     "state_at",

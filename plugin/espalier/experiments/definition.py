@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any, Final
@@ -49,6 +49,7 @@ HASH: Final = "hash"
 
 _SHARE: Final = Between(0, BASIS, "(0.01 %)")
 _TABLES: Final = ("eligible", "variants")
+_MOMENTS: Final = {"start", "end"}
 _TEXT: Final = Matches(r"(?s).{1,128}", "text of 1 to 128 characters")
 _EVER: Final = (
     dt.datetime.min.replace(tzinfo=dt.UTC),
@@ -152,6 +153,27 @@ def as_table(experiment: Experiment) -> dict[str, Any]:
         },
     }
     return {name: value for name, value in table.items() if value is not None}
+
+
+def as_message(experiments: Iterable[Experiment]) -> dict[str, Any]:
+    """Return experiments as `of_message` takes them, in what JSON can write."""
+    tables = {one.name: as_table(one) for one in experiments}
+    for table in tables.values():
+        for moment in _MOMENTS & table.keys():
+            table[moment] = table[moment].isoformat()
+    return tables
+
+
+def of_message(message: Mapping[str, Any]) -> tuple[Experiment, ...]:
+    """Return the experiments in a message."""
+    return read_experiments(
+        {
+            name: table
+            | {key: dt.datetime.fromisoformat(table[key]) for key in _MOMENTS & table.keys()}
+            for name, table in message.items()
+        },
+        "experiments",
+    )
 
 
 def _share_of(variant: Variant, mode: Mode, *, ranged: bool) -> dict[str, int]:

@@ -116,6 +116,11 @@ class Lifecycle:
         """
         return self._rules.get(self._ledger.named(name))
 
+    def renew_orders(self) -> None:
+        """Let workers that start from now on begin with what holds now."""
+        with self._changing:
+            self._give_orders()
+
     def close(self) -> None:
         """Let go of every file."""
         for entry in self._ledger.entries.values():

@@ -87,6 +87,7 @@ class Orders:
         http: Whether it is the HTTP front that listens there.
         page: Where its numbers go, ``None`` if nobody reads them.
         credentials: What its listeners show and ask for.
+        experiments: As `experiment_book` has them.
     """
 
     number: int
@@ -101,6 +102,7 @@ class Orders:
     http: bool = False
     page: Path | None = None
     credentials: Credentials = NO_CREDENTIALS
+    experiments: Mapping[str, Any] = field(default_factory=dict)
 
     def as_message(self) -> dict[str, Any]:
         """Return what `of` understands."""
@@ -121,6 +123,7 @@ class Orders:
             "http": self.http,
             "page": _plain(self.page),
             "credentials": self.credentials.as_message(),
+            "experiments": dict(self.experiments),
         }
 
     @classmethod
@@ -142,6 +145,7 @@ class Orders:
             indexes=tuple(IndexOrder.of(one) for one in message["indexes"]),
             overlays={name: RulesOrder.of(one) for name, one in message["overlays"].items()},
             unwell=tuple(message["unwell"]),
+            experiments=message["experiments"],
             http=message["http"],
             page=_path(message["page"]),
             credentials=Credentials.of(message["credentials"]),

@@ -17,9 +17,10 @@ from typing import Final, Protocol
 
 from espalier.events import Action, Event, EventSink
 from espalier.events.writer import Receipt
+from espalier.experiments import Trial
 from espalier.index import MAX_K
 from espalier.serve.counters import Counting
-from espalier.serve.domain import MAX_SET_ID_BYTES, check_bytes, check_session_id
+from espalier.serve.domain import MAX_SET_ID_BYTES, Answer, check_bytes, check_session_id
 from espalier.serve.errors import EmptyQueryError, OverloadedError, RequestError
 from espalier.serve.later import then
 from espalier.text import normalise
@@ -136,17 +137,19 @@ class Reporter:
         self._clock = clock
 
     def answered(
-        self, request: CompleteRequest, reply: CompleteResponse, context: int, took_ns: int
+        self, request: CompleteRequest, reply: CompleteResponse, answer: Answer, took_ns: int
     ) -> None:
         """Note what was shown; neither message may change afterwards.
 
         Args:
             request: What was asked.
             reply: What was answered.
-            context: Previous queries that were used.
+            answer: What the reply was made of.
             took_ns: How long it took.
         """
-        self._recorder.write(partial(_impression, request, reply, context, took_ns, self._clock()))
+        now, context, trial = self._clock(), answer.context, answer.trial
+        # Not the answer itself: an index that is replaced would have to wait for the file.
+        self._recorder.write(partial(_impression, request, reply, context, trial, took_ns, now))
 
     def record(self, events: Sequence[Reported]) -> Recorded | Future[Recorded]:
         """Keep what a client reports, as far as its time allows.
@@ -222,8 +225,13 @@ class Reporter:
         return receipt
 
 
-def _impression(
-    request: CompleteRequest, reply: CompleteResponse, context: int, took_ns: int, now: int
+def _impression(  # noqa: PLR0917 - bound by place, once for every answer
+    request: CompleteRequest,
+    reply: CompleteResponse,
+    context: int,
+    trial: Trial,
+    took_ns: int,
+    now: int,
 ) -> Event:
     header = reply.header
     return Event(
@@ -233,14 +241,15 @@ def _impression(
         event_id=reply.suggestion_set_id,
         set_id=reply.suggestion_set_id,
         session=request.session_id,
-        unit=request.experiment.unit,
+        unit=trial.unit or request.experiment.unit,
         intent_id=request.intent_id,
         text=request.prefix,
         prefix_length=len(request.prefix),
         suggestions=len(reply.suggestions),
         context=context,
         shown=[one.text for one in reply.suggestions],
-        experiments=header.variants,
+        experiments=trial.counted,
+        credits=trial.credits or None,
         index=header.index,
         index_revision=header.index_revision,
         latency_us=took_ns // 1_000,

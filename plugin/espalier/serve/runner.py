@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,10 +23,13 @@ from typing import Any, TextIO
 
 from espalier.config import taken_over
 from espalier.errors import ConfigError
+from espalier.experiments import Experiment
 from espalier.serve import processors, supervisor
 from espalier.serve.admin import ANSWERING, WORKERS, Admin, AdminAddress, health_of_service
 from espalier.serve.counters import Counters
 from espalier.serve.credentials import Held
+from espalier.serve.experiment_book import COMPONENT as EXPERIMENTS
+from espalier.serve.experiment_book import ExperimentBook, Reread
 from espalier.serve.folder import StateFolder
 from espalier.serve.health import SESSIONS, index_component
 from espalier.serve.held import HeldFile, Identity, hold
@@ -57,6 +60,8 @@ def run(
     out: TextIO | None = None,
     log: EventLog | None = None,
     reread: Callable[[], ServeSettings] | None = None,
+    experiments: Sequence[Experiment] = (),
+    reread_experiments: Reread | None = None,
 ) -> int:
     """Serve until told to end; return the exit code.
 
@@ -69,6 +74,8 @@ def run(
         out: Where addresses are printed, stdout by default.
         log: Where events go, JSON lines on stderr by default.
         reread: Reads the settings anew, on SIGHUP; may raise `ConfigError`.
+        experiments: What of them is tried on whom.
+        reread_experiments: Reads those anew, on SIGHUP as well.
 
     Raises:
         ConfigError: There is nothing to serve, or the admin address is for everybody.
@@ -82,7 +89,17 @@ def run(
     if not settings.index:
         raise ConfigError("nothing to serve: name at least one index")
     with ExitStack() as held:
-        service = _Service(settings, held, verify=verify, out=out, log=log, reread=reread)
+        service = _Service(
+            settings,
+            held,
+            verify=verify,
+            out=out,
+            log=log,
+            reread=reread,
+            experiments=lambda told: ExperimentBook(
+                experiments, reread_experiments, log=log, told=told
+            ),
+        )
         return service.run()
 
 
@@ -98,6 +115,7 @@ class _Service:
         out: TextIO,
         log: EventLog,
         reread: Callable[[], ServeSettings] | None,
+        experiments: Callable[[Callable[[bool], object]], ExperimentBook],
     ) -> None:
         self._settings = settings
         self._reread = reread
@@ -150,6 +168,7 @@ class _Service:
         self._counters.begin("reloads")
         for number in range(len(self._pages)):
             self._counters.place("worker_restarts", str(number))
+        self._experiments = experiments(lambda well: self._health.tell(EXPERIMENTS, well=well))
         self._watch: Watch | None = None
         first = [
             IndexOrder(name, settings.index[name], self._files[name].path) for name in self._files
@@ -191,7 +210,7 @@ class _Service:
             self._seen,
             seconds=settings.watch_seconds,
             log=self._log,
-            before=self._reread_settings,
+            before=lambda: self._reread_all(lifecycle),
             beside=lambda at_all: self._renewal.look(
                 lambda held: self._spread(lifecycle, held), at_all=at_all
             ),
@@ -309,6 +328,7 @@ class _Service:
                 http=http,
                 page=self._pages[number].path if self._pages else None,
                 credentials=self._renewal.held.serve,
+                experiments=self._experiments.order(),
             ).as_message()
             for number, (address, path, http) in enumerate(places)
         ]
@@ -317,6 +337,10 @@ class _Service:
         if self._watch is not None:
             self._manager.reloading()
             self._watch.hang_up()
+
+    def _reread_all(self, lifecycle: Lifecycle) -> None:
+        self._reread_settings()
+        self._experiments.reread(self._supervisor, lifecycle.renew_orders)
 
     def _reread_settings(self) -> None:
         """Take over what changed in the configuration; keep what holds if that is broken."""

@@ -14,14 +14,16 @@ from espalier.filters import Filter
 from espalier.index import MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
 from espalier.serve import domain
-from espalier.serve.domain import Accepted, Completer, Question
+from espalier.serve.domain import Accepted, Completer, Question, check_bytes
 from espalier.serve.encoded import EncodedSuggestions
 from espalier.serve.errors import RequestError
 from espalier.serve.indexes import Explained, ServedIndex, Suggested
 from espalier.serve.later import then
 from espalier.serve.log import EventLog
+from espalier.serve.participants import MAX_INTENT_BYTES, participant_of
 from espalier.serve.reporting import NOTHING_RECORDED, Recorded, Reporter, check_submitted, checked
 from espalier.serve.rpc import Unary
+from espalier.serve.trials import Trials
 from espalier.serve.wire import Typed, methods_of
 from espalier.v1 import completion_service_pb2 as messages
 from espalier.v1.completion_service_pb2 import (
@@ -73,6 +75,9 @@ def new_set_ids() -> Callable[[], str]:
 class CompletionService:
     """The methods of ``espalier.v1.CompletionService`` over a `Completer`.
 
+    Attributes:
+        trials: Experiments; ``None`` where there are none. May be replaced at any time.
+
     Args:
         clock: Unix time in nanoseconds, for reply headers.
         new_set_id: Gives every reply its id.
@@ -88,6 +93,7 @@ class CompletionService:
         reporter: Reporter | None = None,
     ) -> None:
         self._completer = completer
+        self.trials: Trials | None = None
         self._reporter = reporter
         self._clock = clock
         self._new_set_id = new_set_id or new_set_ids()
@@ -109,21 +115,28 @@ class CompletionService:
         """Complete a prefix within ``time_left`` seconds."""
         reporter = self._reporter
         began = 0 if reporter is None else time.perf_counter_ns()
-        answer = self._completer.complete(
-            Question(
-                prefix=request.prefix,
-                previous=tuple(request.previous_queries),
-                ages=tuple(request.previous_query_ages),
-                session_id=request.session_id,
-                limit=request.max_suggestions,
-                index=request.index,
-                sources=_sources(request.allowed_sources),
-                where=_where(request) if request.HasField("filter") else None,
-                explain=request.explain,
-                keep_variants=request.keep_variants,
-            ),
-            time_left,
+        question = Question(
+            prefix=request.prefix,
+            previous=tuple(request.previous_queries),
+            ages=tuple(request.previous_query_ages),
+            session_id=request.session_id,
+            limit=request.max_suggestions,
+            index=request.index,
+            sources=_sources(request.allowed_sources),
+            where=_where(request) if request.HasField("filter") else None,
+            explain=request.explain,
+            keep_variants=request.keep_variants,
         )
+        trials = self.trials
+        who = None
+        if trials is not None or request.HasField("experiment"):
+            who = participant_of(request.experiment, request.session_id)
+        if request.intent_id:
+            check_bytes(request.intent_id, MAX_INTENT_BYTES, "intent_id", RequestError)
+        if trials is None or who is None:
+            answer = self._completer.complete(question, time_left)
+        else:
+            answer = trials.complete(question, who, request.intent_id, time_left)
         reply = CompleteResponse(
             prefix=request.prefix,
             sequence=request.sequence,
@@ -132,6 +145,8 @@ class CompletionService:
             degradations=[_DEGRADATION_TO_WIRE[one] for one in answer.degradations],
         )
         self._put_header(reply.header, answer.served)
+        if answer.trial.variants:
+            reply.header.variants.update(answer.trial.variants)
         if isinstance(answer.suggestions, EncodedSuggestions):
             answer.suggestions.put_into(reply)
         else:
@@ -139,7 +154,9 @@ class CompletionService:
         for suggestion, explanation in zip(reply.suggestions, answer.explanations, strict=False):
             _explain(suggestion, explanation)
         if reporter is not None:
-            reporter.answered(request, reply, answer.context, time.perf_counter_ns() - began)
+            reporter.answered(request, reply, answer, time.perf_counter_ns() - began)
+        if trials is not None and who is not None and answer.trial.shadows:
+            trials.begin_shadows(question, who, request.intent_id, answer, reply.suggestion_set_id)
         return reply
 
     def record_query(
@@ -186,10 +203,15 @@ class CompletionService:
         return reply
 
     def _put_header(self, header: ResponseHeader, served: ServedIndex) -> None:
-        header.index = served.name
-        header.index_revision = served.revision
-        now = header.server_time
-        now.seconds, now.nanos = divmod(self._clock(), 1_000_000_000)
+        put_header(header, served, self._clock())
+
+
+def put_header(header: ResponseHeader, served: ServedIndex, now_ns: int) -> None:
+    """Say who answers, and when."""
+    header.index = served.name
+    header.index_revision = served.revision
+    now = header.server_time
+    now.seconds, now.nanos = divmod(now_ns, 1_000_000_000)
 
 
 def _put_suggestions(reply: CompleteResponse, suggestions: Sequence[Suggested]) -> None:

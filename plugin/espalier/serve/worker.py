@@ -7,7 +7,6 @@ SIGINT; a second signal ends it at once, with 128 and the number of the signal.
 
 Requests a worker answers, beside the replies it gets:
 
-============  ==================================================================
 ``ping``      nothing; its reply says that the process is alive
 ``check``     find out whether an index file is whole, and what it holds
 ``stage``     get ready to answer from an index file that was checked
@@ -15,8 +14,20 @@ Requests a worker answers, beside the replies it gets:
 ``rules``     let a file of blocks, pins and boosts hold for an index
 ``health``    say how an index is, to who asks
 ``credentials``  show these certificates, and take these tokens
+``credentials``  show these certificates, and take these tokens
 ``drain``     begin to end, with ``grace`` seconds; replies before it has ended
 ============  ==================================================================
+=======
+===============  ==================================================================
+``ping``         nothing; its reply says that the process is alive
+``check``        find out whether an index file is whole, and what it holds
+``stage``        get ready to answer from an index file that was checked
+``settle``       answer from a revision, and let go of all that are not kept
+``rules``        let a file of blocks, pins and boosts hold for an index
+``experiments``  get ready for a set of them, with ``apply`` let it hold; or say how they are
+``health``       say how an index is, to who asks
+``drain``        begin to end, with ``grace`` seconds; replies before it has ended
+===============  ==================================================================
 
 ``check`` and ``stage`` take their time, and do not keep the others waiting.
 
@@ -37,6 +48,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from espalier.errors import EspalierError
+from espalier.events import NO_EVENTS
 from espalier.serve.aside import Aside
 from espalier.serve.calls import Limits, Watch
 from espalier.serve.control import (
@@ -51,6 +63,9 @@ from espalier.serve.control import (
 from espalier.serve.counters import Counters, Unanswered
 from espalier.serve.credentials import Credentials
 from espalier.serve.domain import Completer
+from espalier.serve.experiment_book import COMPONENT as EXPERIMENTS
+from espalier.serve.experiment_service import ExperimentService
+from espalier.serve.experimenting import Experimenting
 from espalier.serve.health import SESSIONS, Health, index_component
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
 from espalier.serve.orders import IndexOrder, Orders, RulesOrder
@@ -169,7 +184,14 @@ class _Worker:
         self._events = events_of(settings, counters=self._counters, log=log)
         reporter = reporter_of(settings, self._events, counters=self._counters)
         service = CompletionService(completer, reporter=reporter)
-        self._server, self._addresses = self._listening(orders, service)
+        sink = NO_EVENTS if self._events is None else self._events
+        self._experimenting = Experimenting(
+            service, completer, sink, counters=self._counters, log=log
+        )
+        self._begin_experiments(orders.experiments)
+        experiments = ExperimentService(completer, service)
+        self._server, self._addresses = self._listening(orders, service, experiments)
+        self._experimenting.spare(lambda: self._server.waiting)
         self._sampler: Sampler | None = None
         if page is not None:
             self._sampler = Sampler(
@@ -181,6 +203,7 @@ class _Worker:
             "stage": self._stage,
             "settle": self._settle,
             "rules": self._rule,
+            "experiments": self._experiment,
             "health": self._tell_health,
             "credentials": lambda params: self._server.renew(Credentials.of(params)),
             "drain": self._begin_drain,
@@ -209,7 +232,9 @@ class _Worker:
             store_told=self._tell_sessions,
         )
 
-    def _listening(self, orders: Orders, service: CompletionService) -> tuple[_Serving, list[str]]:
+    def _listening(
+        self, orders: Orders, service: CompletionService, experiments: ExperimentService
+    ) -> tuple[_Serving, list[str]]:
         """Return the server of this worker and where it listens."""
         settings = orders.settings
         limits = Limits(waiting=settings.max_waiting, open=settings.max_open)
@@ -233,7 +258,7 @@ class _Worker:
         if self._meters is not None:
             watch = CallWatch(self._meters)
         server = Server(
-            service.methods(self._log),
+            {**service.methods(self._log), **experiments.methods(self._log)},
             self._health,
             counters=self._counters,
             crashed=self._crashed,
@@ -288,6 +313,7 @@ class _Worker:
         # Asked to end by the supervisor and by a signal is being asked once: who stops all
         # processes of a service sends both.
         cut_off = self._server.drain(self._grace, hurry)
+        self._experimenting.close()
         if self._events is not None:
             self._events.close()
         if self._sampler is not None:
@@ -329,6 +355,17 @@ class _Worker:
             self._loading.do(lambda: self._shelf.resolve(name))
 
         return self._changing.do(rule)
+
+    def _begin_experiments(self, order: Params) -> None:
+        self._health.tell(EXPERIMENTS, well=order.get("well", True))
+        self._experimenting.apply(order.get("experiments", {}))
+
+    def _experiment(self, params: Params) -> Future[Result]:
+        if "experiments" not in params:
+            self._health.tell(EXPERIMENTS, well=params["well"])
+            return self._changing.do(lambda: None)
+        change = self._experimenting.apply if params["apply"] else self._experimenting.prepare
+        return self._changing.do(lambda: change(params["experiments"]))
 
     def _tell_health(self, params: Params) -> None:
         self._health.tell(index_component(params["name"]), well=params["well"])

@@ -82,7 +82,7 @@ def serve(
     over), and looks for newer files of the indexes and for edited rules. An index path that is
     a symbolic link is followed when it comes to point elsewhere (`watch_seconds`).
     """
-    from espalier.settings import load, parse_assignments
+    from espalier.settings import load, load_experiments, parse_assignments
 
     given = {
         "index": _named(indexes) or None,
@@ -101,16 +101,23 @@ def serve(
         return load(config, "serve", parse_assignments(list(assignments)), flags=flags)
 
     loaded = read()
+    experiments = load_experiments(config, tuple(loaded.settings.index) or None)
     if print_config:
-        from espalier.config import as_toml
+        from espalier.config import as_toml, experiments_as_toml
 
-        click.echo(as_toml(loaded, "serve"), nl=False)
+        click.echo(as_toml(loaded, "serve") + experiments_as_toml(experiments), nl=False)
         return 0
     from espalier.serve.runner import run
 
     if not loaded.settings.index:
         raise ConfigError("nothing to serve: give --index NAME.esp, or index under [serve]")
-    return run(loaded.settings, verify=not no_verify, reread=lambda: read().settings)
+    return run(
+        loaded.settings,
+        verify=not no_verify,
+        reread=lambda: read().settings,
+        experiments=experiments,
+        reread_experiments=lambda: load_experiments(config, tuple(read().settings.index)),
+    )
 
 
 def _named(indexes: Sequence[str]) -> dict[str, Path]:

@@ -52,6 +52,7 @@ class FakeIndex:
         asked: Arguments of every call: prefix, previous, k, sources.
         filters: What suggestions had to have, of every call.
         kept_variants: Whether variants could stay, of every call.
+        searches: Beam, pool and groups of features left out, of every call.
         ages: Of the previous queries, of every call.
     """
 
@@ -61,6 +62,7 @@ class FakeIndex:
     ages: list[tuple[float, ...] | None] = field(default_factory=list)
     filters: list[Filter | None] = field(default_factory=list)
     kept_variants: list[bool] = field(default_factory=list)
+    searches: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
     closed: bool = False
 
     def complete(
@@ -74,10 +76,14 @@ class FakeIndex:
         where: Filter | None = None,
         overlay: Overlay | None = None,  # noqa: ARG002 - rules are for real indexes
         keep_variants: bool = False,
+        beam: int = 0,
+        pool: int = 0,
+        groups_off: Sequence[str] = (),
     ) -> list[FakeSuggestion]:
         """Return what starts with the prefix."""
         self.filters.append(where)
         self.kept_variants.append(keep_variants)
+        self.searches.append((beam, pool, tuple(groups_off)))
         self.ages.append(None if previous_age is None else tuple(previous_age))
         self.asked.append((prefix, tuple(previous), k, sources))
         if self.raises is not None:
@@ -112,6 +118,9 @@ class FakeIndex:
         where: Filter | None = None,
         overlay: Overlay | None = None,  # noqa: ARG002 - rules are for real indexes
         keep_variants: bool = False,
+        beam: int = 0,
+        pool: int = 0,
+        groups_off: Sequence[str] = (),
     ) -> list[FakeExplanation]:
         """Return the same; its place in the list is all that the first feature knows."""
         found = self.complete(
@@ -122,6 +131,9 @@ class FakeIndex:
             previous_age=previous_age,
             where=where,
             keep_variants=keep_variants,
+            beam=beam,
+            pool=pool,
+            groups_off=groups_off,
         )
         return [
             FakeExplanation(

@@ -15,11 +15,11 @@ Fields have the names of the JSON mapping (``previousQueries``), or those of the
 messages (``previous_queries``). A path is compared as it came, nothing is decoded or
 normalised before, so everything has one spelling. HEAD is GET without the body.
 
-Only completions asked for with GET and without a session may be kept by a browser, and
-only for as long as `max_age` says: whoever takes back a letter gets the same list at
-once. With a session the next answer may be another one; what is degraded should not
-last; and a query that was blocked may be shown for no longer than that. Nothing may be
-kept by what many people share.
+Only completions asked for with GET, without a session and without anything for experiments
+may be kept by a browser, and only for as long as `max_age` says: whoever takes back a letter
+gets the same list at once. With a session the next answer may be another one; what is
+degraded should not last; and a query that was blocked may be shown for no longer than that.
+Nothing may be kept by what many people share.
 """
 
 from __future__ import annotations
@@ -328,7 +328,9 @@ def _health(*, well: bool) -> Reply:
 
 
 def _may_be_kept(request: CompleteRequest, reply: CompleteResponse) -> bool:
-    return not request.session_id and not reply.degradations
+    # An experiment may begin or end, and its report counts what was asked for.
+    own = bool(request.session_id) or request.HasField("experiment")
+    return not own and not reply.header.variants and not reply.degradations
 
 
 def _is_of(headers: Mapping[bytes, bytes], types: tuple[bytes, ...]) -> bool:

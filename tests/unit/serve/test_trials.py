@@ -1,0 +1,472 @@
+"""Experiments applied to completions: what variants change, and what they may not break."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from espalier.errors import UnsupportedError
+from espalier.events import Action
+from espalier.experiments import (
+    INTERLEAVED,
+    NO_TRIAL,
+    Experiment,
+    Participant,
+    Reason,
+    read_experiments,
+)
+from espalier.experiments.assigners import Assigner
+from espalier.native import Source
+from espalier.serve.counters import Counters
+from espalier.serve.domain import SHORT_SECONDS, Answer, Completer, Question, SessionState
+from espalier.serve.errors import PrefixTooLongError
+from espalier.serve.exposures import EXPOSED, Exposures
+from espalier.serve.shadow import QUEUE, Shadow
+from espalier.serve.trials import Trials
+from espalier.sessions.memory import MemorySessionStore
+from tests.unit.serve.fakes import FakeIndex, FakeRecorder, ListLog, indexes_of
+
+USER = Participant(unit="u")
+NEVER = 1e9
+PATIENCE = 30.0
+NOW = 1_700_000_000_000_000_000
+
+
+class Bench:
+    """A completer with experiments, and everything around it within reach."""
+
+    def __init__(self) -> None:
+        self.index = FakeIndex()
+        self.other = FakeIndex(("nikon camera", "nice", "nike socks"))
+        self.log = ListLog()
+        self.counters = Counters()
+        self.sink = FakeRecorder()
+        self.store = MemorySessionStore()
+        self.completer = Completer(
+            indexes_of(main=self.index, other=self.other),
+            self.store,
+            context_queries=2,
+            log=self.log,
+            counters=self.counters,
+        )
+        self.shadow = Shadow(
+            self.completer, self.sink, counters=self.counters, log=self.log, clock=lambda: 0
+        )
+        self.exposures = Exposures(self.sink, clock=lambda: NOW)
+
+    def trials(
+        self,
+        tables: Mapping[str, Any] | None = None,
+        *,
+        assigners: Mapping[str, Assigner | None] | None = None,
+        **variant: Any,
+    ) -> Trials:
+        """Return trials of one experiment whose second variant all get, or of given ones."""
+        if tables is None:
+            tables = {"e": {"variants": {"a": {"weight": 0}, "b": {"weight": 10_000, **variant}}}}
+        experiments: Sequence[Experiment] = read_experiments(tables, "here")
+        return Trials(
+            experiments,
+            {"hash": None, **(assigners or {})},
+            self.completer,
+            counters=self.counters,
+            log=self.log,
+            exposures=self.exposures,
+            shadow=self.shadow,
+            clock=lambda: NOW,
+        )
+
+    def ask(
+        self, trials: Trials, question: Question, who: Participant = USER, intent: str = ""
+    ) -> Answer:
+        """Return the answer to a question with all time in the world."""
+        return trials.complete(question, who, intent, NEVER)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Return a fresh one."""
+    return Bench()
+
+
+def texts(answer: Answer) -> list[str]:
+    """Return what is suggested."""
+    return [one.text for one in answer.suggestions]
+
+
+def test_a_variant_changes_what_is_asked(bench: Bench) -> None:
+    """Every parameter arrives where it belongs."""
+    trials = bench.trials(
+        suggestions=3,
+        sources=["MODEL", "POPULAR"],
+        beam=7,
+        pool=90,
+        features_off=["context"],
+        keep_variants=True,
+        context=1,
+    )
+
+    answer = bench.ask(trials, Question("ni", previous=("a", "b"), ages=(1, 2), limit=8))
+
+    assert bench.index.asked == [("ni", ("a",), 3, Source.MODEL | Source.POPULAR)]
+    assert bench.index.searches == [(7, 90, ("context",))]
+    assert bench.index.kept_variants == [True]
+    assert bench.index.ages == [(1,)]
+    assert answer.context == 1
+    assert answer.trial.variants == answer.trial.counted == {"e": "b"}
+    assert answer.trial.unit == "u"
+
+
+def test_a_variant_may_answer_from_another_index(bench: Bench) -> None:
+    """The header then names that one."""
+    answer = bench.ask(bench.trials(index="other"), Question("ni"))
+
+    assert answer.served.name == "other"
+    assert texts(answer) == ["nikon camera", "nice", "nike socks"]
+
+
+def test_who_is_in_no_variant_gets_what_there_is_without_experiments(bench: Bench) -> None:
+    """No unit, not covered, another index: the question stays as it is."""
+    question = Question("ni", index="other")
+
+    for trials, who in (
+        (bench.trials(beam=7), Participant()),
+        (bench.trials(beam=7), USER),
+    ):
+        assert bench.ask(trials, question, who).trial is NO_TRIAL
+    assert bench.ask(bench.trials(beam=7), Question("ni"), Participant()).trial is NO_TRIAL
+    assert {beam for beam, _, _ in bench.index.searches + bench.other.searches} == {0}
+    assert bench.sink.told == []
+
+
+def test_experiments_concern_the_calls_of_their_index(bench: Bench) -> None:
+    """The default one, or the one that is named."""
+    table = {"variants": {"a": {"weight": 0}, "b": {"weight": 10_000, "beam": 9}}}
+    trials = bench.trials({"e": {"index": "other", **table}})
+
+    assert bench.ask(trials, Question("ni")).trial is NO_TRIAL
+    assert bench.ask(trials, Question("ni", index="other")).trial.variants == {"e": "b"}
+    assert bench.ask(bench.trials(), Question("ni", index="main")).trial.variants == {"e": "b"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [
+        (None, Source.MODEL | Source.TAIL),
+        (Source.TAIL | Source.POPULAR, Source.TAIL),
+        (Source.POPULAR, Source.POPULAR),
+    ],
+)
+def test_a_request_gets_no_source_that_it_does_not_allow(
+    bench: Bench, asked: Source | None, used: Source
+) -> None:
+    """Where both leave nothing, the request is right: somebody waits for an answer."""
+    bench.ask(bench.trials(sources=["MODEL", "TAIL"]), Question("ni", sources=asked))
+
+    assert bench.index.asked[-1][3] == used
+
+
+def test_a_variant_says_how_much_of_a_session_counts(bench: Bench) -> None:
+    """More or less than otherwise; without any the session is not looked up."""
+    for query in "abcd":
+        bench.store.append("s", query)
+    question = Question("ni", session_id="s")
+
+    for context, used in ((0, ()), (1, ("d",)), (3, ("d", "c", "b"))):
+        answer = bench.ask(bench.trials(context=context), question)
+        assert bench.index.asked[-1][1] == used
+        assert answer.session is (SessionState.FOUND if used else SessionState.NONE)
+    assert bench.ask(bench.trials(), question).context == 2
+
+
+def test_a_variant_without_its_index_is_as_if_it_were_not_there(bench: Bench) -> None:
+    """Counted each time and said once, until the index is there."""
+    trials = bench.trials(index="later", beam=7)
+
+    for _ in range(2):
+        answer = bench.ask(trials, Question("ni"))
+        assert (answer.served.name, answer.trial) == ("main", NO_TRIAL)
+    assert bench.index.searches == [(0, 0, ())] * 2
+    assert bench.counters.get("experiment_faults", "e", "index_not_served") == 2
+    assert bench.log.names() == ["variant_index_not_served"]
+    assert [one.reason for one in trials.assignments(USER)] == [Reason.INDEX_NOT_SERVED]
+
+    bench.completer.indexes = indexes_of(main=bench.index, later=bench.other)
+    assert bench.ask(trials, Question("ni")).served.name == "later"
+    assert bench.log.names()[1:] == ["variant_recovered"]
+    assert trials.assignments(USER)[0].reason is Reason.ASSIGNED
+
+
+def test_a_variant_that_fails_costs_nobody_an_answer(bench: Bench) -> None:
+    """The call is answered without it, and no report counts it."""
+    bench.other.raises = UnsupportedError("it has no model")
+
+    answer = bench.ask(bench.trials(index="other"), Question("ni"))
+
+    assert (answer.served.name, answer.trial) == ("main", NO_TRIAL)
+    assert bench.counters.get("experiment_faults", "e", "failed") == 1
+    assert bench.sink.told == []
+    with pytest.raises(PrefixTooLongError):
+        bench.ask(bench.trials(index="other"), Question("n" * 2_000))
+
+
+def test_there_are_no_variants_where_there_is_no_time(bench: Bench) -> None:
+    """Popular completions are the same in each."""
+    answer = bench.trials(beam=7).complete(Question("ni"), USER, "", SHORT_SECONDS / 2)
+
+    assert answer.trial.variants == {}
+    assert answer.trial.unit == "u"
+    assert bench.sink.told == []
+
+
+def test_a_unit_is_exposed_once(bench: Bench) -> None:
+    """With the variant it got, also if that is the control."""
+    trials = bench.trials(
+        {
+            "e": {"variants": {"a": {"weight": 10_000}, "b": {"weight": 0}}},
+            "f": {"unit": "session", "variants": {"c": {"weight": 0}, "d": {"weight": 10_000}}},
+        }
+    )
+    who = Participant("u", "s")
+    for _ in range(3):
+        bench.ask(trials, Question("ni", session_id="s"), who, "i")
+
+    found = [(one.unit, one.experiments, one.index) for one in bench.sink.told]
+    assert found == [("u", {"e": "a"}, "main"), ("s", {"f": "d"}, "main")]
+    assert {(one.action, one.time_ns, one.intent_id) for one in bench.sink.told} == {
+        (Action.EXPOSURE, NOW, "i")
+    }
+    assert bench.counters.get("experiments", "e", "a") == 3
+
+
+def test_exposures_are_remembered_within_bounds(bench: Bench) -> None:
+    """Whoever reads the events counts the first of several."""
+    served = bench.completer.indexes.default
+    for number in range(EXPOSED + 1):
+        bench.exposures.note("e", "a", str(number), "", served)
+    bench.exposures.note("e", "a", str(EXPOSED), "", served)
+    assert len(bench.sink.told) == EXPOSED + 1
+
+    bench.exposures.note("e", "a", "0", "", served)
+    assert len(bench.sink.told) == EXPOSED + 2
+
+
+def test_testers_see_their_variant_and_count_in_no_report(bench: Bench) -> None:
+    """The reply names it; exposures and counted variants do not."""
+    answer = bench.ask(bench.trials(beam=7), Question("ni"), Participant(forced={"e": "a"}))
+
+    assert answer.trial.variants == {"e": "a"}
+    assert answer.trial.counted == {}
+    assert bench.sink.told == []
+
+    unknown = bench.ask(bench.trials(beam=7), Question("ni"), Participant("u", forced={"e": "z"}))
+    assert unknown.trial is NO_TRIAL
+    assert bench.counters.get("experiment_faults", "e", "unknown_variant") == 1
+
+
+def test_an_assigner_that_fails_puts_nobody_anywhere(bench: Bench) -> None:
+    """It is foreign code, in the way of an answer."""
+
+    class Failing:
+        def assign(self, experiment: Experiment, who: Participant) -> str | None:
+            raise OSError(experiment.name, who.unit)
+
+    table = {"assigner": "x", "variants": {"a": {"weight": 0}, "b": {"weight": 10_000}}}
+    trials = bench.trials({"e": table}, assigners={"x": Failing()})
+
+    assert bench.ask(trials, Question("ni")).trial is NO_TRIAL
+    assert bench.counters.get("experiment_faults", "e", "assigner_failed") == 1
+
+
+def test_variants_of_several_experiments_add_up(bench: Bench) -> None:
+    """Each changes what the others do not."""
+    pairs = {"e": {"beam": 7}, "f": {"context": 0}}
+    trials = bench.trials(
+        {
+            name: {"variants": {"a": {"weight": 0}, "b": {"weight": 10_000, **change}}}
+            for name, change in pairs.items()
+        }
+    )
+
+    answer = bench.ask(trials, Question("ni", previous=("a",)))
+
+    assert bench.index.asked == [("ni", (), 10, None)]
+    assert bench.index.searches == [(7, 0, ())]
+    assert answer.trial.variants == {"e": "b", "f": "b"}
+
+
+# ---- interleaving -------------------------------------------------------------------
+
+INTERLEAVE = {"e": {"mode": "interleave", "variants": {"a": {}, "b": {"index": "other"}}}}
+
+
+def test_a_list_is_drafted_from_two_variants(bench: Bench) -> None:
+    """What both have is nobody's, the rest belongs to who gave it."""
+    answer = bench.ask(bench.trials(INTERLEAVE), Question("ni"), intent="i")
+
+    credit = dict(zip(texts(answer), answer.trial.credits, strict=True))
+    assert credit == {
+        "nike shoes": "a",
+        "nike socks": None,
+        "nikon camera": None,
+        "nice": "b",
+    }
+    assert answer.served.name == "main"
+    assert answer.trial.variants == answer.trial.counted == {"e": INTERLEAVED}
+    assert [one.experiments for one in bench.sink.told] == [{"e": INTERLEAVED}]
+
+
+def test_a_list_stays_put_through_a_typing_episode(bench: Bench) -> None:
+    """And differs between episodes, or the coins would not be fair."""
+    trials = bench.trials(INTERLEAVE)
+    lists = {
+        intent: {tuple(texts(bench.ask(trials, Question("ni"), intent=intent))) for _ in range(3)}
+        for intent in map(str, range(20))
+    }
+
+    assert {len(found) for found in lists.values()} == {1}
+    assert len({found.pop() for found in lists.values()}) == 2
+
+
+def test_a_drafted_list_has_as_many_as_were_asked_for(bench: Bench) -> None:
+    """And looks up the session once, whichever variant uses more of it."""
+    for query in "abcd":
+        bench.store.append("s", query)
+    table = {"mode": "interleave", "variants": {"a": {"context": 1}, "b": {"index": "other"}}}
+    question = Question("ni", session_id="s", limit=2)
+    before = bench.store.stats().found
+
+    answer = bench.ask(bench.trials({"e": table}), question)
+
+    assert len(texts(answer)) == len(answer.trial.credits) == 2
+    assert [asked[1] for asked in bench.index.asked] == [("d",)]
+    assert [asked[1] for asked in bench.other.asked] == [("d", "c")]
+    assert bench.store.stats().found == before + 1
+    assert answer.session is SessionState.FOUND
+
+
+def test_a_drafted_list_is_explained(bench: Bench) -> None:
+    """Each suggestion by the variant that gave it, in the order of the list."""
+    answer = bench.ask(bench.trials(INTERLEAVE), Question("ni", explain=True))
+
+    assert [one.suggestion.text for one in answer.explanations] == texts(answer)
+
+
+def test_nothing_is_drafted_without_both_variants(bench: Bench) -> None:
+    """One that cannot be computed is no rival."""
+    bench.completer.indexes = indexes_of(main=bench.index)
+    answer = bench.ask(bench.trials(INTERLEAVE), Question("ni"))
+
+    assert answer.trial is NO_TRIAL
+    assert bench.counters.get("experiment_faults", "e", "index_not_served") == 1
+    forced = Participant("u", forced={"e": "a"})
+    assert bench.ask(bench.trials(INTERLEAVE), Question("ni"), forced).trial.credits == ()
+
+
+# ---- shadow -------------------------------------------------------------------------
+
+SHADOW = {"e": {"mode": "shadow", "variants": {"a": {}, "b": {"index": "other"}}}}
+
+
+def shadowed(bench: Bench, trials: Trials, question: Question) -> Answer:
+    """Answer, begin what is to be computed beside it, and wait for that."""
+    answer = bench.ask(trials, question, intent="i")
+    trials.begin_shadows(question, USER, "i", answer, "set")
+    until = time.monotonic() + PATIENCE
+    while not any(bench.counters.read().get(("shadows", "e", "b", how)) for how in OUTCOMES):
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    bench.shadow.close()
+    return answer
+
+
+OUTCOMES = ("compared", "failed", "dropped")
+
+
+def test_a_shadow_changes_nothing_and_is_compared(bench: Bench) -> None:
+    """The answer is that of everybody; the other list is written as places in it."""
+    bench.store.append("s", "shoes")
+    trials = bench.trials(SHADOW)
+
+    answer = shadowed(bench, trials, Question("ni", session_id="s"))
+
+    assert texts(answer) == ["nike shoes", "nike socks", "nikon camera"]
+    assert answer.trial.variants == {}
+    (event,) = bench.sink.told
+    assert event.action is Action.SHADOW
+    assert (event.set_id, event.unit, event.session, event.intent_id) == ("set", "u", "s", "i")
+    assert event.shadow == {
+        "experiment": "e",
+        "variant": "b",
+        "places": [3, 0, 2],
+        "live": 3,
+        "latency_us": 0,
+    }
+    assert bench.other.asked == [("ni", ("shoes",), 10, None)]
+    assert bench.counters.get("shadows", "e", "b", "compared") == 1
+
+
+def test_a_shadow_that_fails_says_so(bench: Bench) -> None:
+    """Nobody waits for it, so that is all."""
+    bench.other.raises = UnsupportedError("no")
+
+    shadowed(bench, bench.trials(SHADOW), Question("ni"))
+
+    assert [one.shadow for one in bench.sink.told] == [
+        {"experiment": "e", "variant": "b", "failed": True}
+    ]
+    assert bench.counters.get("shadows", "e", "b", "failed") == 1
+
+
+def test_a_shadow_that_is_broken_is_logged_and_the_next_is_computed(bench: Bench) -> None:
+    """Without a word of what was asked."""
+    bench.other.raises = RuntimeError("canary")
+
+    shadowed(bench, bench.trials(SHADOW), Question("ni"))
+
+    assert bench.log.names() == ["shadow_failed"]
+    assert "canary" not in repr(bench.log.events)
+
+
+def test_shadows_are_dropped_while_calls_wait(bench: Bench) -> None:
+    """They work between calls, not against them."""
+    bench.shadow.waiting = lambda: 1
+
+    shadowed(bench, bench.trials(SHADOW), Question("ni"))
+
+    assert bench.other.asked == []
+    assert bench.counters.get("shadows", "e", "b", "dropped") == 1
+
+
+def test_shadows_are_dropped_when_too_many_wait(bench: Bench) -> None:
+    """Their queue is short, and putting something into it never waits."""
+    trials = bench.trials(SHADOW)
+    question = Question("ni")
+    answer = bench.ask(trials, question)
+    bench.shadow._begin = lambda: None  # type: ignore[method-assign]
+
+    for _ in range(QUEUE + 3):
+        trials.begin_shadows(question, USER, "", answer, "set")
+
+    assert bench.counters.get("shadows", "e", "b", "dropped") == 3
+
+
+def test_a_job_holds_on_to_no_index(bench: Bench) -> None:
+    """An index that is replaced would otherwise have to wait for it."""
+    bench.shadow._begin = lambda: None  # type: ignore[method-assign]
+    trials = bench.trials(SHADOW)
+    question = Question("ni")
+    answer = bench.ask(trials, question)
+    trials.begin_shadows(question, USER, "", answer, "set")
+    left = weakref.ref(answer.served)
+
+    bench.completer.indexes = indexes_of(main=bench.index)
+    del answer
+    gc.collect()
+
+    assert left() is None
