@@ -106,7 +106,7 @@ def scraped(demo_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         while True:
             samples = scrape(sidecar)
             done = value(samples, "espalier_config_reloads_total", outcome="OK") and value(
-                samples, "espalier_index_healthy", index="default"
+                samples, "espalier_index_loads_total", outcome="OK"
             )
             if done and len(samples) > 200:
                 break

@@ -1,0 +1,103 @@
+"""What a client needs to get in, and what it refuses to give away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from espalier.access import ENVIRONMENT, Access
+from espalier.addresses import is_of_this_machine
+from espalier.errors import InputError
+from integration.certificates import token_file
+
+TOKEN = "t" * 40
+
+
+def test_the_environment_says_everything_flags_say() -> None:
+    """One variable a field, and nothing where none is set."""
+    env = {
+        "ESPALIER_TLS": "true",
+        "ESPALIER_CA": "/ca",
+        "ESPALIER_CLIENT_CERTIFICATE": "/c",
+        "ESPALIER_CLIENT_KEY": "/k",
+        "ESPALIER_SERVER_NAME": "name",
+        "ESPALIER_TOKEN_FILE": "/t",
+        "ESPALIER_PLAIN_TOKEN": "1",
+    }
+    everything = Access(
+        tls=True,
+        ca=Path("/ca"),
+        certificate=Path("/c"),
+        key=Path("/k"),
+        server_name="name",
+        token_file=Path("/t"),
+        plain_token=True,
+    )
+
+    assert Access.from_environment(env) == everything
+    assert Access.from_environment({}) == Access()
+    assert set(ENVIRONMENT) == set(Access.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("target", "goes"),
+    [
+        ("127.0.0.1:1", True),
+        ("[::1]:1", True),
+        ("localhost:1", True),
+        ("unix:/run/admin", True),
+        ("ipv4:127.0.0.1:1", True),
+        ("dns:///localhost:1", True),
+        ("192.0.2.1:1", False),
+        ("ipv4:192.0.2.1:1", False),
+        ("dns:///192.0.2.1:1", False),
+        ("dns://8.8.8.8/192.0.2.1:1", False),
+    ],
+)
+def test_a_token_does_not_cross_a_network_in_plain(
+    tmp_path: Path, target: str, *, goes: bool
+) -> None:
+    """Unless TLS carries it, or somebody says that something else does."""
+    file = token_file(tmp_path / "t", TOKEN)
+    if goes:
+        assert Access(token_file=file).token(target) is not None
+    else:
+        with pytest.raises(InputError, match="in plain"):
+            Access(token_file=file).token(target)
+
+    assert Access(token_file=file, tls=True).token(target) is not None
+    assert Access(token_file=file, plain_token=True).token(target) is not None
+
+
+def test_a_token_is_read_anew_when_asked(tmp_path: Path) -> None:
+    """The first of the file is sent; whether it is another one is known."""
+    token = Access(token_file=token_file(tmp_path / "t", "# mine", TOKEN)).token("unix:x")
+    assert token is not None
+    first = token.metadata
+    same = token.renewed()
+    token_file(tmp_path / "t", "u" * 40, TOKEN)
+
+    assert first == (("authorization", f"Bearer {TOKEN}"),)
+    assert not same
+    assert token.renewed()
+    assert token.metadata == (("authorization", f"Bearer {'u' * 40}"),)
+
+
+def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
+    """Half a pair, no token in the file, no file."""
+    with pytest.raises(InputError, match="belong together"):
+        Access(certificate=tmp_path)
+    with pytest.raises(InputError, match="holds no token"):
+        Access(token_file=token_file(tmp_path / "t")).token("unix:x")
+    with pytest.raises(InputError, match="cannot be read"):
+        Access(token_file=tmp_path / "none").token("unix:x")
+
+
+def test_addresses_of_this_machine_are_told_from_others() -> None:
+    """What nobody knows is left to who listens there or calls it."""
+    near = ["127.0.0.1:1", "[::1]:1", "localhost:1", "unix:x", "no-such-host.invalid:1"]
+    far = ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"]
+
+    assert [is_of_this_machine(address) for address in near + far] == [True] * 5 + [False] * 3
+    assert is_of_this_machine("far.example:1", look_up=False)
