@@ -10,6 +10,7 @@ every look (`sequences`), as does the test of the shares (`mismatch`).
 """
 
 from espalier.analysis.report import ExperimentReport, Question
-from espalier.analysis.running import analyse
+from espalier.analysis.running import analyse, totals_of
+from espalier.analysis.totals import UnitTotals
 
-__all__ = ["ExperimentReport", "Question", "analyse"]
+__all__ = ["ExperimentReport", "Question", "UnitTotals", "analyse", "totals_of"]

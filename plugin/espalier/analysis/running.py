@@ -18,7 +18,14 @@ from espalier.analysis.moments import Estimate, Moments, difference, level
 from espalier.analysis.reading import stage
 from espalier.analysis.report import Difference, ExperimentReport, Question, VariantFigures
 from espalier.analysis.sequences import FEWEST_UNITS
-from espalier.analysis.totals import count_episodes, course, latencies, moments
+from espalier.analysis.totals import (
+    UnitTotals,
+    count_episodes,
+    course,
+    latencies,
+    moments,
+    unit_totals,
+)
 from espalier.analysis.verdict import Verdict
 from espalier.errors import ConfigError
 from espalier.experiments import INTERLEAVED
@@ -72,6 +79,26 @@ def analyse(
         said = verdict.of_interleaving(interleaving)
         verdicts = [said, *verdicts] if report.variants else [said]
     return replace(report, exposures=exposures, interleaving=interleaving, verdicts=verdicts)
+
+
+def totals_of(
+    paths: Sequence[Path],
+    question: Question,
+    *,
+    now: datetime | None = None,
+    threads: int = 0,
+    memory: int = 0,
+) -> UnitTotals:
+    """Return what every unit adds to the metric that decides, for statistics of one's own.
+
+    Arguments and errors are those of `analyse`.
+    """
+    _check(question)
+    with workspace(threads, memory) as connection:
+        stage(connection, paths, question.experiment, now or datetime.now(UTC))
+        find_units(connection)
+        find_episodes(connection)
+        return unit_totals(connection, METRICS[question.metric])
 
 
 def _report(

@@ -35,6 +35,7 @@ class _Totals:
     """Of one person in one variant."""
 
     episodes: int = 0
+    submitted: int = 0
     accepted: int = 0
     saved: float = 0.0
 
@@ -45,7 +46,7 @@ class Group:
 
     Attributes:
         acceptance_rate: Share of the episodes in which a suggestion was accepted.
-        keystrokes_saved: Mean share of the query that was not typed.
+        keystrokes_saved: Mean share of the query submitted that was not typed.
     """
 
     people: int
@@ -137,6 +138,7 @@ class Tally:
         for group in groups:
             totals = group[person]
             totals.episodes += 1
+            totals.submitted += episode.outcome is not Outcome.ABANDONED
             totals.accepted += episode.outcome is Outcome.ACCEPTED
             totals.saved += episode.saved
 
@@ -160,12 +162,13 @@ def _group(totals: Iterable[_Totals]) -> Group:
     each = list(totals)
     episodes = np.array([one.episodes for one in each], dtype=np.float64)
     accepted = np.array([one.accepted for one in each], dtype=np.float64)
+    submitted = np.array([one.submitted for one in each], dtype=np.float64)
     saved = np.array([one.saved for one in each], dtype=np.float64)
     return Group(
         len(each),
         int(episodes.sum()),
         level(Moments.of(accepted, episodes), ALPHA),
-        level(Moments.of(saved, episodes), ALPHA),
+        level(Moments.of(saved, submitted), ALPHA),
     )
 
 
