@@ -25,7 +25,7 @@ PEOPLE: Final = 260
 CONFIG: Final = f"""
 [experiments.{EXPERIMENT}.variants]
 everything = {{ weight = 5000 }}
-labels = {{ weight = 5000, sources = ["model", "popular"] }}
+labels = {{ weight = 5000, sources = ["MODEL", "POPULAR"] }}
 """
 SEEDS: Final = 200
 ALPHA: Final = 0.05
