@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.rpc.status_pb2 import Status
 
 import espalier
 from espalier.serve.calls import Limits
@@ -84,8 +85,10 @@ def answer_of(path: Path) -> Answer:
 
     def checked(data: bytes, time_left: float) -> bytes:
         outcome = answer(data, time_left)
-        if not isinstance(outcome, bytes):
+        if isinstance(outcome, Status):
             raise TypeError(outcome.message)
+        if not isinstance(outcome, bytes):
+            raise TypeError(f"{METHOD} answers at once")
         return outcome
 
     return checked
