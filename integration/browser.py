@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from integration.processes import PATIENCE, ROOT
+from integration.processes import ROOT
 
 WEB = ROOT / "integration" / "web"
 MODULES = WEB / "node_modules"
+PATIENCE = 20.0
+"""Seconds after which a page that should have done something has not."""
 
 
 def lacking(what: str) -> NoReturn:
@@ -63,12 +65,18 @@ def opened(browser: Browser, **options: Any) -> Iterator[Page]:
     context.set_default_timeout(PATIENCE * 1e3)
     page = context.new_page()
     wrong: list[str] = []
+
+    def told(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(message.text)
+
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+    page.on("console", told)
     yield page
     context.close()
     # Replies that a test makes fail are told to the console by the browser itself.
-    assert [one for one in wrong if not one.startswith("Failed to load resource")] == []
+    wrong = [one for one in wrong if not one.startswith("Failed to load resource")]
+    assert not wrong, "\n".join(wrong)
 
 
 def until(page: Page, expression: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from integration.browser import WEB, chromium, opened, serious, until
+from integration.browser import WEB, chromium, opened, package, serious, until
 
 ORIGIN = "https://shop.example"
 POLICY = (
@@ -34,13 +34,30 @@ window.box = new Combobox(document.querySelector("#q"), {
 """
 
 
+ALGOLIA = """
+import { Client } from "/src/index.js";
+import { createEspalierPlugin } from "/src/algolia.js";
+window.reports = [];
+const beacon = (url, body) => reports.push([url, JSON.parse(body)]);
+const client = new Client({ sessionId: "s1", maxSuggestions: 3, beacon });
+const { autocomplete } = window["@algolia/autocomplete-js"];
+const container = document.querySelector("form").parentElement;
+const plugins = [createEspalierPlugin({ client })];
+autocomplete({ container, openOnFocus: true, detachedMediaQuery: "none", plugins });
+window.box = true;
+"""
+
+
 class Shop:
     """A page with a search box, and the service behind it.
 
     Attributes:
         page: The page.
-        waiting: Questions that have no answer yet, where `patient` is off.
+        waiting: Questions that have no answer yet, where `at_once` is off.
         asked: Every prefix asked, in order.
+        answers: What is answered to a prefix that this has.
+        script: What the page loads.
+        policy: What it may do.
     """
 
     def __init__(self, page: Page) -> None:
@@ -50,6 +67,8 @@ class Shop:
         self.asked: list[str] = []
         self.answers: dict[str, list[str | dict[str, Any]]] = {}
         self.at_once = True
+        self.script = SCRIPT
+        self.policy = POLICY
         page.route(f"{ORIGIN}/**", self._route)
 
     def open(self, query: str = "") -> None:
@@ -80,10 +99,10 @@ class Shop:
     def _route(self, route: Route) -> None:
         path = route.request.url.removeprefix(ORIGIN).partition("?")[0]
         if path == "/":
-            headers = {"content-security-policy": POLICY}
+            headers = {"content-security-policy": self.policy}
             route.fulfill(body=PAGE, content_type="text/html; charset=utf-8", headers=headers)
         elif path == "/page.js":
-            route.fulfill(body=SCRIPT, content_type="text/javascript")
+            route.fulfill(body=self.script, content_type="text/javascript")
         elif path.startswith("/src/"):
             route.fulfill(path=WEB / path[1:], content_type="text/javascript")
         elif path == "/v1/complete":
@@ -391,3 +410,23 @@ def test_what_was_added_can_be_taken_away(shop: Shop) -> None:
 
     assert len(shop.asked) == asked
     assert shop.page.locator("[role=listbox], [role=combobox], [role=status]").count() == 0
+
+
+def test_another_search_box_takes_them_as_a_source(shop: Shop) -> None:
+    """Algolia's ``autocomplete`` shows them, and what is taken is reported with its place."""
+    package("@algolia/autocomplete-js/package.json")
+    # That box writes markup of its own.
+    shop.script, shop.policy = ALGOLIA, "script-src 'self'"
+    shop.page.add_init_script(
+        package("@algolia/autocomplete-js/dist/umd/index.production.js").read_text("utf-8")
+    )
+    shop.open()
+    shop.page.locator(".aa-Input").press_sequentially("te")
+    expect(shop.page.locator(".aa-Item")).to_have_text(["tent", "tent pegs", "tea pot"])
+    assert shop.page.locator(".aa-Item mark").all_inner_texts() == ["nt", "nt pegs", "a pot"]
+    shop.page.keyboard.press("ArrowDown")
+    shop.page.keyboard.press("Enter")
+
+    accepted = {"suggestionSetId": "set", "position": 1}
+    report = {"sessionId": "s1", "query": "tent", "accepted": accepted}
+    assert shop.page.evaluate("reports") == [["/v1/queries", report]]

@@ -1,0 +1,348 @@
+"""The demo page in a real browser, before a real service: what a newcomer sees and does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from espalier.retrieval.training import train_retrieval
+from espalier.settings import RetrievalSettings
+from integration.browser import chromium, opened, serious, until
+from integration.processes import PATIENCE, Sidecar, espalier
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def products(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an index of the demo's products, of the plainest kind."""
+    folder = tmp_path_factory.mktemp("products")
+    with demo_log.with_name("catalogue.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    pairs = folder / "pairs.tsv"
+    lines = [f"{row['title'].lower()}\t{row['product_id']}\t3" for row in rows[::50]]
+    pairs.write_text("\n".join(["query\tproduct_id\trelevance", *lines, ""]), encoding="utf-8")
+    settings = RetrievalSettings(stemmer="none", blender="none", threads=1)
+    catalogue = demo_log.with_name("catalogue.tsv")
+    train_retrieval(pairs, folder / "products.esp", settings, catalogue=catalogue)
+    return folder / "products.esp"
+
+
+@pytest.fixture(scope="module")
+def sidecar(demo_index: Path, demo_log: Path, products: Path) -> Iterator[Sidecar]:
+    """Return a service with the page."""
+    with Sidecar(
+        *("--index", demo_index, "--http", "127.0.0.1:0", "--workers", "1", "--demo"),
+        *("--set", f"demo_catalogue={demo_log.with_name('catalogue.tsv')}"),
+        *("--set", f"demo_products={products}"),
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a browser for all of them."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, sidecar: Sidecar) -> Iterator[Page]:
+    """Return the page, opened and filled."""
+    with opened(browser) as made:
+        visit(made, sidecar)
+        yield made
+
+
+def visit(page: Page, sidecar: Sidecar) -> None:
+    """Open the page; its lists and beginnings are there when this returns."""
+    page.goto(f"http://{sidecar.http}/")
+    page.locator("#list [role=option]").first.wait_for()
+    page.locator("#starters button").first.wait_for()
+
+
+def search(page: Page, query: str) -> None:
+    """Submit a query; its results are there when this returns."""
+    page.locator("#q").fill(query)
+    page.keyboard.press("Enter")
+    expect(page.locator("#results h2 bdi")).to_have_text(query)
+
+
+def both_lists(page: Page, prefix: str) -> tuple[list[str], list[str]]:
+    """Type a prefix; return both lists once they are for it."""
+    page.locator("#q").fill(prefix)
+    for place in ("#list", "#plain"):
+        until(
+            page,
+            f"[...document.querySelectorAll('{place} bdi')].length > 0 && "
+            f"[...document.querySelectorAll('{place} bdi')].every("
+            f"one => one.firstChild.textContent.toLowerCase() === {json.dumps(prefix)})",
+        )
+    return (
+        page.locator("#list bdi").all_inner_texts(),
+        page.locator("#plain bdi").all_inner_texts(),
+    )
+
+
+def test_a_newcomer_sees_what_the_session_brings(page: Page) -> None:
+    """One click, two letters: the lists differ, and what the session brought up is marked."""
+    first = page.locator("#starters button").first.inner_text()
+    page.locator("#starters button").first.click()
+    expect(page.locator("#queries bdi")).to_have_text([first])
+    expect(page.locator("#results h3")).to_contain_text(["Host search", "Retrieval model"])
+    assert page.evaluate("document.activeElement.id") == "q"
+    with_session, without = both_lists(page, first[0])
+
+    assert with_session != without
+    new = page.locator("#list [role=option]", has=page.locator(".moved", has_text="new"))
+    assert set(new.locator("bdi").all_inner_texts()) == set(with_session) - set(without)
+    assert page.locator("#list .moved:not(:empty)").count() > 0
+
+
+def test_queries_of_the_session_can_be_taken_back(page: Page) -> None:
+    """One by one and all at once; the lists follow, and a reload keeps what is left."""
+    for query in ("tent", "running shoes"):
+        search(page, query)
+    expect(page.locator("#queries bdi")).to_have_text(["running shoes", "tent"])
+    both = both_lists(page, "w")[0]
+    page.get_by_role("button", name="Forget running shoes").click()
+    expect(page.locator("#queries bdi")).to_have_text(["tent"])
+    page.reload()
+    expect(page.locator("#queries bdi")).to_have_text(["tent"])
+    one = both_lists(page, "w")[0]
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator("#queries li")).to_have_count(0)
+    none, without = both_lists(page, "w")
+
+    assert both != one
+    assert none == without
+    expect(page.locator("#starters")).to_be_visible()
+
+
+def test_a_suggestion_is_explained_where_it_is_pointed_at(page: Page) -> None:
+    """By the pointer, in both lists, and by the arrow keys; in bars that are as long as it says."""
+    search(page, "running shoes")
+    with_session, without = both_lists(page, "w")
+    subject = page.locator("#why .subject")
+    page.locator("#list [role=option]").nth(2).hover()
+    expect(subject).to_have_text(with_session[2])
+    page.locator("#plain li").nth(1).hover()
+    expect(subject).to_have_text(without[1])
+    page.locator("#q").focus()
+    page.keyboard.press("ArrowDown")
+    expect(subject).to_have_text(with_session[0])
+    expect(page.locator("#why .bars li")).to_have_count(6)
+    sums = [
+        float(one.replace("\N{MINUS SIGN}", "-"))
+        for one in page.locator("#why .sum").all_inner_texts()
+    ]
+    sizes = page.locator("#why .bar").evaluate_all(
+        "all => all.map(one => Number(one.style.getPropertyValue('--size')))"
+    )
+
+    assert max(sums) > 0
+    assert sizes.index(max(sizes)) == [abs(one) for one in sums].index(max(map(abs, sums)))
+
+
+def test_sources_can_be_switched_off_but_for_the_last(page: Page) -> None:
+    """What is shown comes from those that are on."""
+    sources = page.locator("#sources label")
+    for word in ("tree", "popular", "corrected"):
+        sources.filter(has_text=word).click()
+    both_lists(page, "te")
+    until(page, "document.querySelectorAll('#list .dot.tree, #plain .dot.tree').length === 0")
+    assert page.locator("#list .dot").count() == page.locator("#list .dot.generated").count() > 0
+    sources.filter(has_text="generated").click()
+
+    assert page.locator("#sources input:checked").count() == 1
+
+
+def test_variants_of_experiments_can_be_chosen(page: Page, sidecar: Sidecar) -> None:
+    """Where there are any; requests then force them."""
+    about = {
+        "groups": {},
+        "products": 0,
+        "retrieval": False,
+        "experiments": [{"name": "blend", "variants": [{"name": "off"}, {"name": "on"}]}],
+    }
+    asked: list[Any] = []
+
+    def answer(route: Any) -> None:
+        request = json.loads(route.request.post_data)
+        asked.append(request.pop("experiment", None))
+        route.continue_(post_data=json.dumps(request))
+
+    page.route("**/demo/about", lambda route: route.fulfill(json=about))
+    page.route("**/v1/complete", answer)
+    visit(page, sidecar)
+    page.get_by_label("blend").select_option("on")
+    both_lists(page, "te")
+
+    assert asked[0] is None
+    assert asked[-1] == {"forcedVariants": {"blend": "on"}}
+
+
+def test_a_submitted_query_really_searches(page: Page) -> None:
+    """The host's engine and the retrieval model, side by side."""
+    search(page, "red tent")
+    host, retrieval = page.locator("#results section").all()
+
+    for titles in (host, retrieval):
+        found = titles.locator("bdi").all_inner_texts()
+        assert found
+        assert all("tent" in one.lower() for one in found[:1])
+    assert "ms" in host.locator("h3 small").inner_text()
+
+
+def test_markup_that_is_typed_stays_text(page: Page) -> None:
+    """In the session, in the hint and above the results."""
+    text = "<img src=x onerror=window.hacked=1>"
+    search(page, text)
+    expect(page.locator("#queries bdi")).to_have_text([text])
+
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img").count() == 0
+
+
+def test_text_from_right_to_left_is_shown_as_it_is_read(page: Page) -> None:
+    """The box turns to it."""
+    page.locator("#q").fill("خيمة")
+
+    assert page.evaluate("getComputedStyle(q).direction") == "rtl"
+    page.keyboard.press("Enter")
+    expect(page.locator("#queries bdi")).to_have_text(["خيمة"])
+
+
+def test_without_a_service_the_page_says_so_and_goes_on(page: Page) -> None:
+    """What was shown and still fits stays; once it answers again, so does the page."""
+    both_lists(page, "te")
+    page.context.set_offline(True)
+    page.locator("#q").press_sequentially("n")
+    expect(page.locator("#hint")).to_contain_text("does not answer")
+    assert page.locator("#list bdi").all_inner_texts()
+    page.keyboard.press("Enter")
+    expect(page.locator("#results")).to_contain_text("did not answer")
+    page.context.set_offline(False)
+
+    assert both_lists(page, "c")[0]
+
+
+def test_times_are_those_of_this_browser_and_of_the_engine(page: Page) -> None:
+    """Measured with every keystroke; the engine is a part of the whole."""
+    both_lists(page, "te")
+    until(page, "document.querySelector('#engine').textContent.trim().length > 1")
+    painted, engine = (float(page.locator(one).inner_text()) for one in ("#painted", "#engine"))
+
+    assert 0 < engine < painted
+
+
+def test_nothing_moves_that_was_not_touched(browser: Browser, sidecar: Sidecar) -> None:
+    """From the first paint on the box and the lists stay where they are."""
+    with opened(browser) as page:
+        page.add_init_script(
+            "window.shifts = 0; new PerformanceObserver(list => list.getEntries().forEach("
+            "one => window.shifts += one.value)).observe({type: 'layout-shift', buffered: true})"
+        )
+        visit(page, sidecar)
+        places = []
+        for step in (None, "tent", "c", "nothing that exists", ""):
+            if step == "tent":
+                search(page, step)
+            elif step is not None:
+                page.locator("#q").fill(step)
+                page.wait_for_timeout(250)
+            boxes = page.evaluate(
+                "['#q', '.with', '.without', '.why', '.controls'].map(one => "
+                "{ const {x, y, width, height} = document.querySelector(one)"
+                ".getBoundingClientRect(); return [x, y, width, height]; })"
+            )
+            places.append(boxes)
+
+        assert page.evaluate("window.shifts") < 0.01
+        assert all(one == places[0] for one in places)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["wide", "phone"])
+def test_nobody_is_kept_out(browser: Browser, sidecar: Sidecar, scheme: str, device: str) -> None:
+    """No serious finding of axe, contrast included, empty or full; nothing is cut off."""
+    options: dict[str, Any] = PHONE if device == "phone" else {}
+    with opened(browser, color_scheme=scheme, reduced_motion="reduce", **options) as page:
+        visit(page, sidecar)
+        assert serious(page) == []
+        search(page, "running shoes")
+        both_lists(page, "w")
+        page.keyboard.press("ArrowDown")
+        page.locator("#why .bars").wait_for()
+
+        assert serious(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_everything_comes_from_here_and_is_little(browser: Browser, sidecar: Sidecar) -> None:
+    """No other host is asked, and the page with all its parts is below 100 kB."""
+    with opened(browser) as page:
+        sizes: dict[str, int] = {}
+        hosts: set[str] = set()
+        page.on("request", lambda one: hosts.add(urlsplit(one.url).netloc))
+        page.on("response", lambda one: sizes.update({one.url: len(one.body())}))
+        visit(page, sidecar)
+
+        assert hosts == {sidecar.http}
+        assert 10_000 < sum(size for url, size in sizes.items() if "/v1/" not in url) < 100_000
+
+
+def test_a_report_by_beacon_becomes_context(page: Page, sidecar: Sidecar) -> None:
+    """The module on a page with a policy, `navigator.sendBeacon`, and a real session."""
+    page.evaluate(
+        """async () => {
+          const { Client } = await import("/demo/espalier/index.js");
+          new Client({ sessionId: "beacon" }).submitted("tent");
+        }"""
+    )
+
+    def state() -> str:
+        connection = HTTPConnection(sidecar.http, timeout=PATIENCE)
+        connection.request("GET", "/v1/complete?prefix=c&session_id=beacon")
+        reply = json.load(connection.getresponse())
+        connection.close()
+        return str(reply["sessionState"])
+
+    end = time.monotonic() + PATIENCE
+    while state() != "SESSION_STATE_FOUND":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_without_the_switch_there_is_no_page(demo_index: Path) -> None:
+    """A service that is not meant to show one has none of its paths."""
+    with Sidecar("--index", demo_index, "--http", "127.0.0.1:0", "--workers", "1") as plain:
+        statuses = []
+        for path in ("/", "/demo/app.js", "/demo/about", "/demo/search?q=a"):
+            connection = HTTPConnection(plain.http, timeout=PATIENCE)
+            connection.request("GET", path)
+            statuses.append(connection.getresponse().status)
+            connection.close()
+
+        assert statuses == [404] * 4
+
+
+def test_a_demo_that_cannot_start_says_what_to_mend(demo_index: Path, tmp_path: Path) -> None:
+    """In one line, before anything is served."""
+    missing = tmp_path / "none.tsv"
+    ended = espalier(
+        *("serve", "--index", demo_index, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+        *("--demo", "--set", f"demo_catalogue={missing}"),
+    )
+
+    assert ended.returncode == 2
+    assert "name a TSV file in serve.demo_catalogue" in ended.stderr
