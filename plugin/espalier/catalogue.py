@@ -16,7 +16,7 @@ import numpy as np
 
 from espalier.errors import LimitError, UnsupportedError
 from espalier.filters import Filter
-from espalier.index import encode_previous, open_native
+from espalier.index import Index, encode_previous, open_native
 from espalier.native import (
     CATALOGUE_HEADER,
     Caps,
@@ -36,11 +36,15 @@ MAX_HOST: Final = 1_000
 """Products of another engine that are looked at; those behind are ignored."""
 MAX_QUERY_BYTES: Final = 1_024
 """UTF-8 bytes of a normalised query, at most."""
+WARM_UP: Final = 40
+"""Queries asked before the first one counts, about."""
+WARM_UP_CODE_POINTS: Final = 16
+"""Of each; however much longer normalising makes them, no query is too long."""
 MAX_PREVIOUS: Final = 4
 """Previous queries that count; the fifth would weigh less than what rounding takes."""
 MAX_PREVIOUS_CODE_POINTS: Final = 128
 """Of a previous query, normalised; what follows does not count."""
-PREVIOUS_WEIGHT: Final = 0.1
+PREVIOUS_WEIGHT: Final = 0.2
 """Of what a previous query has, against what the query has."""
 _CAPS: Final = Caps(
     k=MAX_K + MAX_HOST,
@@ -88,7 +92,7 @@ class Catalogue:
             UnsupportedError: The index has no products.
             ConfigError: Its stemmer is not installed.
         """
-        section = native.section("CATA")
+        section = native.section("CATA", CATALOGUE_HEADER.itemsize)
         if not section:
             raise UnsupportedError(
                 f"{path}: has no products, it completes queries; "
@@ -209,6 +213,12 @@ class Catalogue:
         """Return labels and features of what this thread's last query ranked."""
         return self._own()[0].described()
 
+    def warm_up(self) -> None:
+        """Retrieve a few titles, so that the first query pays for no page faults."""
+        n = len(self)
+        for label in range(0, n, max(1, n // WARM_UP)):
+            self.ask(self._native.label_texts(label)[1][:WARM_UP_CODE_POINTS], k=1)
+
     def labels(self, ids: Sequence[str]) -> list[int]:
         """Return the numbers of products, unknown and repeated ids left out."""
         known = map(self.find, ids[:MAX_HOST])
@@ -250,6 +260,16 @@ class Catalogue:
 
 def _analysed(text: str, stemmer: Stemmer) -> tuple[bytes, bytes]:
     return " ".join(stemmer.words(text)).encode(), text.encode()
+
+
+def catalogue_of(index: Index) -> Catalogue | None:
+    """Return the products of an open index, which stays the one to close; None: it has none.
+
+    Raises:
+        ConfigError: Its stemmer is not installed.
+    """
+    holds = any(one.name == "CATA" for one in index.native.sections())
+    return Catalogue(index.native, index.path) if holds else None
 
 
 def open_catalogue(path: Path | str, *, verify: bool = True) -> Catalogue:

@@ -62,6 +62,8 @@ from espalier.v1.completion_service_pb2 import (
 )
 from espalier.v1.completion_service_pb2_grpc import CompletionServiceStub
 from espalier.v1.core_pb2 import ExperimentContext, Suggestion, SuggestionSource
+from espalier.v1.retrieval_service_pb2 import ProductFilter, RetrieveRequest, RetrieveResponse
+from espalier.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
 
 __all__ = ["Access", "CallError", "Client", "Suggestion", "SuggestionSource", "service_config"]
 
@@ -162,6 +164,7 @@ class Client:
             self._channels = [channel]
         self._timeout = timeout
         self._stubs = itertools.cycle([CompletionServiceStub(one) for one in self._channels])
+        self._products = itertools.cycle([RetrievalServiceStub(one) for one in self._channels])
 
     def complete(
         self,
@@ -228,6 +231,50 @@ class Client:
             intent_id=intent,
         )
         return call(next(self._stubs).Complete, request, self._timeout, self._token)
+
+    def retrieve(
+        self,
+        query: str,
+        *,
+        limit: int = 0,
+        index: str = "",
+        beam: int = 0,
+        all_of: Sequence[str] = (),
+        any_of: Sequence[str] = (),
+        none_of: Sequence[str] = (),
+        previous: Sequence[str] = (),
+        host: Sequence[str] = (),
+        popular: bool = False,
+    ) -> RetrieveResponse:
+        """Return products.
+
+        Args:
+            query: What was submitted.
+            limit: Products wanted, 10 by default, at most 1,000.
+            index: Name of the index; the first that holds products if empty.
+            beam: Nodes kept per level; as trained if 0.
+            all_of: Attribute values a product must have, as ``["category:tools"]``.
+            any_of: Attribute values of which it must have one or more, if there are any.
+            none_of: Attribute values it must not have.
+            previous: The session's queries, most recent first.
+            host: Ids another engine found, best first, to be ranked with the others.
+            popular: Answer a query nothing is known of with popular products.
+
+        Raises:
+            CallError: The call failed.
+        """
+        where = ProductFilter(all_of=all_of, any_of=any_of, none_of=none_of)
+        request = RetrieveRequest(
+            query=query,
+            max_products=limit,
+            index=index,
+            beam=beam,
+            filter=where if all_of or any_of or none_of else None,
+            previous_queries=previous,
+            host_products=host,
+            popular_if_empty=popular,
+        )
+        return call(next(self._products).Retrieve, request, self._timeout)
 
     def record(
         self,

@@ -222,6 +222,11 @@ class Index:
         """Name the file."""
         return f"<espalier.Index {self.path}>"
 
+    @property
+    def native(self) -> NativeIndex:
+        """The open file, for what else it may be used as."""
+        return self._native
+
     def close(self) -> None:
         """Unmap the file. No call may be under way."""
         self._local = threading.local()

@@ -17,6 +17,7 @@ from espalier.v1 import (
     error_reason_pb2,
     experiment_service_pb2,
     index_service_pb2,
+    retrieval_service_pb2,
 )
 from tools import gen_proto
 from tools.proto_rules import breaking, elements_of, lint, missing
@@ -52,6 +53,7 @@ def test_the_generated_code_describes_the_files() -> None:
         error_reason_pb2,
         experiment_service_pb2,
         index_service_pb2,
+        retrieval_service_pb2,
     )
     generated = {}
     for module in modules:

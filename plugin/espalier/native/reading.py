@@ -201,11 +201,13 @@ class NativeIndex:
             found.append(SectionInfo(name, section.offset, section.length, section.crc32c))
         return found
 
-    def section(self, name: str) -> bytes:
-        """Return a copy of a section's bytes, empty where the index has none."""
+    def section(self, name: str, most: int | None = None) -> bytes:
+        """Return a copy of a section's bytes, or its first ``most``; empty where there is none."""
         length = ffi.new("uint64_t *")
         data = lib.esp_index_section(self._open(), section_id(name), length)
-        return bytes(ffi.buffer(data, length[0])) if data != ffi.NULL else b""
+        if data == ffi.NULL:
+            return b""
+        return bytes(ffi.buffer(data, length[0] if most is None else min(most, length[0])))
 
     def scratch(self, caps: Caps | None = None) -> Scratch:
         """Return a scratch object for the calling thread."""

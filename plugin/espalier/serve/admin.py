@@ -22,6 +22,7 @@ from espalier.serve.health import SESSIONS, Health
 from espalier.serve.index_service import SERVICE_NAME
 from espalier.serve.listen import Reservation, claim_unix, reserve_tcp
 from espalier.serve.log import EventLog, place_of
+from espalier.serve.retrieval_service import SERVICE_NAME as RETRIEVAL
 from espalier.serve.rpc import Unary
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME as COMPLETION
@@ -117,7 +118,7 @@ class Admin:
 
 def health_of_service() -> Health:
     """Return health for the admin listener: ready while every worker answers."""
-    health = Health([SERVICE_NAME, COMPLETION], [WORKERS])
+    health = Health([SERVICE_NAME, COMPLETION, RETRIEVAL], [WORKERS])
     for name in (ANSWERING, WORKERS, SESSIONS):
         health.tell(name, well=False)
     return health

@@ -188,7 +188,7 @@ class Completer:
         check_bytes(question.prefix, MAX_PREFIX_BYTES, "prefix", PrefixTooLongError)
         check_session_id(question.session_id)
         if question.where is not None:
-            _check_filter(question.where)
+            check_filter(question.where)
         served = self.indexes.get(question.index)
         previous, ages, state = question.previous, question.ages, SessionState.NONE
         if ages and len(ages) != len(previous):
@@ -322,7 +322,7 @@ def _ask(
         )
     except LimitError as error:
         # Normalisation may lengthen text, and only the index sees the result.
-        raise _too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
+        raise too_long(PrefixTooLongError, "prefix", MAX_PREFIX_BYTES) from error
     except UnsupportedError as error:
         if where is None:
             raise
@@ -366,7 +366,8 @@ def _check_accepted(accepted: Accepted) -> None:
         )
 
 
-def _check_filter(where: Filter) -> None:
+def check_filter(where: Filter) -> None:
+    """Check that a filter is no larger than a filter may be."""
     for name in ("all_of", "any_of", "none_of"):
         values: Sequence[str] = getattr(where, name)
         if len(values) > FILTER_VALUES:
@@ -391,10 +392,11 @@ def check_bytes(text: str, limit: int, field: str, kind: type[RequestError]) -> 
                 f"{field} has a lone surrogate at position {error.start}; send valid Unicode"
             ) from None
     if length > limit:
-        raise _too_long(kind, field, limit)
+        raise too_long(kind, field, limit)
 
 
-def _too_long(kind: type[RequestError], field: str, limit: int) -> RequestError:
+def too_long(kind: type[RequestError], field: str, limit: int) -> RequestError:
+    """Return the error for a ``field`` of more than ``limit`` bytes."""
     return kind(
         f"{field} has more than {limit} bytes of UTF-8; shorten it", field=field, limit_bytes=limit
     )

@@ -31,6 +31,7 @@ STATUS_OF_REASON: Final[Mapping[str, grpc.StatusCode]] = MappingProxyType(
         "INVALID_REQUEST": grpc.StatusCode.INVALID_ARGUMENT,
         "LIMIT_EXCEEDED": grpc.StatusCode.INVALID_ARGUMENT,
         "PREFIX_TOO_LONG": grpc.StatusCode.INVALID_ARGUMENT,
+        "QUERY_TOO_LONG": grpc.StatusCode.INVALID_ARGUMENT,
         "SESSION_ID_TOO_LONG": grpc.StatusCode.INVALID_ARGUMENT,
         "NO_SESSION": grpc.StatusCode.INVALID_ARGUMENT,
         "EMPTY_QUERY": grpc.StatusCode.INVALID_ARGUMENT,
@@ -105,6 +106,12 @@ class PrefixTooLongError(RequestError):
     """A prefix above the limit."""
 
     reason = "PREFIX_TOO_LONG"
+
+
+class QueryTooLongError(RequestError):
+    """A query for products above the limit."""
+
+    reason = "QUERY_TOO_LONG"
 
 
 class SessionIdTooLongError(RequestError):

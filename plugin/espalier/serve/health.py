@@ -7,6 +7,7 @@ Who asks gets one of these names:
 ``ready``                          send calls here: every component is well
 ``""``                             the same, for clients that name nothing
 ``espalier.v1.CompletionService``  the same, for clients that name the service
+``espalier.v1.RetrievalService``   the same
 ``index/NAME``                     the newest load of that index succeeded
 ``sessions``                       the session store answers
 ``credentials/PART``               on the admin listener, for ``certificates``,

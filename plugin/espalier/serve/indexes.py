@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from espalier.catalogue import Product
 from espalier.errors import ConfigError
 from espalier.filters import Filter
 from espalier.native import Encoded, Source
 from espalier.overlay import Overlay
-from espalier.serve.errors import UnknownIndexError
+from espalier.serve.errors import UnknownIndexError, UnsupportedRequestError
 
 
 class Suggested(Protocol):
@@ -152,6 +153,50 @@ class Completing(Protocol):
         ...
 
 
+class Retrieving(Protocol):
+    """What the service needs of a catalogue: `espalier.Catalogue`, or a fake of it."""
+
+    def retrieve(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        beam: int = 0,
+        host: Sequence[str] = (),
+        popular: bool = False,
+        where: Filter | None = None,
+        previous: Sequence[str] = (),
+    ) -> Sequence[Product]:
+        """Return at most ``k`` products, best first.
+
+        Raises:
+            LimitError: The normalised query is too long.
+            UnsupportedError: ``where`` asks for something the index has not.
+        """
+        ...
+
+
+class NoCompletions:
+    """What stands for completing in an index that holds products."""
+
+    def complete(self, *_: object, **__: object) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            UnsupportedRequestError: Always.
+        """
+        raise UnsupportedRequestError(
+            "the index holds products and completes nothing; name another, or call "
+            "RetrievalService.Retrieve",
+            field="index",
+        )
+
+    complete_encoded = explain = complete
+
+    def close(self) -> None:
+        """Do nothing: the file is the catalogue's."""
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class ServedIndex:
     """An open index under the name clients ask for it.
@@ -162,12 +207,14 @@ class ServedIndex:
     Attributes:
         revision: The training fingerprint, which every reply carries.
         overlay: The rules that hold for its answers, patterns resolved for this index.
+        catalogue: Its products; ``None`` where it completes queries.
     """
 
     name: str
     revision: str
     index: Completing
     overlay: Overlay | None = None
+    catalogue: Retrieving | None = None
 
 
 class Indexes:
@@ -198,3 +245,18 @@ class Indexes:
         if found is None:
             raise UnknownIndexError.among(self._by_name)
         return found
+
+    def catalogue(self, name: str) -> tuple[ServedIndex, Retrieving]:
+        """Return the products called ``name``, the first there are for "".
+
+        Raises:
+            UnknownIndexError: No index has that name.
+            UnsupportedRequestError: It holds no products, or none does.
+        """
+        for served in self._by_name.values() if not name else (self.get(name),):
+            if served.catalogue is not None:
+                return served, served.catalogue
+        which = "the index holds" if name else "the served indexes hold"
+        raise UnsupportedRequestError(
+            f"{which} no products; serve one trained with --task retrieval", field="index"
+        )

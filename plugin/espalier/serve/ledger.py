@@ -30,9 +30,10 @@ class Loaded:
         path: Where it was found.
         file: The file itself.
         revision: Its fingerprint.
-        labels: Queries it knows.
+        labels: Queries or products it knows.
         bytes: Its size.
         loaded_ns: Unix time in nanoseconds.
+        products: Whether its labels are products, and it completes nothing.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Loaded:
     labels: int
     bytes: int
     loaded_ns: int
+    products: bool = False
 
     def order(self, *, active: bool) -> IndexOrder:
         """Return what a worker is told about it."""

@@ -12,6 +12,7 @@ when no call under way goes by what was before (`shelf`).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import threading
 import time
@@ -24,7 +25,11 @@ from espalier.overlay import Overlay, Rule
 from espalier.overlay.rules import to_json
 from espalier.serve.control import ControlError, GoneError, Params
 from espalier.serve.counters import Counting
-from espalier.serve.errors import PathForbiddenError, WorkerUnavailableError
+from espalier.serve.errors import (
+    PathForbiddenError,
+    UnsupportedRequestError,
+    WorkerUnavailableError,
+)
 from espalier.serve.held import HeldFile, hold
 from espalier.serve.ledger import Entry, Failure, Ledger, Loaded
 from espalier.serve.log import EventLog
@@ -253,8 +258,13 @@ class Lifecycle:
                 timeout=min(seconds, PREPARE_SECONDS),
             )
         )
-        return Loaded(
-            name, path, file, facts["revision"], facts["labels"], facts["bytes"], self._clock()
+        return dataclasses.replace(
+            unknown,
+            revision=facts["revision"],
+            labels=facts["labels"],
+            bytes=facts["bytes"],
+            loaded_ns=self._clock(),
+            products=facts["products"],
         )
 
     def _activate(self, loaded: Loaded, seconds: float) -> None:
@@ -305,6 +315,7 @@ class Lifecycle:
 
         Raises:
             UnknownIndexError: There is no such index.
+            UnsupportedRequestError: It holds products, which no rule is about.
             InputError: A rule cannot be kept; none has changed.
             StorageError: They cannot be written; none has changed.
             ControlError, WorkerUnavailableError: A worker did not follow; others may have.
@@ -312,6 +323,13 @@ class Lifecycle:
         with self._changing:
             name = self._ledger.named(name)
             add, remove = list(add), list(remove)
+            entry = self._ledger.entry(name)
+            if add and entry.active and entry.revisions[entry.active].products:
+                raise UnsupportedRequestError(
+                    "the index holds products; blocks, pins and boosts are about completions. "
+                    "Keep products out with a filter, or leave them out of the catalogue",
+                    field="index",
+                )
             rules = self._rules.get(name).without(*remove).with_(*add)
             # A hundred thousand rules take a second to read, so workers hear of one more.
             return rules, self._rule(name, rules, add=_plain(add), remove=_plain(remove))

@@ -297,6 +297,7 @@ class _Service:
                 labels=one["labels"],
                 bytes=one["bytes"],
                 loaded_ns=time.time_ns(),
+                products=one["products"],
             )
             entries[name] = Entry({loaded.revision: loaded}, active=loaded.revision)
             self._health.tell(index_component(name), well=True)

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import espalier
-from espalier.errors import IndexCorruptError, IndexFileError
+from espalier.catalogue import Catalogue, catalogue_of
+from espalier.errors import ConfigError, IndexCorruptError, IndexFileError
 from espalier.index import Index
 from espalier.overlay import Overlay, Rule
 from espalier.overlay.rules import from_json
 from espalier.serve.control import ControlError
-from espalier.serve.indexes import Indexes, ServedIndex
+from espalier.serve.indexes import Indexes, NoCompletions, ServedIndex
 from espalier.serve.log import EventLog
 from espalier.serve.orders import IndexOrder, RulesOrder
 
@@ -100,6 +101,7 @@ class _Book:
             "revision": self.served.revision,
             "labels": info.labels,
             "bytes": info.bytes,
+            "products": self.served.catalogue is not None,
         }
 
 
@@ -179,7 +181,10 @@ class Shelf:
         """
         with _named(order), espalier.open(order.file) as index:
             index.validate(deep=True)
-            return _Book(index, ServedIndex(order.name, index.info.fingerprint, index)).facts()
+            revision, catalogue = index.info.fingerprint, _catalogue_of(index)
+            return _Book(
+                index, ServedIndex(order.name, revision, index, catalogue=catalogue)
+            ).facts()
 
     def stage(self, order: IndexOrder) -> None:
         """Get ready to answer from a file that was checked.
@@ -306,8 +311,13 @@ class Shelf:
                 f"{order.path}: not the file that was checked; write an index beside the old "
                 "one and rename it"
             )
-        for prefix in _WARM_UP_PREFIXES:
-            index.complete(prefix)
+        with _named(order):
+            catalogue = _catalogue_of(index)
+        if catalogue is None:
+            for prefix in _WARM_UP_PREFIXES:
+                index.complete(prefix)
+        else:
+            catalogue.warm_up()
         self._log.info(
             "index_loaded",
             index=order.name,
@@ -320,7 +330,9 @@ class Shelf:
         )
         gone = {"index": order.name, "revision": info.fingerprint}
         weakref.finalize(index, self._log.info, "index_closed", **gone).atexit = False
-        return _Book(index, ServedIndex(order.name, info.fingerprint, index))
+        completing = index if catalogue is None else NoCompletions()
+        served = ServedIndex(order.name, info.fingerprint, completing, catalogue=catalogue)
+        return _Book(index, served)
 
     def _answering(self) -> Indexes:
         return Indexes(self._open[name][revision].served for name, revision in self._active.items())
@@ -345,6 +357,19 @@ class Shelf:
                 gc.collect()
                 collected = True
             time.sleep(_POLL_SECONDS)
+
+
+def _catalogue_of(index: Index) -> Catalogue | None:
+    """Return the products of an index, None if it completes queries.
+
+    Raises:
+        IndexFileError: Nothing installed here makes words of queries as it wants them.
+    """
+    try:
+        return catalogue_of(index)
+    except ConfigError as error:
+        index.close()
+        raise IndexFileError(f"{index.path}: {error}") from None
 
 
 @contextmanager

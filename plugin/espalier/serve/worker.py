@@ -67,9 +67,13 @@ from espalier.serve.experiment_book import COMPONENT as EXPERIMENTS
 from espalier.serve.experiment_service import ExperimentService
 from espalier.serve.experimenting import Experimenting
 from espalier.serve.health import SESSIONS, Health, index_component
+from espalier.serve.indexes import Indexes
 from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
 from espalier.serve.orders import IndexOrder, Orders, RulesOrder
+from espalier.serve.products import Retriever
 from espalier.serve.recording import events_of, reporter_of
+from espalier.serve.retrieval_service import SERVICE_NAME as RETRIEVAL
+from espalier.serve.retrieval_service import RetrievalService
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME, CompletionService
 from espalier.serve.shelf import Change, Shelf
@@ -176,8 +180,13 @@ class _Worker:
             for why in Unanswered:
                 self._counters.place("unanswered", f"/{SERVICE_NAME}/Complete", why.value)
         completer = self._completer = self._completer_of(settings)
-        self._shelf.publish_to(lambda indexes: setattr(completer, "indexes", indexes))
-        self._health = Health([SERVICE_NAME], _COMPONENTS)
+        retriever = Retriever(self._shelf.indexes)
+
+        def publish(indexes: Indexes) -> None:
+            completer.indexes = retriever.indexes = indexes
+
+        self._shelf.publish_to(publish)
+        self._health = Health([SERVICE_NAME, RETRIEVAL], _COMPONENTS)
         self._health.tell(SESSIONS, well=True)
         for name in {one.name for one in orders.indexes}:
             self._health.tell(index_component(name), well=name not in orders.unwell)
@@ -190,7 +199,9 @@ class _Worker:
         )
         self._begin_experiments(orders.experiments)
         experiments = ExperimentService(completer, service)
-        self._server, self._addresses = self._listening(orders, service, experiments)
+        self._server, self._addresses = self._listening(
+            orders, service, experiments, RetrievalService(retriever)
+        )
         self._experimenting.spare(lambda: self._server.waiting)
         self._sampler: Sampler | None = None
         if page is not None:
@@ -233,7 +244,11 @@ class _Worker:
         )
 
     def _listening(
-        self, orders: Orders, service: CompletionService, experiments: ExperimentService
+        self,
+        orders: Orders,
+        service: CompletionService,
+        experiments: ExperimentService,
+        products: RetrievalService,
     ) -> tuple[_Serving, list[str]]:
         """Return the server of this worker and where it listens."""
         settings = orders.settings
@@ -245,6 +260,7 @@ class _Worker:
             front = http_server(
                 settings,
                 service,
+                products,
                 lambda: self._health.ready,
                 limits=limits,
                 counters=self._counters,
@@ -258,7 +274,11 @@ class _Worker:
         if self._meters is not None:
             watch = CallWatch(self._meters)
         server = Server(
-            {**service.methods(self._log), **experiments.methods(self._log)},
+            {
+                **service.methods(self._log),
+                **experiments.methods(self._log),
+                **products.methods(self._log),
+            },
             self._health,
             counters=self._counters,
             crashed=self._crashed,

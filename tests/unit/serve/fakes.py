@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from espalier.catalogue import Product
 from espalier.events import Event
 from espalier.events.event import Told
 from espalier.events.writer import Receipt
@@ -15,7 +16,7 @@ from espalier.filters import Filter
 from espalier.index import Contribution
 from espalier.native import Source
 from espalier.overlay import Overlay
-from espalier.serve.indexes import Indexes, ServedIndex
+from espalier.serve.indexes import Indexes, NoCompletions, ServedIndex
 from espalier.serve.log import Field
 from espalier.text import normalise_prefix, utf16_length
 
@@ -176,9 +177,40 @@ class ListLog:
         return [event for _, event, _ in self.events]
 
 
-def indexes_of(**indexes: FakeIndex) -> Indexes:
+@dataclass(slots=True)
+class FakeCatalogue:
+    """Finds the products whose titles have the query in them.
+
+    Attributes:
+        raises: Thrown by the next calls, if set.
+        asked: Arguments of every call by name, the query among them.
+    """
+
+    titles: tuple[str, ...] = ("Red tent", "Blue tent", "Tent peg")
+    raises: BaseException | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def retrieve(self, query: str, *, k: int = 10, **more: Any) -> list[Product]:
+        """Return them in the order of their titles."""
+        self.asked.append({"query": query, "k": k, **more})
+        if self.raises is not None:
+            raise self.raises
+        wanted = normalise_prefix(query).strip()
+        found = [title for title in self.titles if wanted in title.lower()]
+        return [
+            Product(f"id {title}", title, 1.0 / place, 0.5, 7, 1 if title in more["host"] else None)
+            for place, title in enumerate(found[:k], 1)
+        ]
+
+
+def indexes_of(**indexes: FakeIndex | FakeCatalogue) -> Indexes:
     """Return ``indexes`` as they are served; the revision is the name twice."""
-    return Indexes(ServedIndex(name, name * 2, index) for name, index in indexes.items())
+    return Indexes(
+        ServedIndex(name, name * 2, NoCompletions(), catalogue=index)
+        if isinstance(index, FakeCatalogue)
+        else ServedIndex(name, name * 2, index)
+        for name, index in indexes.items()
+    )
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from espalier.serve.errors import (
     PathForbiddenError,
     UnknownIndexError,
     UnknownRevisionError,
+    UnsupportedRequestError,
     WorkerUnavailableError,
 )
 from espalier.serve.held import hold
@@ -60,7 +61,12 @@ class FakeWorkers:
         if method == "check":
             assert params is not None
             text = Path(params["file"]).read_text()
-            return {"revision": text, "labels": 1, "bytes": len(text)}
+            return {
+                "revision": text,
+                "labels": 1,
+                "bytes": len(text),
+                "products": text.startswith("products"),
+            }
         return {}
 
     def give_orders(self, orders: Sequence[Mapping[str, Any]]) -> None:
@@ -283,6 +289,16 @@ def test_rules_change_everywhere_and_add_up(bench: Bench) -> None:
     assert rules.rules == bench.lifecycle.rules("").rules == (BlockWord("fake"),)
     with pytest.raises(UnknownIndexError):
         bench.lifecycle.change_rules("other")
+
+
+def test_products_take_no_rules(bench: Bench) -> None:
+    """They are about completions; to take back what was set before is no harm."""
+    bench.load("products", activate=True)
+
+    with pytest.raises(UnsupportedRequestError, match="products"):
+        bench.lifecycle.change_rules("", add=[Block("a query")])
+    assert bench.lifecycle.rules("").rules == ()
+    bench.lifecycle.change_rules("", remove=[Block("a query")])
 
 
 def test_a_bad_rule_changes_none(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting
 from espalier.serve.credentials import Credentials
-from espalier.serve.http.front import Completions, Endpoint, Front
+from espalier.serve.http.front import Completions, Endpoint, Front, Retrievals
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.server import HttpServer
 from espalier.serve.log import EventLog
@@ -18,6 +18,7 @@ from espalier.settings import ServeSettings
 def http_server(
     settings: ServeSettings,
     service: Completions,
+    products: Retrievals,
     ready: Callable[[], bool],
     *,
     limits: Limits,
@@ -30,6 +31,7 @@ def http_server(
     guard = None if credentials.tokens is None else Guard(credentials.tokens)
     front = Front(
         service,
+        products,
         ready,
         origins=Origins(settings.http_origins, with_tokens=guard is not None),
         guard=guard,

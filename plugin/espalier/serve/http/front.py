@@ -3,6 +3,8 @@
 ======================  ========  ===================================================
 ``/v1/complete``        POST      CompleteRequest as JSON
 ``/v1/complete``        GET       its fields as parameters; lists by repetition
+``/v1/retrieve``        POST      RetrieveRequest as JSON
+``/v1/retrieve``        GET       its fields as parameters, as above
 ``/v1/queries``         POST      RecordQueryRequest as JSON, also as ``text/plain``
 ``/v1/events``          POST      RecordEventsRequest as JSON, also as ``text/plain``
 ``/v1/sessions/{id}``   DELETE    forget a session
@@ -56,6 +58,7 @@ from espalier.v1.completion_service_pb2 import (
     RecordQueryRequest,
     RecordQueryResponse,
 )
+from espalier.v1.retrieval_service_pb2 import RetrieveRequest, RetrieveResponse
 
 SESSIONS: Final = b"/v1/sessions/"
 MAX_PARAMETERS: Final = 256
@@ -88,6 +91,14 @@ class Completions(Protocol):
         self, request: DeleteSessionRequest
     ) -> DeleteSessionResponse | Future[DeleteSessionResponse]:
         """Forget a session."""
+        ...
+
+
+class Retrievals(Protocol):
+    """What finds products: `espalier.serve.retrieval_service.RetrievalService`."""
+
+    def retrieve(self, request: RetrieveRequest) -> RetrieveResponse:
+        """Find products for a query."""
         ...
 
 
@@ -141,6 +152,7 @@ class Front:
 
     Args:
         service: What completes, remembers and forgets.
+        products: What finds products.
         ready: Whether requests should be sent here.
         origins: Which web pages may ask.
         guard: Who is asked whether a request may be made; ``None`` lets everybody in.
@@ -153,6 +165,7 @@ class Front:
     def __init__(
         self,
         service: Completions,
+        products: Retrievals,
         ready: Callable[[], bool],
         *,
         origins: Origins,
@@ -163,6 +176,7 @@ class Front:
         guard: Guard | None = None,
     ) -> None:
         self._service = service
+        self._products = products
         self._ready = ready
         self._origins = origins
         self._guard = guard
@@ -177,6 +191,10 @@ class Front:
             "/v1/complete": {
                 "GET": Endpoint(self._complete_parameters),
                 "POST": Endpoint(self._complete_body, (JSON,)),
+            },
+            "/v1/retrieve": {
+                "GET": Endpoint(self._retrieve_parameters),
+                "POST": Endpoint(self._retrieve_body, (JSON,)),
             },
             "/v1/queries": {"POST": Endpoint(self._record, (JSON, _PLAIN), writes=True)},
             "/v1/events": {"POST": Endpoint(self._events, (JSON, _PLAIN), writes=True)},
@@ -282,6 +300,13 @@ class Front:
         reply = self._service.complete(request)
         kept = self._kept if _may_be_kept(request, reply) else NOT_KEPT
         return _json(reply, kept, _took(self._stopwatch() - began))
+
+    def _retrieve_body(self, _head: Head, body: bytes) -> Reply:
+        return _json(self._products.retrieve(from_json(RetrieveRequest, body)))
+
+    def _retrieve_parameters(self, head: Head, _body: bytes) -> Reply:
+        request = from_parameters(RetrieveRequest, _parameters(head.query))
+        return _json(self._products.retrieve(request), self._kept)
 
     def _record(self, _head: Head, body: bytes) -> Reply | Future[Reply]:
         return then(self._service.record_query(from_json(RecordQueryRequest, body)), _json)

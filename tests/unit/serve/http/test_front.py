@@ -14,11 +14,20 @@ from espalier.serve.domain import Completer
 from espalier.serve.http.front import Front, Head
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.replies import Reply
+from espalier.serve.products import Retriever
 from espalier.serve.reporting import Reporter
+from espalier.serve.retrieval_service import RetrievalService
 from espalier.serve.service import CompletionService
 from espalier.sessions.fake import BreakableStore
 from espalier.sessions.memory import MemorySessionStore
-from tests.unit.serve.fakes import FakeIndex, FakeRecorder, ListLog, at_once, indexes_of
+from tests.unit.serve.fakes import (
+    FakeCatalogue,
+    FakeIndex,
+    FakeRecorder,
+    ListLog,
+    at_once,
+    indexes_of,
+)
 
 SHOP = b"https://shop.example"
 JSON = {b"content-type": b"application/json"}
@@ -41,6 +50,8 @@ class Site:
             log=self.log,
             counters=Counters(),
         )
+        self.catalogue = FakeCatalogue()
+        retriever = Retriever(indexes_of(main=self.index, shop=self.catalogue))
         self.front = Front(
             CompletionService(
                 completer,
@@ -50,6 +61,7 @@ class Site:
                     self.recorder, late_seconds=60, skew_seconds=60, counters=Counters()
                 ),
             ),
+            RetrievalService(retriever, clock=lambda: 0, new_set_id=lambda: "set-1"),
             lambda: self.ready,
             origins=Origins(origins),
             max_age=max_age,
@@ -462,3 +474,41 @@ def test_a_full_queue_is_a_status_that_says_when_to_try_again(site: Site) -> Non
     assert reply.status == HTTPStatus.TOO_MANY_REQUESTS
     assert error(reply)["ErrorInfo"]["reason"] == "OVERLOADED"
     assert header(reply, b"retry-after") == b"1"
+
+
+# ---- products -----------------------------------------------------------------------
+
+PRODUCT = {
+    "productId": "id Red tent",
+    "title": "Red tent",
+    "score": 1.0,
+    "modelScore": 0.5,
+    "pairedQueries": 7,
+    "hostRank": 0,
+}
+
+
+def test_products_are_found_by_parameters_and_by_a_body(site: Site) -> None:
+    """The same reply; a browser may keep what was asked for with GET."""
+    asked = site.ask("GET", "/v1/retrieve?query=RED&maxProducts=3&filter.allOf=brand:acme")
+    body = {"query": "RED", "max_products": 3, "filter": {"all_of": ["brand:acme"]}}
+    posted = site.ask("POST", "/v1/retrieve", json.dumps(body).encode())
+
+    assert json.loads(asked.body) == json.loads(posted.body)
+    reply = json.loads(asked.body)
+    assert reply["products"] == [PRODUCT]
+    assert (reply["header"]["index"], reply["productSetId"]) == ("shop", "set-1")
+    assert site.catalogue.asked[0] == site.catalogue.asked[1]
+    assert header(asked, b"cache-control") == b"private, max-age=30"
+    assert header(posted, b"cache-control") == b"private, no-store"
+
+
+def test_what_cannot_be_retrieved_says_why(site: Site) -> None:
+    """As a gRPC client is told, and without the query."""
+    reply = site.ask("GET", f"/v1/retrieve?query={'secret' * 200}")
+
+    assert reply.status == HTTPStatus.BAD_REQUEST
+    assert b"QUERY_TOO_LONG" in reply.body
+    assert b"secret" not in reply.body
+    wrong = site.ask("GET", "/v1/retrieve?query=a&index=main")
+    assert (wrong.status, b"UNSUPPORTED" in wrong.body) == (HTTPStatus.BAD_REQUEST, True)
