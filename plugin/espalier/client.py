@@ -35,6 +35,7 @@ workers one by one: each has a Unix socket of its own, ``unix:PATH.0`` and so on
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Sequence
 from importlib import resources
 from types import TracebackType
@@ -285,6 +286,7 @@ class Client:
         position: int = 0,
         unit: str = "",
         intent: str = "",
+        event_id: str = "",
     ) -> RecordQueryResponse:
         """Report a submitted query.
 
@@ -295,6 +297,8 @@ class Client:
             position: Its place in that reply, from 1 on.
             unit: Who submitted it, as in ``experiment.unit`` of completions.
             intent: Id of the typing episode that ended.
+            event_id: Makes repeated reports one event; a random one where not given, so that
+                calls this client repeats by itself are.
 
         Raises:
             CallError: The call failed.
@@ -306,6 +310,7 @@ class Client:
             accepted=accepted if set_id else None,
             unit=unit,
             intent_id=intent,
+            event_id=event_id or secrets.token_urlsafe(12),
         )
         return call(next(self._stubs).RecordQuery, request, self._timeout, self._token)
 
@@ -319,7 +324,7 @@ class Client:
             CallError: The call failed; nothing of it is kept.
         """
         request = RecordEventsRequest(events=events)
-        return call(next(self._stubs).RecordEvents, request, self._timeout)
+        return call(next(self._stubs).RecordEvents, request, self._timeout, self._token)
 
     def delete(self, session: str) -> DeleteSessionResponse:
         """Forget a session.
