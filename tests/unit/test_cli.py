@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -520,6 +521,22 @@ def test_serve_names_its_indexes(espalier: Espalier, served: list[tuple[Any, boo
     assert settings.index == {"de": Path("g.esp"), "default": Path("./a=b.esp")}
     assert settings.listen == "127.0.0.1:0"
     assert verify is True
+
+
+def test_serve_prints_the_experiments_too(tmp_path: Path, espalier: Espalier) -> None:
+    """With all that the file leaves out, as text that is read as the same."""
+    config = tmp_path / "site.toml"
+    variants = "a = { weight = 5000 }\nb = { weight = 5000, sources = ['MODEL'] }"
+    config.write_text(f"[experiments.'e.1'.variants]\n{variants}\n", encoding="utf-8")
+    first = espalier("serve", "--print-config", "--config", config)
+    config.write_text(first.out, encoding="utf-8")
+
+    again = espalier("serve", "--print-config", "--config", config)
+
+    table = tomllib.loads(first.out)["experiments"]["e.1"]
+    assert (table["seed"], table["coverage"]) == ("e.1", 10_000)
+    assert table["variants"]["b"] == {"weight": 5_000, "sources": ["MODEL"]}
+    assert tomllib.loads(again.out)["experiments"]["e.1"] == table
 
 
 def test_serve_prints_its_configuration_and_serves_nothing(

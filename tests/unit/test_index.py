@@ -290,7 +290,10 @@ def test_a_feature_group_nobody_knows_is_refused(shop: Index) -> None:
     with pytest.raises(InputError, match="there are popularity, model"):
         shop.complete_with_work("n", groups_off=["popularity", "luck"])
 
-    assert shop.complete_with_work("n", groups_off=FEATURE_GROUPS).suggestions
+    found = shop.complete_with_work("n", groups_off=FEATURE_GROUPS).suggestions
+    assert found == shop.complete("n", groups_off=FEATURE_GROUPS)
+    assert found == [one.suggestion for one in shop.explain("n", groups_off=FEATURE_GROUPS)]
+    assert found
 
 
 def test_by_default_nothing_is_switched_off(shop: Index) -> None:

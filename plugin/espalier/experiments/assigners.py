@@ -53,7 +53,8 @@ def assigner_named(name: str) -> Assigner | None:
     if kind == OPENFEATURE:
         from espalier.experiments.openfeature import OpenFeatureAssigner  # noqa: PLC0415
 
-        return OpenFeatureAssigner(_made(_found(rest), name) if rest else None)
+        provider = _made(_found(rest), name) if rest else None
+        return OpenFeatureAssigner(provider, f"espalier.{rest}")
     known = {point.name: point for point in entry_points(group=GROUP)}
     if name not in known:
         others = ", ".join(sorted({HASH, OPENFEATURE, *known}))

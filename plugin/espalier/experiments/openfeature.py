@@ -15,25 +15,25 @@ from espalier.experiments.model import Experiment, Participant
 if TYPE_CHECKING:
     from openfeature.provider import FeatureProvider
 
-_DOMAIN = "espalier"
-
 
 class OpenFeatureAssigner:
     """Asks a provider of OpenFeature.
 
+    A provider starts on its own; until it is ready it puts nobody into any variant.
+
     Args:
-        provider: Which; registered for the domain ``espalier``. ``None`` for the one that
-            is registered by whoever else runs in this process.
+        provider: Which; ``None`` for the one that is registered as the default by whoever
+            else runs in this process.
+        domain: What it is registered as.
 
     Raises:
         ConfigError: The extra is not installed, or the provider is none or does not start.
     """
 
-    def __init__(self, provider: FeatureProvider | None = None) -> None:
+    def __init__(self, provider: FeatureProvider | None = None, domain: str = "espalier") -> None:
         try:
             from openfeature import api  # noqa: PLC0415
             from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415
-            from openfeature.exception import OpenFeatureError  # noqa: PLC0415
         except ImportError:
             raise ConfigError(
                 "the assigner openfeature needs openfeature-sdk; "
@@ -41,13 +41,15 @@ class OpenFeatureAssigner:
             ) from None
         if provider is not None:
             try:
-                api.set_provider(provider, _DOMAIN)
-            except OpenFeatureError as error:
+                # What is none has no such method, which would show with the first call.
+                provider.resolve_string_details  # noqa: B018
+                api.set_provider(provider, domain)
+            except Exception as error:
                 raise ConfigError(
                     f"the OpenFeature provider {type(provider).__name__} cannot be used: "
                     f"{type(error).__name__}; see its documentation"
                 ) from error
-        self._client = api.get_client(_DOMAIN)
+        self._client = api.get_client(domain)
         self._context: Any = EvaluationContext
 
     def assign(self, experiment: Experiment, who: Participant) -> str | None:

@@ -39,6 +39,7 @@ def test_orders_come_out_as_they_went_in(unix: Path | None) -> None:
         overlays={"de": RulesOrder(Path("/proc/7/fd/10"), 3)},
         unwell=("en",),
         http=True,
+        experiments={"experiments": {"e": {"coverage": 5}}, "well": False},
     )
 
     assert Orders.of(json.loads(json.dumps(orders.as_message()))) == orders

@@ -142,6 +142,7 @@ def test_head_is_get(site: Site) -> None:
     [
         ("/v1/complete?prefix=n", b"private, max-age=30"),
         ("/v1/complete?prefix=n&previousQueries=a", b"private, max-age=30"),
+        ("/v1/complete?prefix=n&experiment.unit=u", b"private, no-store"),
         ("/v1/complete?prefix=n&sessionId=s", b"private, no-store"),
         ("/suggest?q=n", b"private, max-age=30"),
         ("/healthz", b"private, no-store"),
