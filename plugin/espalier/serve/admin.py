@@ -9,7 +9,6 @@ a client. Tokens of the other listeners are not valid here, nor the reverse.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +25,6 @@ from espalier.serve.retrieval_service import SERVICE_NAME as RETRIEVAL
 from espalier.serve.rpc import Unary
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME as COMPLETION
-from espalier.serve.supervisor import ENVIRONMENT
 
 _SOCKET_MODE = 0o600
 # A load takes its time; as many may wait for it as anybody could want.
@@ -83,8 +81,6 @@ class Admin:
         credentials: Credentials,
     ) -> None:
         self._log = log
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         self._server = Server(
             methods,
             health,

@@ -94,8 +94,10 @@ class Tokens:
         """Return why a call with this header is refused, ``None`` if it is not."""
         if header is None or header[: len(_SCHEME)].lower() != _SCHEME:
             return _MISSING
-        given = sha256(header[len(_SCHEME) :].strip()).digest()
-        found = False
+        token = header[len(_SCHEME) :].strip()
+        if not token:
+            return _MISSING
+        given, found = sha256(token).digest(), False
         for digest in self.digests:
             found |= hmac.compare_digest(digest, given)
         return None if found else _UNKNOWN

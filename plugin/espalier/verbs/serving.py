@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,6 +108,11 @@ def serve(
 
         click.echo(as_toml(loaded, "serve") + experiments_as_toml(experiments), nl=False)
         return 0
+    from espalier.serve.supervisor import ENVIRONMENT
+
+    # Before grpcio is loaded, which reads them once; what is said of it is for all processes.
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     from espalier.serve.runner import run
 
     if not loaded.settings.index:

@@ -52,7 +52,7 @@ def test_every_token_of_a_file_is_valid(tmp_path: Path) -> None:
         (b"", MISSING),
         (OLD.encode(), MISSING),
         (f"Basic {OLD}".encode(), MISSING),
-        (b"Bearer ", UNKNOWN),
+        (b"Bearer ", MISSING),
         (b"Bearer " + OLD.encode()[:-1], UNKNOWN),
         (b"Bearer " + OLD.encode() + b"a", UNKNOWN),
         (b"Bearer " + OLD.upper().encode(), UNKNOWN),
