@@ -37,7 +37,7 @@ from espalier.serve.index_service import IndexService
 from espalier.serve.ledger import Entry, Ledger, Loaded
 from espalier.serve.lifecycle import Lifecycle
 from espalier.serve.listen import claim_unix, reserve_tcp
-from espalier.serve.log import EventLog, JsonLog
+from espalier.serve.log import EventLog, JsonLog, library_logs
 from espalier.serve.notify import ServiceManager
 from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.recording import prepare_events
@@ -88,7 +88,7 @@ def run(
     log = JsonLog(level=settings.log_level) if log is None else log
     if not settings.index:
         raise ConfigError("nothing to serve: name at least one index")
-    with ExitStack() as held:
+    with library_logs(log), ExitStack() as held:
         service = _Service(
             settings,
             held,
@@ -163,6 +163,8 @@ class _Service:
         self._metrics_address: str | None = None
         if settings.metrics is not None:
             self._metrics_address = self._reserved(settings.metrics)
+        if settings.otel:
+            refuse_without_otel()
         self._pages = self._hold_pages(count + (self._http_address is not None))
         self._manager = ServiceManager.of(os.environ)
         self._counters.begin("reloads")
@@ -202,8 +204,8 @@ class _Service:
             told=lambda name, well: self._health.tell(index_component(name), well=well),
         )
         self._held.callback(lifecycle.close)
-        if self._metrics_address is not None:
-            self._begin_metrics(lifecycle, self._metrics_address)
+        if self._pages:
+            self._begin_metrics(lifecycle)
         watch = self._watch = Watch(
             lifecycle,
             settings.index,
@@ -252,14 +254,14 @@ class _Service:
 
     def _hold_pages(self, count: int) -> list[HeldFile]:
         """Return where the workers put their numbers; nowhere if nobody reads them."""
-        if self._metrics_address is None:
+        if self._metrics_address is None and not self._settings.otel:
             return []
         pages = [hold_page(f"espalier-worker-{number}") for number in range(count)]
         for page in pages:
             self._held.callback(page.close)
         return pages
 
-    def _begin_metrics(self, lifecycle: Lifecycle, address: str) -> None:
+    def _begin_metrics(self, lifecycle: Lifecycle) -> None:
         numbers = Service(
             [Page.at(page.path) for page in self._pages],
             self._counters,
@@ -269,6 +271,22 @@ class _Service:
             indexes=lifecycle,
             more=self._renewal.numbers,
         )
+        if self._settings.otel:
+            self._begin_sending(numbers)
+        if self._metrics_address is not None:
+            self._begin_listening(numbers, self._metrics_address)
+
+    def _begin_sending(self, numbers: Service) -> None:
+        # An extra, which others do without.
+        from espalier.serve.telemetry.otlp import MetricsSender, wanted  # noqa: PLC0415
+
+        if wanted("metrics"):
+            scheme = "http" if self._settings.tls_certificate is None else "https"
+            sender = MetricsSender(numbers.numbers, log=self._log, scheme=scheme)
+            sender.start()
+            self._held.callback(sender.stop)
+
+    def _begin_listening(self, numbers: Service, address: str) -> None:
         listener = MetricsListener(
             address, text=numbers.text, ready=lambda: self._health.ready, log=self._log
         )
@@ -376,8 +394,26 @@ class _Service:
 
 def refuse_without_http() -> None:
     """Raise `ConfigError` where the extra for the HTTP front is not installed."""
-    if missing := [name for name in ("uvicorn", "httptools") if find_spec(name) is None]:
-        raise ConfigError(f"serve.http needs {' and '.join(missing)}; pip install 'espalier[http]'")
+    _refuse_without("http", "uvicorn", "httptools")
+
+
+def refuse_without_otel() -> None:
+    """Raise `ConfigError` where the extra for OpenTelemetry is not installed."""
+    _refuse_without("otel", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+def _refuse_without(key: str, *modules: str) -> None:
+    if missing := [name for name in modules if not _installed(name)]:
+        needed = " and ".join(missing)
+        raise ConfigError(f"serve.{key} needs {needed}; pip install 'espalier[{key}]'")
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        # Of a package that is not there nothing can be looked up.
+        return False
 
 
 def roots_of(settings: ServeSettings) -> list[Path]:

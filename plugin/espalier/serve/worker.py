@@ -45,7 +45,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from espalier.errors import EspalierError
 from espalier.events import NO_EVENTS
@@ -86,6 +86,9 @@ from espalier.sessions.base import SessionStore, SessionStoreError
 from espalier.sessions.opening import open_sessions
 from espalier.sessions.shared import SharedSessionStore
 from espalier.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from espalier.serve.telemetry.spans import Tracing
 
 SIGNALLED = 128
 """What a shell says of a process that a signal ended, plus its number."""
@@ -173,12 +176,17 @@ class _Worker:
         self._sessions = _sessions_of(orders)
         page = None if orders.page is None else Page.at(orders.page)
         self._counters = Counters(page, alone=settings.threads == 1)
-        # Who does not measure does without what measures.
+        # Who does not measure does without what measures, and the libraries for it.
         self._meters: Meters | None = None
+        self._tracing: Tracing | None = None
         if page is not None:
             self._meters = Meters(self._counters, threads=settings.threads)
             for why in Unanswered:
                 self._counters.place("unanswered", f"/{SERVICE_NAME}/Complete", why.value)
+            if settings.otel:
+                from espalier.serve.telemetry.spans import tracing_of  # noqa: PLC0415
+
+                self._tracing = tracing_of(settings, self._meters, orders.number)
         completer = self._completer = self._completer_of(settings)
         retriever = Retriever(self._shelf.indexes)
 
@@ -267,12 +275,13 @@ class _Worker:
                 crashed=self._crashed,
                 log=self._log,
                 credentials=orders.credentials,
+                watch=self._tracing,
             )
             return front, [front.listen(orders.address)]
         age = settings.connection_age_seconds
         watch: Watch | None = None
         if self._meters is not None:
-            watch = CallWatch(self._meters)
+            watch = CallWatch(self._meters) if self._tracing is None else self._tracing.calls()
         server = Server(
             {
                 **service.methods(self._log),
@@ -338,6 +347,8 @@ class _Worker:
             self._events.close()
         if self._sampler is not None:
             self._sampler.stop()
+        if self._tracing is not None:
+            self._tracing.close()
         # Where nobody reads them, the numbers go with it, so they are said here.
         self._log.info("stopped", calls_cut_off=cut_off, **self._counters.totals())
         if received != _ORPHANED:

@@ -102,6 +102,12 @@ class ServeSettings:
     demo_products: Path | None = setting(
         None, meaning="an index of them, whose answers the page shows beside"
     )
+    otel: bool = setting(
+        False, meaning="send traces and metrics by OTLP, as the OTEL_ variables say"
+    )
+    trace_share: float = setting(
+        0.01, Between(0, 1, "of the calls"), "traced, unless OTEL_TRACES_SAMPLER says otherwise"
+    )
     log_level: str = setting(
         "info", Matches(r"info|warning|error", "info, warning or error"), "least that is logged"
     )

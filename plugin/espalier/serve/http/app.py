@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 
@@ -22,6 +22,7 @@ from espalier.serve.errors import OverloadedError, status_of
 from espalier.serve.http.front import Found, Front, Head
 from espalier.serve.http.replies import Reply, refusal, reply_of
 from espalier.serve.log import EventLog
+from espalier.serve.telemetry.tracing import Traced
 
 MAX_HEAD_BYTES: Final = 16 * 1024
 """Of a request line and headers; what the gRPC side takes as metadata."""
@@ -29,6 +30,22 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
+
+
+class RequestWatch(Protocol):
+    """Told how requests go, where somebody wants to know; a note is what it keeps of one."""
+
+    def arrived(self, traceparent: str | None) -> Traced | None:
+        """Look at the headers of a request; return a note."""
+        ...
+
+    def works_on(self, note: Traced | None) -> None:
+        """Hear that this thread works on a request from now on, or on none."""
+        ...
+
+    def http(self, method: str, route: str, status: int, taken: int, note: Traced) -> None:
+        """Hear that a request with a note was answered in so many nanoseconds."""
+        ...
 
 
 class App:
@@ -41,6 +58,7 @@ class App:
         max_body: Bytes of a request's body, at most.
         counters: Told of every reply as ``http``, by route, method and status.
         access_log: Where each request is noted, without what was asked; ``None`` for nowhere.
+        watch: Told how requests go.
     """
 
     def __init__(
@@ -52,7 +70,9 @@ class App:
         max_body: int,
         counters: Counting,
         access_log: EventLog | None,
+        watch: RequestWatch | None = None,
     ) -> None:
+        self._watch = watch
         self._front = front
         self._waiting = waiting
         self._limits = limits
@@ -78,9 +98,12 @@ class App:
             scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"])
         )
         found = self._front.find(head)
+        note = None
+        if self._watch is not None:
+            note = self._watch.arrived(head.headers.get(b"traceparent", b"").decode("latin-1"))
         if isinstance(found, Found):
             route: str = found.route
-            reply = await self._reply(found, head, receive)
+            reply = await self._reply(found, head, receive, note)
             if reply is None:
                 return
         else:
@@ -97,7 +120,9 @@ class App:
         status = int(reply.status)
         taken = time.perf_counter_ns() - began
         self._counters.add("http", method, route or "/", str(status))
-        self._counters.observe("http_request", taken, route or "/")
+        self._counters.observe("http_request", taken, method, route or "/", str(status))
+        if self._watch is not None and note is not None:
+            self._watch.http(method, route or "/", status, taken, note)
         if self._access_log is not None:
             self._access_log.info(
                 "http_request",
@@ -110,7 +135,9 @@ class App:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _reply(self, found: Found, head: Head, receive: Receive) -> Reply | None:
+    async def _reply(
+        self, found: Found, head: Head, receive: Receive, note: Traced | None
+    ) -> Reply | None:
         """Return the reply, ``None`` if the client left."""
         body: bytes | Reply | None = b""
         if found.endpoint.types:
@@ -120,6 +147,8 @@ class App:
         if not found.endpoint.at_once and self._waiting() > self._limits.waiting:
             self._counters.add("unanswered", "http", Unanswered.OVERLOADED.value)
             return self._front.readable(self._overloaded, head)
+        if self._watch is not None:
+            self._watch.works_on(note)
         reply = self._front.answer(found, head, body)
         if isinstance(reply, Future):
             settled: Reply = await asyncio.wrap_future(reply)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting
 from espalier.serve.credentials import Credentials
+from espalier.serve.http.app import RequestWatch
 from espalier.serve.http.front import Completions, Endpoint, Front, Retrievals
 from espalier.serve.http.origins import Origins
 from espalier.serve.http.server import HttpServer
@@ -26,6 +27,7 @@ def http_server(
     crashed: Callable[[Exception], object],
     log: EventLog,
     credentials: Credentials,
+    watch: RequestWatch | None = None,
 ) -> HttpServer:
     """Return a server that answers as ``settings`` say; it listens nowhere yet."""
     guard = None if credentials.tokens is None else Guard(credentials.tokens)
@@ -47,6 +49,7 @@ def http_server(
         access_log=log if settings.http_access_log else None,
         guard=guard,
         tls=credentials.tls,
+        watch=watch,
     )
 
 

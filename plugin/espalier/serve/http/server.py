@@ -27,7 +27,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting, Unanswered
 from espalier.serve.credentials import Credentials
-from espalier.serve.http.app import MAX_HEAD_BYTES, App
+from espalier.serve.http.app import MAX_HEAD_BYTES, App, RequestWatch
 from espalier.serve.http.front import Front
 from espalier.serve.http.replies import Reply, refusal
 from espalier.serve.listen import ListenError, bind_shared
@@ -186,7 +186,7 @@ class HttpServer:
         limits: As for gRPC.
         counters: Told of replies, and of what got none.
         crashed: Called if nothing can be answered any more.
-        access_log: As for `App`.
+        access_log, watch: As for `App`.
         guard: As for `Front`; told which tokens are valid from now on.
         tls: What connections show and ask for; plain TCP where ``None``.
     """
@@ -201,6 +201,7 @@ class HttpServer:
         access_log: EventLog | None = None,
         guard: Guard | None = None,
         tls: Tls | None = None,
+        watch: RequestWatch | None = None,
     ) -> None:
         self._guard = guard
         self._context = context = None if tls is None else RenewableContext.of(tls)
@@ -211,6 +212,7 @@ class HttpServer:
             max_body=MAX_REQUEST_BYTES,
             counters=counters,
             access_log=access_log,
+            watch=watch,
         )
         self._crashed = crashed
         self._sockets: list[socket.socket] = []

@@ -7,7 +7,9 @@
 ``gauges``      what the supervisor knows without asking anybody
 ``exposition``  the text that Prometheus reads
 ``listener``    where it reads it, and health over HTTP
-``tracing``     spans of OpenTelemetry, made in workers
+``calls``       what is measured of a call
+``tracing``     which calls are traced, and what is noted of them
+``spans``       spans of OpenTelemetry made of that, in workers
 ``otlp``        the same numbers as OpenTelemetry wants them
 
 A worker writes into its page and the supervisor reads it, neither waits for the other,

@@ -14,13 +14,14 @@ class CallWatch:
         self._observe = meters.counters.observe
         self.clock = meters.clock
 
-    def arrived(self, _metadata: Any) -> None:
+    def arrived(self, metadata: Any) -> object:  # noqa: ARG002 - of interest to who traces
         """Make no note: nothing of the headers is of interest."""
+        return None
 
-    def begun(self, name: str, waited: int, _note: object) -> None:
+    def begun(self, name: str, waited: int, note: object) -> None:  # noqa: ARG002 - as above
         """Note how long a call waited."""
         self._observe("wait", waited, name)
 
-    def ended(self, name: str, code: str, taken: int, _note: object) -> None:
+    def ended(self, name: str, code: str, taken: int, note: object) -> None:  # noqa: ARG002
         """Note how long a call took."""
         self._observe("call", taken, name, code)

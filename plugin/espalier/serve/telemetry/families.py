@@ -84,7 +84,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "unanswered_calls", "method reason", "calls and requests no work was done for"
     ),
     "http": _counter("http_requests", "method route code", "HTTP requests answered"),
-    "http_request": _histogram("http_request_duration", "route", "of HTTP requests"),
+    "http_request": _histogram("http_request_duration", "method route code", "of HTTP requests"),
     "open": _gauge("calls_open", "", "calls that are let in and not answered, by worker"),
     "waiting": _gauge("calls_waiting", "", "calls nobody works on yet, by worker"),
     # ---- completions ------------------------------------------------------------------

@@ -70,7 +70,7 @@ class Service:
         """Return every number there is now."""
         found = merged([*(page.read() for page in self._pages), self._counters.read()])
         for key, value in self._gauges():
-            found[key] = [value]
+            found[key] = [float(value)]
         return found
 
     def text(self) -> bytes:
