@@ -7,23 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from espalier.serve.telemetry.families import FAMILIES, Family
+from tools.gen_telemetry import PAGE, metric_rows
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "integration" / "ops" / "TELEMETRY.md"
 PACKAGE = ROOT / "plugin" / "espalier"
 LEVELS = {"info", "warning", "error"}
-
-
-def metric_rows() -> list[str]:
-    """Return the table of metrics as it should be."""
-    return [_row(family) for family in FAMILIES.values()]
-
-
-def _row(family: Family) -> str:
-    labels = ", ".join(f"`{label}`" for label in family.labels)
-    cells = (f"`{family.name}`", family.kind.value, labels, family.meaning)
-    return "| " + " | ".join(cells) + " |"
 
 
 def table(heading: str, first_column: str) -> list[str]:
@@ -35,7 +23,7 @@ def table(heading: str, first_column: str) -> list[str]:
 
 
 def test_the_table_of_metrics_is_the_table_in_the_code() -> None:
-    """Name, type, labels and meaning; on a failure the rows to put there are shown."""
+    """Name, type, labels and meaning; `python -m tools.gen_telemetry` writes it anew."""
     assert table("Metrics", "metric") == metric_rows()
 
 

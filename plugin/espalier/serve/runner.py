@@ -163,8 +163,6 @@ class _Service:
         self._metrics_address: str | None = None
         if settings.metrics is not None:
             self._metrics_address = self._reserved(settings.metrics)
-        if settings.otel:
-            refuse_without_otel()
         self._pages = self._hold_pages(count + (self._http_address is not None))
         self._manager = ServiceManager.of(os.environ)
         self._counters.begin("reloads")
@@ -256,6 +254,8 @@ class _Service:
         """Return where the workers put their numbers; nowhere if nobody reads them."""
         if self._metrics_address is None and not self._settings.otel:
             return []
+        if self._settings.otel:
+            refuse_without_otel()
         pages = [hold_page(f"espalier-worker-{number}") for number in range(count)]
         for page in pages:
             self._held.callback(page.close)
