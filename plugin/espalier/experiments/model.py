@@ -11,10 +11,12 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from espalier.schema import Between, Each, Matches, setting
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 BASIS: Final = 10_000
 """Shares are whole numbers of 0.01 %, so of this."""
 INTERLEAVED: Final = "interleaved"
@@ -135,15 +137,14 @@ class Experiment:
         return next((one for one in self.variants if one.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Participant:
+class Participant(NamedTuple):
     """Who asks, as far as experiments go: ``espalier.v1.ExperimentContext`` and the session."""
 
     unit: str = ""
     session_id: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    forced: Mapping[str, str] = field(default_factory=dict)
-    assigned: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = _NONE
+    forced: Mapping[str, str] = _NONE
+    assigned: Mapping[str, str] = _NONE
 
     def unit_of(self, kind: str) -> str:
         """Return the unit of a kind, "" if this one has none."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from espalier.errors import InvalidTextError, LimitError, UnsupportedError
-from espalier.experiments import NO_TRIAL, Parameters, Trial
+from espalier.experiments import Parameters
 from espalier.filters import FILTER_VALUES, Filter
 from espalier.index import MAX_K, MAX_PREFIX_BYTES, MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
@@ -106,7 +106,6 @@ class Answer:
     Attributes:
         explanations: Of every suggestion, where that was asked for and could be given.
         previous, ages: The queries that were the context, and the seconds since each.
-        trial: What experiments had to do with it.
     """
 
     served: ServedIndex
@@ -116,7 +115,6 @@ class Answer:
     explanations: Sequence[Explained] = ()
     previous: Sequence[str] = ()
     ages: Sequence[int] = ()
-    trial: Trial = NO_TRIAL
 
     @property
     def context(self) -> int:

@@ -12,9 +12,9 @@ from espalier.experiments import INTERLEAVED, Assignment, Experiment, Mode, Reas
 from espalier.serve.domain import Completer, check_session_id
 from espalier.serve.log import EventLog
 from espalier.serve.participants import participant_of
+from espalier.serve.plans import Planner
 from espalier.serve.rpc import Unary
 from espalier.serve.service import CompletionService, put_header
-from espalier.serve.trials import Trials
 from espalier.serve.wire import Typed, methods_of
 from espalier.v1 import experiment_service_pb2 as messages
 from espalier.v1.experiment_service_pb2 import (
@@ -90,7 +90,7 @@ class ExperimentService:
         trials = self._service.trials
         reply = AssignResponse()
         put_header(reply.header, self._completer.indexes.default, self._clock())
-        for made in [] if trials is None else trials.assignments(who):
+        for made in [] if trials is None else trials.planner.assignments(who):
             variant = _variant_of(made)
             reply.assignments.add(
                 experiment=made.experiment.name,
@@ -109,12 +109,14 @@ class ExperimentService:
         reply = ListExperimentsResponse()
         put_header(reply.header, self._completer.indexes.default, self._clock())
         if trials is not None:
-            for experiment, state in trials.states():
-                _put(reply.experiments.add(), experiment, state, trials)
+            for experiment, state in trials.planner.states():
+                _put(reply.experiments.add(), experiment, state, trials.planner)
         return reply
 
 
-def _put(shown: messages.Experiment, experiment: Experiment, state: State, trials: Trials) -> None:
+def _put(
+    shown: messages.Experiment, experiment: Experiment, state: State, planner: Planner
+) -> None:
     shown.name = experiment.name
     shown.state = _STATE_TO_WIRE[state]
     shown.mode = _MODE_TO_WIRE[experiment.mode]
@@ -131,7 +133,7 @@ def _put(shown: messages.Experiment, experiment: Experiment, state: State, trial
                 name: value if isinstance(value, str) else json.dumps(value)
                 for name, value in variant.parameters.given().items()
             },
-            index_served=trials.served(variant),
+            index_served=planner.served(variant),
         )
 
 

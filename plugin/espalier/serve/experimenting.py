@@ -17,6 +17,7 @@ from espalier.serve.counters import Counting
 from espalier.serve.domain import Completer
 from espalier.serve.exposures import Exposures
 from espalier.serve.log import EventLog
+from espalier.serve.plans import Planner
 from espalier.serve.service import CompletionService
 from espalier.serve.shadow import Shadow
 from espalier.serve.trials import Trials
@@ -71,12 +72,17 @@ class Experimenting:
         if not experiments:
             self._service.trials = None
             return
-        self._service.trials = Trials(
+        planner = Planner(
             experiments,
             self._assigners,
-            self._completer,
+            lambda: self._completer.indexes,
             counters=self._counters,
             log=self._log,
+        )
+        self._service.trials = Trials(
+            planner,
+            self._completer,
+            counters=self._counters,
             exposures=self._exposures,
             shadow=self._shadow,
         )

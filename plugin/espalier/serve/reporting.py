@@ -17,10 +17,10 @@ from typing import Final, Protocol
 
 from espalier.events import Action, Event, EventSink
 from espalier.events.writer import Receipt
-from espalier.experiments import Trial
+from espalier.experiments import NO_TRIAL, Trial
 from espalier.index import MAX_K
 from espalier.serve.counters import Counting
-from espalier.serve.domain import MAX_SET_ID_BYTES, Answer, check_bytes, check_session_id
+from espalier.serve.domain import MAX_SET_ID_BYTES, check_bytes, check_session_id
 from espalier.serve.errors import EmptyQueryError, OverloadedError, RequestError
 from espalier.serve.later import then
 from espalier.text import normalise
@@ -137,18 +137,23 @@ class Reporter:
         self._clock = clock
 
     def answered(
-        self, request: CompleteRequest, reply: CompleteResponse, answer: Answer, took_ns: int
+        self,
+        request: CompleteRequest,
+        reply: CompleteResponse,
+        context: int,
+        took_ns: int,
+        trial: Trial = NO_TRIAL,
     ) -> None:
         """Note what was shown; neither message may change afterwards.
 
         Args:
             request: What was asked.
             reply: What was answered.
-            answer: What the reply was made of.
+            context: Previous queries that were used.
             took_ns: How long it took.
+            trial: What experiments had to do with it.
         """
-        now, context, trial = self._clock(), answer.context, answer.trial
-        # Not the answer itself: an index that is replaced would have to wait for the file.
+        now = self._clock()
         self._recorder.write(partial(_impression, request, reply, context, trial, took_ns, now))
 
     def record(self, events: Sequence[Reported]) -> Recorded | Future[Recorded]:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
+from espalier.events import Action, Event
+from espalier.experiments import NO_TRIAL
 from espalier.filters import Filter
 from espalier.index import MAX_PREVIOUS_CODE_POINTS
 from espalier.native import Source
@@ -133,10 +135,11 @@ class CompletionService:
             who = participant_of(request.experiment, request.session_id)
         if request.intent_id:
             check_bytes(request.intent_id, MAX_INTENT_BYTES, "intent_id", RequestError)
+        trial = NO_TRIAL
         if trials is None or who is None:
             answer = self._completer.complete(question, time_left)
         else:
-            answer = trials.complete(question, who, request.intent_id, time_left)
+            answer, trial = trials.complete(question, who, request.intent_id, time_left)
         reply = CompleteResponse(
             prefix=request.prefix,
             sequence=request.sequence,
@@ -145,8 +148,8 @@ class CompletionService:
             degradations=[_DEGRADATION_TO_WIRE[one] for one in answer.degradations],
         )
         self._put_header(reply.header, answer.served)
-        if answer.trial.variants:
-            reply.header.variants.update(answer.trial.variants)
+        if trial.variants:
+            reply.header.variants.update(trial.variants)
         if isinstance(answer.suggestions, EncodedSuggestions):
             answer.suggestions.put_into(reply)
         else:
@@ -154,9 +157,17 @@ class CompletionService:
         for suggestion, explanation in zip(reply.suggestions, answer.explanations, strict=False):
             _explain(suggestion, explanation)
         if reporter is not None:
-            reporter.answered(request, reply, answer, time.perf_counter_ns() - began)
-        if trials is not None and who is not None and answer.trial.shadows:
-            trials.begin_shadows(question, who, request.intent_id, answer, reply.suggestion_set_id)
+            took = time.perf_counter_ns() - began
+            reporter.answered(request, reply, answer.context, took, trial)
+        if trials is not None and who is not None and trial.shadows:
+            event = Event(
+                Action.SHADOW,
+                0,
+                set_id=reply.suggestion_set_id,
+                session=request.session_id,
+                intent_id=request.intent_id,
+            )
+            trials.begin_shadows(question, who, event, answer, trial)
         return reply
 
     def record_query(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from espalier.errors import UnsupportedError
-from espalier.events import Action
+from espalier.events import Action, Event
 from espalier.experiments import (
     INTERLEAVED,
     NO_TRIAL,
     Experiment,
     Participant,
     Reason,
+    Trial,
+    assign,
     read_experiments,
+    state_at,
 )
 from espalier.experiments.assigners import Assigner
 from espalier.native import Source
@@ -26,6 +30,7 @@ from espalier.serve.counters import Counters
 from espalier.serve.domain import SHORT_SECONDS, Answer, Completer, Question, SessionState
 from espalier.serve.errors import PrefixTooLongError
 from espalier.serve.exposures import EXPOSED, Exposures
+from espalier.serve.plans import REMEMBERED, Planner
 from espalier.serve.shadow import QUEUE, Shadow
 from espalier.serve.trials import Trials
 from espalier.sessions.memory import MemorySessionStore
@@ -37,10 +42,18 @@ PATIENCE = 30.0
 NOW = 1_700_000_000_000_000_000
 
 
+class Asked(NamedTuple):
+    """An answer, and what experiments had to do with it."""
+
+    given: Answer
+    trial: Trial
+
+
 class Bench:
     """A completer with experiments, and everything around it within reach."""
 
     def __init__(self) -> None:
+        self.now = NOW
         self.index = FakeIndex()
         self.other = FakeIndex(("nikon camera", "nice", "nike socks"))
         self.log = ListLog()
@@ -70,22 +83,28 @@ class Bench:
         if tables is None:
             tables = {"e": {"variants": {"a": {"weight": 0}, "b": {"weight": 10_000, **variant}}}}
         experiments: Sequence[Experiment] = read_experiments(tables, "here")
-        return Trials(
+        planner = Planner(
             experiments,
             {"hash": None, **(assigners or {})},
-            self.completer,
+            lambda: self.completer.indexes,
             counters=self.counters,
             log=self.log,
+            clock=lambda: self.now,
+        )
+        return Trials(
+            planner,
+            self.completer,
+            counters=self.counters,
             exposures=self.exposures,
             shadow=self.shadow,
-            clock=lambda: NOW,
+            clock=lambda: self.now,
         )
 
     def ask(
         self, trials: Trials, question: Question, who: Participant = USER, intent: str = ""
-    ) -> Answer:
+    ) -> Asked:
         """Return the answer to a question with all time in the world."""
-        return trials.complete(question, who, intent, NEVER)
+        return Asked(*trials.complete(question, who, intent, NEVER))
 
 
 @pytest.fixture
@@ -94,9 +113,9 @@ def bench() -> Bench:
     return Bench()
 
 
-def texts(answer: Answer) -> list[str]:
+def texts(asked: Asked) -> list[str]:
     """Return what is suggested."""
-    return [one.text for one in answer.suggestions]
+    return [one.text for one in asked.given.suggestions]
 
 
 def test_a_variant_changes_what_is_asked(bench: Bench) -> None:
@@ -117,7 +136,7 @@ def test_a_variant_changes_what_is_asked(bench: Bench) -> None:
     assert bench.index.searches == [(7, 90, ("context",))]
     assert bench.index.kept_variants == [True]
     assert bench.index.ages == [(1,)]
-    assert answer.context == 1
+    assert answer.given.context == 1
     assert answer.trial.variants == answer.trial.counted == {"e": "b"}
     assert answer.trial.unit == "u"
 
@@ -126,7 +145,7 @@ def test_a_variant_may_answer_from_another_index(bench: Bench) -> None:
     """The header then names that one."""
     answer = bench.ask(bench.trials(index="other"), Question("ni"))
 
-    assert answer.served.name == "other"
+    assert answer.given.served.name == "other"
     assert texts(answer) == ["nikon camera", "nice", "nike socks"]
 
 
@@ -180,8 +199,8 @@ def test_a_variant_says_how_much_of_a_session_counts(bench: Bench) -> None:
     for context, used in ((0, ()), (1, ("d",)), (3, ("d", "c", "b"))):
         answer = bench.ask(bench.trials(context=context), question)
         assert bench.index.asked[-1][1] == used
-        assert answer.session is (SessionState.FOUND if used else SessionState.NONE)
-    assert bench.ask(bench.trials(), question).context == 2
+        assert answer.given.session is (SessionState.FOUND if used else SessionState.NONE)
+    assert bench.ask(bench.trials(), question).given.context == 2
 
 
 def test_a_variant_without_its_index_is_as_if_it_were_not_there(bench: Bench) -> None:
@@ -190,16 +209,16 @@ def test_a_variant_without_its_index_is_as_if_it_were_not_there(bench: Bench) ->
 
     for _ in range(2):
         answer = bench.ask(trials, Question("ni"))
-        assert (answer.served.name, answer.trial) == ("main", NO_TRIAL)
+        assert (answer.given.served.name, answer.trial) == ("main", NO_TRIAL)
     assert bench.index.searches == [(0, 0, ())] * 2
     assert bench.counters.get("experiment_faults", "e", "index_not_served") == 2
     assert bench.log.names() == ["variant_index_not_served"]
-    assert [one.reason for one in trials.assignments(USER)] == [Reason.INDEX_NOT_SERVED]
+    assert [one.reason for one in trials.planner.assignments(USER)] == [Reason.INDEX_NOT_SERVED]
 
     bench.completer.indexes = indexes_of(main=bench.index, later=bench.other)
-    assert bench.ask(trials, Question("ni")).served.name == "later"
+    assert bench.ask(trials, Question("ni")).given.served.name == "later"
     assert bench.log.names()[1:] == ["variant_recovered"]
-    assert trials.assignments(USER)[0].reason is Reason.ASSIGNED
+    assert trials.planner.assignments(USER)[0].reason is Reason.ASSIGNED
 
 
 def test_a_variant_that_fails_costs_nobody_an_answer(bench: Bench) -> None:
@@ -208,7 +227,7 @@ def test_a_variant_that_fails_costs_nobody_an_answer(bench: Bench) -> None:
 
     answer = bench.ask(bench.trials(index="other"), Question("ni"))
 
-    assert (answer.served.name, answer.trial) == ("main", NO_TRIAL)
+    assert (answer.given.served.name, answer.trial) == ("main", NO_TRIAL)
     assert bench.counters.get("experiment_faults", "e", "failed") == 1
     assert bench.sink.told == []
     with pytest.raises(PrefixTooLongError):
@@ -217,10 +236,9 @@ def test_a_variant_that_fails_costs_nobody_an_answer(bench: Bench) -> None:
 
 def test_there_are_no_variants_where_there_is_no_time(bench: Bench) -> None:
     """Popular completions are the same in each."""
-    answer = bench.trials(beam=7).complete(Question("ni"), USER, "", SHORT_SECONDS / 2)
+    _, trial = bench.trials(beam=7).complete(Question("ni"), USER, "", SHORT_SECONDS / 2)
 
-    assert answer.trial.variants == {}
-    assert answer.trial.unit == "u"
+    assert trial is NO_TRIAL
     assert bench.sink.told == []
 
 
@@ -300,6 +318,43 @@ def test_variants_of_several_experiments_add_up(bench: Bench) -> None:
     assert answer.trial.variants == {"e": "b", "f": "b"}
 
 
+def test_what_is_wanted_is_remembered_and_stays_true(bench: Bench) -> None:
+    """Until an experiment begins or ends, and for each unit, index and attributes."""
+    start = dt.datetime.fromtimestamp(NOW / 1e9 + 10, dt.UTC)
+    variants = {"a": {"weight": 5_000}, "b": {"weight": 5_000, "context": 0}}
+    table = {
+        "start": start,
+        "end": start + dt.timedelta(seconds=10),
+        "eligible": {"country": ["de"]},
+        "variants": variants,
+    }
+    trials = bench.trials({"e": table})
+    (experiment,) = read_experiments({"e": table}, "here")
+    asked = 0
+    for later in (0, 9, 10, 19, 20, 25):
+        bench.now = NOW + later * 1_000_000_000
+        state = state_at(experiment, start + dt.timedelta(seconds=later - 10))
+        for country in ("de", "at", "de"):
+            for number in range(20):
+                who = Participant(str(number), attributes={"country": country})
+                made = assign(experiment, who, state)
+                expected = {} if made is None or made.variant is None else made.variant.name
+                found = bench.ask(trials, Question("ni"), who).trial.variants
+                assert found == ({"e": expected} if expected else {})
+                asked += bool(expected)
+    assert asked > 0
+
+
+def test_plans_are_remembered_within_bounds(bench: Bench) -> None:
+    """What is forgotten is found out again."""
+    trials = bench.trials(beam=7)
+    for number in range(REMEMBERED + 2):
+        trials.planner.plan("", Participant(str(number)))
+
+    assert len(trials.planner._memory.plans) == 2
+    assert trials.planner.plan("", Participant("0")).trial.variants == {"e": "b"}
+
+
 # ---- interleaving -------------------------------------------------------------------
 
 INTERLEAVE = {"e": {"mode": "interleave", "variants": {"a": {}, "b": {"index": "other"}}}}
@@ -316,7 +371,7 @@ def test_a_list_is_drafted_from_two_variants(bench: Bench) -> None:
         "nikon camera": None,
         "nice": "b",
     }
-    assert answer.served.name == "main"
+    assert answer.given.served.name == "main"
     assert answer.trial.variants == answer.trial.counted == {"e": INTERLEAVED}
     assert [one.experiments for one in bench.sink.told] == [{"e": INTERLEAVED}]
 
@@ -347,14 +402,14 @@ def test_a_drafted_list_has_as_many_as_were_asked_for(bench: Bench) -> None:
     assert [asked[1] for asked in bench.index.asked] == [("d",)]
     assert [asked[1] for asked in bench.other.asked] == [("d", "c")]
     assert bench.store.stats().found == before + 1
-    assert answer.session is SessionState.FOUND
+    assert answer.given.session is SessionState.FOUND
 
 
 def test_a_drafted_list_is_explained(bench: Bench) -> None:
     """Each suggestion by the variant that gave it, in the order of the list."""
     answer = bench.ask(bench.trials(INTERLEAVE), Question("ni", explain=True))
 
-    assert [one.suggestion.text for one in answer.explanations] == texts(answer)
+    assert [one.suggestion.text for one in answer.given.explanations] == texts(answer)
 
 
 def test_nothing_is_drafted_without_both_variants(bench: Bench) -> None:
@@ -373,10 +428,16 @@ def test_nothing_is_drafted_without_both_variants(bench: Bench) -> None:
 SHADOW = {"e": {"mode": "shadow", "variants": {"a": {}, "b": {"index": "other"}}}}
 
 
-def shadowed(bench: Bench, trials: Trials, question: Question) -> Answer:
+def begin(trials: Trials, question: Question, asked: Asked) -> None:
+    """Begin what is to be computed beside an answer."""
+    event = Event(Action.SHADOW, 0, set_id="set", session=question.session_id, intent_id="i")
+    trials.begin_shadows(question, USER, event, asked.given, asked.trial)
+
+
+def shadowed(bench: Bench, trials: Trials, question: Question) -> Asked:
     """Answer, begin what is to be computed beside it, and wait for that."""
     answer = bench.ask(trials, question, intent="i")
-    trials.begin_shadows(question, USER, "i", answer, "set")
+    begin(trials, question, answer)
     until = time.monotonic() + PATIENCE
     while not any(bench.counters.read().get(("shadows", "e", "b", how)) for how in OUTCOMES):
         assert time.monotonic() < until
@@ -451,7 +512,7 @@ def test_shadows_are_dropped_when_too_many_wait(bench: Bench) -> None:
     bench.shadow._begin = lambda: None  # type: ignore[method-assign]
 
     for _ in range(QUEUE + 3):
-        trials.begin_shadows(question, USER, "", answer, "set")
+        begin(trials, question, answer)
 
     assert bench.counters.get("shadows", "e", "b", "dropped") == 3
 
@@ -462,8 +523,8 @@ def test_a_job_holds_on_to_no_index(bench: Bench) -> None:
     trials = bench.trials(SHADOW)
     question = Question("ni")
     answer = bench.ask(trials, question)
-    trials.begin_shadows(question, USER, "", answer, "set")
-    left = weakref.ref(answer.served)
+    begin(trials, question, answer)
+    left = weakref.ref(answer.given.served)
 
     bench.completer.indexes = indexes_of(main=bench.index)
     del answer
