@@ -36,10 +36,12 @@ the normalised text; with ``none`` texts are absent.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from espalier.errors import InputError
@@ -52,14 +54,19 @@ APPLICATION: Final = "type-ahead"
 MAX_OBJECT_ID: Final = 256
 """Code points UBI allows an ``object_id`` to have."""
 
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_ENCODE: Final = json.JSONEncoder(
+    ensure_ascii=False,
+    separators=(",", ":"),
+    # Mappings and sequences of any kind, as events have them.
+    default=lambda value: dict(value) if isinstance(value, Mapping) else list(value),
+).encode
 _MS: Final = 1_000_000
 _ACTIONS: Final = {action.value: action for action in Action}
 _WITH_QUERY: Final = (Action.SUBMISSION, Action.ACCEPTANCE)
-_PLAIN: Final = (
-    "intent_id", "prefix_length", "suggestions", "context", "index", "index_revision", "latency_us",
-)  # fmt: skip
-_ABSENT: Final = (None, "")
+_NAMES: Final = {action: action.value for action in Action}
+_TEXTS: Final = ("intent_id", "index", "index_revision")
+_NUMBERS: Final = ("prefix_length", "suggestions", "context", "latency_us")
+_OBJECTS: Final = ("experiments", "credits", "shadow")
 
 
 class EventLineError(InputError):
@@ -68,52 +75,55 @@ class EventLineError(InputError):
 
 def line_of(event: Event, privacy: Privacy, application: str = APPLICATION) -> bytes:
     """Return the line of an event, its end included."""
-    return f"{_ENCODE(document_of(event, privacy, application))}\n".encode(errors="replace")
-
-
-def document_of(event: Event, privacy: Privacy, application: str = APPLICATION) -> dict[str, Any]:
-    """Return an event as the object that stands on its line."""
-    document: dict[str, Any] = {"application": application, "action_name": event.action.value}
-    ours: dict[str, Any] = {"event_id": event.event_id}
-    attributes: dict[str, Any] = {"position": {"ordinal": event.position}}
+    # Put together by hand, in a fifth of the time: one is written for every keystroke.
+    quoted, full = encode_basestring, privacy.policy is TextPolicy.FULL
+    action, text = event.action, privacy.text(event.text)
+    line = f'{{"application":{quoted(application)},"action_name":"{_NAMES[action]}"'
+    ours = f'"event_id":{quoted(event.event_id)}'
+    about = ""
     if event.set_id:
-        document["query_id"] = event.set_id
+        line += f',"query_id":{quoted(event.set_id)}'
     if event.unit:
-        document["client_id"] = ours["unit"] = privacy.id(event.unit)
+        unit = privacy.id(event.unit)
+        line += f',"client_id":"{unit}"'
+        ours += f',"unit":"{unit}"'
     if event.session:
-        document["session_id"] = privacy.id(event.session)
-    document["timestamp"] = stamp_of(event.time_ns)
-    text = privacy.text(event.text)
+        line += f',"session_id":"{privacy.id(event.session)}"'
+    line += f',"timestamp":"{stamp_of(event.time_ns)}"'
     if text is not None:
-        if event.action in _WITH_QUERY:
-            ours["query"] = normalise(text) if privacy.policy is TextPolicy.FULL else text
-        if event.action is Action.ACCEPTANCE:
-            attributes["object"] = {"object_id": ours["query"][:MAX_OBJECT_ID]}
-        else:
-            document["user_query"] = text
-    ours |= _details(event, privacy)
-    attributes["espalier"] = ours
-    document["event_attributes"] = attributes
-    return document
+        if action in _WITH_QUERY:
+            query = normalise(text) if full else text
+            ours += f',"query":{quoted(query)}'
+            if action is Action.ACCEPTANCE:
+                about = f',"object":{{"object_id":{quoted(query[:MAX_OBJECT_ID])}}}'
+        if action is not Action.ACCEPTANCE:
+            line += f',"user_query":{quoted(text)}'
+    ours += _details(event, privacy)
+    line += (
+        f',"event_attributes":{{"position":{{"ordinal":{event.position}}}{about},'
+        f'"espalier":{{{ours}}}}}}}\n'
+    )
+    return line.encode(errors="replace")
 
 
-def _details(event: Event, privacy: Privacy) -> dict[str, Any]:
+def _details(event: Event, privacy: Privacy) -> str:
     """Return what UBI has no field for and is there in some events only."""
-    found: dict[str, Any] = {
-        name: value for name in _PLAIN if (value := getattr(event, name)) not in _ABSENT
-    }
-    if privacy.policy is not TextPolicy.FULL:
-        found["text"] = privacy.policy.value
-    if event.experiments:
-        found["experiments"] = dict(event.experiments)
-    if event.shown is not None and privacy.policy is not TextPolicy.NONE:
-        found["shown"] = [privacy.text(one) for one in event.shown]
-    if event.credits is not None:
-        found["credits"] = list(event.credits)
+    quoted, policy = encode_basestring, privacy.policy
+    found = "" if policy is TextPolicy.FULL else f',"text":"{policy.value}"'
+    for name in _TEXTS:
+        if text := getattr(event, name):
+            found += f',"{name}":{quoted(text)}'
+    for name in _NUMBERS:
+        if (number := getattr(event, name)) is not None:
+            found += f',"{name}":{number}'
+    if event.shown is not None and policy is not TextPolicy.NONE:
+        shown = event.shown if policy is TextPolicy.FULL else map(privacy.hash, event.shown)
+        found += f',"shown":[{",".join(map(quoted, shown))}]'
     if event.degraded:
-        found["degraded"] = True
-    if event.shadow is not None:
-        found["shadow"] = dict(event.shadow)
+        found += ',"degraded":true'
+    for name in _OBJECTS:
+        if (value := getattr(event, name)) is not None and (value or name != "experiments"):
+            found += f',"{name}":{_ENCODE(value)}'
     return found
 
 
@@ -141,7 +151,12 @@ def ours_in(document: Mapping[str, object]) -> Mapping[str, Any] | None:
 def stamp_of(time_ns: int) -> str:
     """Return a time as a line has it."""
     seconds, rest = divmod(time_ns // _MS, 1_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@functools.lru_cache(64)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def time_of(stamp: str) -> int:

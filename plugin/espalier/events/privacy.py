@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
@@ -17,6 +18,7 @@ from espalier.text import normalise
 HASH_MARK: Final = "h:"
 """What the hash of a text begins with."""
 _DIGEST_BYTES: Final = 16
+_HASH_CHARACTERS: Final = 22
 # One key, two uses: an id and a text that are equal must not look it.
 _FOR_IDS: Final = b"espalier.id"
 _FOR_TEXTS: Final = b"espalier.text"
@@ -42,9 +44,10 @@ class Privacy:
 
     def __init__(self, policy: TextPolicy, key: bytes) -> None:
         self.policy = policy
-        self._key = blake2b(key, digest_size=32).digest()
-        # A person's events come close together.
-        self._id = functools.lru_cache(_REMEMBERED)(self._digest_of_id)
+        secret = blake2b(key, digest_size=32).digest()
+        # A person's events come close together, and what is shown is shown often.
+        self._id = functools.lru_cache(_REMEMBERED)(_hasher(secret, _FOR_IDS))
+        self._hash = functools.lru_cache(_REMEMBERED)(_hasher(secret, _FOR_TEXTS))
 
     def id(self, text: str) -> str:
         """Return what stands for an id: 22 characters of base64url, "" for ""."""
@@ -56,13 +59,20 @@ class Privacy:
             case TextPolicy.FULL:
                 return text
             case TextPolicy.HASH if text is not None:
-                return HASH_MARK + self._digest(normalise(text), _FOR_TEXTS)
+                return self.hash(normalise(text))
         return None
 
-    def _digest_of_id(self, text: str) -> str:
-        return self._digest(text, _FOR_IDS)
+    def hash(self, text: str) -> str:
+        """Return the mark and the hash of a normalised text."""
+        return HASH_MARK + self._hash(text)
 
-    def _digest(self, text: str, person: bytes) -> str:
-        data = text.encode(errors="replace")
-        digest = blake2b(data, digest_size=_DIGEST_BYTES, key=self._key, person=person).digest()
-        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+def _hasher(key: bytes, person: bytes) -> Callable[[str], str]:
+    begun = blake2b(digest_size=_DIGEST_BYTES, key=key, person=person)
+
+    def hash_of(text: str) -> str:
+        state = begun.copy()
+        state.update(text.encode(errors="replace"))
+        return urlsafe_b64encode(state.digest())[:_HASH_CHARACTERS].decode()
+
+    return hash_of

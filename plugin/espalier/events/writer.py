@@ -57,7 +57,7 @@ _TIDY_SECONDS: Final = 60.0
 _BATCH: Final = 512
 # Making lines is computing. After a few of them who answers calls gets the interpreter,
 # which he would otherwise wait for until the switch interval is over.
-_LINES_AT_ONCE: Final = 8
+_LINES_AT_ONCE: Final = 4
 _BREATH_SECONDS: Final = 50e-6
 _MOST_MARKS: Final = 100_000
 

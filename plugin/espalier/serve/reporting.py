@@ -318,5 +318,5 @@ def _event(action: Action, given: UserEvent, time_ns: int) -> Event:
         position=given.position,
         prefix_length=given.prefix_length or None,
         suggestions=len(given.shown) or None,
-        shown=tuple(given.shown) or None,
+        shown=tuple(map(normalise, given.shown)) or None,
     )

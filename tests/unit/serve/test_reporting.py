@@ -221,7 +221,7 @@ def test_reported_events_are_kept_as_they_were_reported(site: Site) -> None:
             intent_id="i",
             query="te",
             prefix_length=2,
-            shown=["tent", "tea"],
+            shown=["Tent ", "tea"],
         ),
         UserEvent(action=ACCEPTANCE, suggestion_set_id="q", query="Tent", position=1),
         UserEvent(action=SUBMISSION, query="Tent"),
