@@ -172,7 +172,7 @@ def test_variants_of_experiments_can_be_chosen(page: Page, sidecar: Sidecar) -> 
         "groups": {},
         "products": 0,
         "retrieval": False,
-        "experiments": [{"name": "blend", "variants": [{"name": "off"}, {"name": "on"}]}],
+        "experiments": {"blend": ["off", "on"]},
     }
     asked: list[Any] = []
 
@@ -321,6 +321,29 @@ def test_a_report_by_beacon_becomes_context(page: Page, sidecar: Sidecar) -> Non
     while state() != "SESSION_STATE_FOUND":
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_what_is_taken_is_reported_as_events(page: Page, sidecar: Sidecar) -> None:
+    """An acceptance and a submission, in words that the service knows."""
+    both_lists(page, "te")
+    with page.expect_request("**/v1/events") as sent:
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+    report = sent.value.post_data
+    assert report is not None
+    first, second = json.loads(report)["events"]
+    connection = HTTPConnection(sidecar.http, timeout=PATIENCE)
+    connection.request("POST", "/v1/events", report, {"content-type": "text/plain"})
+    status = connection.getresponse().status
+    connection.close()
+
+    assert status == 200
+    assert (first["action"], second["action"]) == (
+        "EVENT_ACTION_ACCEPTANCE",
+        "EVENT_ACTION_SUBMISSION",
+    )
+    assert (first["position"], first["prefixLength"]) == (1, 2)
+    assert first["intentId"] == second["intentId"]
 
 
 def test_without_the_switch_there_is_no_page(demo_index: Path) -> None:

@@ -17,6 +17,7 @@ export { narrowed, partsOf } from "./parts.js";
 /** @typedef {import("./types.js").Answer} Answer */
 /** @typedef {import("./types.js").Contribution} Contribution */
 /** @typedef {import("./types.js").Suggestion} Suggestion */
+/** @typedef {import("./types.js").Typed} Typed */
 /** @typedef {import("./client.js").ClientOptions} ClientOptions */
 /** @typedef {import("./combobox.js").ComboboxOptions} ComboboxOptions */
 /** @typedef {import("./lookup.js").LookupOptions} LookupOptions */

@@ -28,6 +28,10 @@
  * @property {string} suggestionSetId
  * @property {number} position From 1 on.
  *
+ * @typedef {object} Typed What was there when a query was submitted.
+ * @property {string} [suggestionSetId] Names what was shown last.
+ * @property {number} [prefixLength] Code points that were typed.
+ *
  * @typedef {Record<string, unknown>} Fields Of a `CompleteRequest`, as `{allowedSources: […]}`.
  */
 

@@ -55,14 +55,10 @@ test("what is taken is reported with its place, what is typed without", async ()
   );
 
   assert.deepEqual(
-    service.beacons.map((one) => one.body),
+    service.beacons.map(({ body }) => [body.sessionId, body.query, body.accepted]),
     [
-      {
-        sessionId: "s1",
-        query: "tea pot",
-        accepted: { suggestionSetId: "set-1", position: 2 },
-      },
-      { sessionId: "s1", query: "te" },
+      ["s1", "tea pot", { suggestionSetId: "set-1", position: 2 }],
+      ["s1", "te", undefined],
     ],
   );
 });

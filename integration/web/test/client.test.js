@@ -9,6 +9,7 @@ test("a request says what stands in the box and what was submitted before", asyn
   const client = new Client({
     url: "https://complete.shop.example",
     index: "en",
+    unit: "u1",
     previousQueries: () => ["tent"],
     fields: () => ({ allowedSources: ["SUGGESTION_SOURCE_MODEL"] }),
     fetch: service.fetch,
@@ -17,9 +18,12 @@ test("a request says what stands in the box and what was submitted before", asyn
   service.newest.reply(["camp stove"]);
 
   assert.equal(service.newest.url, "https://complete.shop.example/v1/complete");
-  assert.deepEqual(service.newest.body, {
+  const { intentId, ...asked } = service.newest.body;
+  assert.match(intentId, /^\w{8,64}$/);
+  assert.deepEqual(asked, {
     prefix: "c",
     maxSuggestions: 8,
+    experiment: { unit: "u1" },
     index: "en",
     previousQueries: ["tent"],
     allowedSources: ["SUGGESTION_SOURCE_MODEL"],
@@ -69,25 +73,46 @@ test("who stops waiting stops the request", async () => {
 test("a submitted query goes by beacon, with the suggestion it came from", () => {
   const { beacon, beacons } = new Service();
   const client = new Client({ sessionId: "s1", beacon });
-  client.submitted("camp stove", { suggestionSetId: "set-1", position: 2 });
+  const intent = client.request("c").intentId;
+  const accepted = { suggestionSetId: "set-1", position: 2 };
+  client.submitted("camp stove", accepted, { suggestionSetId: "set-1", prefixLength: 1 });
   client.submitted("tent");
 
-  assert.deepEqual(beacons, [
-    {
-      url: "/v1/queries",
-      body: {
-        sessionId: "s1",
-        query: "camp stove",
-        accepted: { suggestionSetId: "set-1", position: 2 },
-      },
-    },
-    { url: "/v1/queries", body: { sessionId: "s1", query: "tent" } },
-  ]);
+  assert.deepEqual(beacons.map((one) => one.url), ["/v1/queries", "/v1/queries"]);
+  const [{ eventId, ...first }, { eventId: other, ...second }] = beacons.map((one) => one.body);
+  assert.deepEqual(first, {
+    sessionId: "s1",
+    query: "camp stove",
+    intentId: intent,
+    suggestionSetId: "set-1",
+    prefixLength: 1,
+    accepted,
+  });
+  assert.notEqual(eventId, other);
+  assert.notEqual(second.intentId, intent);
 });
 
-test("nothing is reported of blank queries, nor without a session", () => {
+test("without a session queries are reported as events", () => {
   const { beacon, beacons } = new Service();
-  new Client({ beacon }).submitted("tent");
+  const client = new Client({ beacon, unit: "u1" });
+  client.submitted("camp stove", { suggestionSetId: "set-1", position: 2 });
+
+  const [{ url, body }] = /** @type {[{url: string, body: any}]} */ (beacons);
+  assert.equal(url, "/v1/events");
+  assert.deepEqual(
+    body.events.map((/** @type {any} */ one) => [one.action, one.query, one.unit, one.position]),
+    [
+      ["EVENT_ACTION_ACCEPTANCE", "camp stove", "u1", 2],
+      ["EVENT_ACTION_SUBMISSION", "camp stove", "u1", undefined],
+    ],
+  );
+  assert.equal(body.events[0].intentId, body.events[1].intentId);
+  assert.notEqual(body.events[0].eventId, body.events[1].eventId);
+});
+
+test("nothing is reported of blank queries, nor where that is switched off", () => {
+  const { beacon, beacons } = new Service();
+  new Client({ beacon, report: false }).submitted("tent");
   new Client({ sessionId: "s1", beacon }).submitted("  ");
 
   assert.deepEqual(beacons, []);

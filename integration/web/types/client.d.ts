@@ -1,4 +1,4 @@
-/** @import {Accepted, Answer, Fields} from "./types.js" */
+/** @import {Accepted, Answer, Fields, Typed} from "./types.js" */
 /**
  * A service that refused, or answered with something else than completions.
  *
@@ -17,6 +17,9 @@ export class ServiceError extends Error {
  * @property {string} [sessionId] The service remembers this session's queries.
  * @property {() => readonly string[]} [previousQueries] Or this page does: most recent first.
  * @property {() => Fields} [fields] More fields for each request.
+ * @property {string} [unit] Who asks, as experiments of the site tell people apart.
+ * @property {boolean} [report] Whether queries are reported where no session records them; true
+ *   by default.
  * @property {number} [timeout] Milliseconds that an answer may take; 2,000 by default.
  * @property {typeof fetch} [fetch] Asks; by default the browser's.
  * @property {(url: string, body: string) => boolean} [beacon] Sends what needs no answer;
@@ -45,14 +48,15 @@ export class Client {
      */
     complete(request: Fields, signal?: AbortSignal): Promise<Answer>;
     /**
-     * Reports that a query was submitted; with a session it is context from then on.
+     * Reports that a query was submitted: it is context from then on, and an event.
      *
      * Survives that the page is left. Whether it arrived is not known, and never an error.
      *
      * @param {string} query
      * @param {Accepted} [accepted] The suggestion it came from; absent if it was typed.
+     * @param {Typed} [typed] What was there before.
      */
-    submitted(query: string, accepted?: Accepted): void;
+    submitted(query: string, accepted?: Accepted, typed?: Typed): void;
     /**
      * Forgets the session.
      *
@@ -87,6 +91,15 @@ export type ClientOptions = {
      */
     fields?: () => Fields;
     /**
+     * Who asks, as experiments of the site tell people apart.
+     */
+    unit?: string;
+    /**
+     * Whether queries are reported where no session records them; true
+     * by default.
+     */
+    report?: boolean;
+    /**
      * Milliseconds that an answer may take; 2,000 by default.
      */
     timeout?: number;
@@ -103,3 +116,4 @@ export type ClientOptions = {
 import type { Fields } from "./types.js";
 import type { Answer } from "./types.js";
 import type { Accepted } from "./types.js";
+import type { Typed } from "./types.js";

@@ -3,6 +3,7 @@ export type Accepted = import("./types.js").Accepted;
 export type Answer = import("./types.js").Answer;
 export type Contribution = import("./types.js").Contribution;
 export type Suggestion = import("./types.js").Suggestion;
+export type Typed = import("./types.js").Typed;
 export type ClientOptions = import("./client.js").ClientOptions;
 export type ComboboxOptions = import("./combobox.js").ComboboxOptions;
 export type LookupOptions = import("./lookup.js").LookupOptions;

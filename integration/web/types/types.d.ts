@@ -78,6 +78,19 @@ export type Accepted = {
     position: number;
 };
 /**
+ * What was there when a query was submitted.
+ */
+export type Typed = {
+    /**
+     * Names what was shown last.
+     */
+    suggestionSetId?: string;
+    /**
+     * Code points that were typed.
+     */
+    prefixLength?: number;
+};
+/**
  * Of a `CompleteRequest`, as `{allowedSources: […]}`.
  */
 export type Fields = Record<string, unknown>;

@@ -276,6 +276,7 @@ class _Worker:
                 log=self._log,
                 credentials=orders.credentials,
                 watch=self._tracing,
+                experiments=experiments,
             )
             return front, [front.listen(orders.address)]
         age = settings.connection_age_seconds

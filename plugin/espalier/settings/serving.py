@@ -212,6 +212,12 @@ class ServeSettings:
             yield Conflict(
                 ("demo", "http"), "serve.demo is a page of the HTTP front; set serve.http as well"
             )
+        if self.demo and self.token_file is not None:
+            yield Conflict(
+                ("demo", "token_file"),
+                "serve.demo is a page for everybody who reaches it, and has no token to show; "
+                "leave out serve.token_file or serve.demo",
+            )
         if self.demo_products is not None and self.demo_catalogue is None:
             yield Conflict(
                 ("demo_products", "demo_catalogue"),

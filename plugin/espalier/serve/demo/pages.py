@@ -7,7 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Final, Protocol
 
 from espalier.catalogue import open_catalogue
 from espalier.serve.demo.host import HostEngine
@@ -15,6 +15,7 @@ from espalier.serve.demo.search import DemoSearch, Retrieve
 from espalier.serve.http.front import Endpoint, Head
 from espalier.serve.http.replies import Header, Reply
 from espalier.settings import ServeSettings
+from espalier.v1.experiment_service_pb2 import ListExperimentsRequest, ListExperimentsResponse
 
 _TYPES: Final = {
     ".html": b"text/html; charset=utf-8",
@@ -38,7 +39,17 @@ _GUARDS: Final[tuple[Header, ...]] = (
 )
 
 
-def demo_pages(settings: ServeSettings) -> Mapping[str, Mapping[str, Endpoint]]:
+class Listing(Protocol):
+    """What lists experiments: `espalier.serve.experiment_service.ExperimentService`."""
+
+    def list_experiments(self, request: ListExperimentsRequest, /) -> ListExperimentsResponse:
+        """Return every experiment."""
+        ...
+
+
+def demo_pages(
+    settings: ServeSettings, experiments: Listing
+) -> Mapping[str, Mapping[str, Endpoint]]:
     """Return what answers the page and its questions, by path and method.
 
     Raises:
@@ -46,7 +57,7 @@ def demo_pages(settings: ServeSettings) -> Mapping[str, Mapping[str, Endpoint]]:
         IndexFileError, UnsupportedError: The index of products cannot be used.
     """
     host = None if settings.demo_catalogue is None else HostEngine(settings.demo_catalogue)
-    search = DemoSearch(host, _retrieval(settings))
+    search = DemoSearch(host, _retrieval(settings), partial(_variants, experiments))
     pages = {f"/demo/{name}": _file(file) for name, file in _files(_folder(), "")}
     pages["/"] = pages.pop("/demo/index.html")
     return {
@@ -61,6 +72,14 @@ def _retrieval(settings: ServeSettings) -> Retrieve | None:
         return None
     catalogue = open_catalogue(settings.demo_products)
     return lambda query, k: [one.product_id for one in catalogue.retrieve(query, k=k)]
+
+
+def _variants(experiments: Listing) -> Mapping[str, list[str]]:
+    """Return the variants of each experiment that an answer can be forced to."""
+    return {
+        one.name: [variant.name for variant in one.variants if variant.index_served]
+        for one in experiments.list_experiments(ListExperimentsRequest()).experiments
+    }
 
 
 def _folder() -> Traversable:

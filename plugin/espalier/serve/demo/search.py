@@ -39,6 +39,8 @@ class Host(Protocol):
 
 Retrieve = Callable[[str, int], Sequence[str]]
 """Ids of the products that the retrieval model finds for a query, so many at most."""
+Variants = Callable[[], Mapping[str, Sequence[str]]]
+"""Names of variants by the name of their experiment."""
 
 
 class DemoSearch:
@@ -47,11 +49,15 @@ class DemoSearch:
     Args:
         host: The search engine; ``None`` where no catalogue was given.
         retrieve: The retrieval model; ``None`` where no index of products was given.
+        variants: Returns the names of the variants of every experiment.
     """
 
-    def __init__(self, host: Host | None, retrieve: Retrieve | None) -> None:
+    def __init__(
+        self, host: Host | None, retrieve: Retrieve | None, variants: Variants = dict
+    ) -> None:
         self._host = host
         self._retrieve = retrieve
+        self._variants = variants
 
     def about(self, _head: Head, _body: bytes) -> Reply:
         """Return what the page cannot know: features and their groups, what it can search."""
@@ -59,6 +65,7 @@ class DemoSearch:
             "groups": dict(zip(feature_names(), feature_groups(), strict=True)),
             "products": 0 if self._host is None else len(self._host),
             "retrieval": self._retrieve is not None,
+            "experiments": self._variants(),
         })  # fmt: skip
 
     def search(self, head: Head, _body: bytes) -> Reply:

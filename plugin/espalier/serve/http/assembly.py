@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from espalier.serve.calls import Limits
 from espalier.serve.counters import Counting
 from espalier.serve.credentials import Credentials
+from espalier.serve.experiment_service import ExperimentService
 from espalier.serve.http.app import RequestWatch
 from espalier.serve.http.front import Completions, Endpoint, Front, Retrievals
 from espalier.serve.http.origins import Origins
@@ -27,6 +28,7 @@ def http_server(
     crashed: Callable[[Exception], object],
     log: EventLog,
     credentials: Credentials,
+    experiments: ExperimentService,
     watch: RequestWatch | None = None,
 ) -> HttpServer:
     """Return a server that answers as ``settings`` say; it listens nowhere yet."""
@@ -39,7 +41,7 @@ def http_server(
         guard=guard,
         max_age=settings.http_max_age_seconds,
         log=log,
-        pages=_demo(settings) if settings.demo else None,
+        pages=_demo(settings, experiments) if settings.demo else None,
     )
     return HttpServer(
         front,
@@ -53,8 +55,10 @@ def http_server(
     )
 
 
-def _demo(settings: ServeSettings) -> Mapping[str, Mapping[str, Endpoint]]:
+def _demo(
+    settings: ServeSettings, experiments: ExperimentService
+) -> Mapping[str, Mapping[str, Endpoint]]:
     # With a database of its own, which nobody else should have to load.
     from espalier.serve.demo.pages import demo_pages  # noqa: PLC0415
 
-    return demo_pages(settings)
+    return demo_pages(settings, experiments)

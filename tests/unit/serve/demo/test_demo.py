@@ -20,6 +20,7 @@ from espalier.serve.errors import MalformedRequestError
 from espalier.serve.http.front import Endpoint, Head
 from espalier.serve.http.replies import Reply
 from espalier.settings import ServeSettings
+from espalier.v1.experiment_service_pb2 import ListExperimentsRequest, ListExperimentsResponse
 from tests.unit.serve.fakes import at_once
 from tools.copy_web import PAGE, files
 
@@ -31,6 +32,18 @@ CATALOGUE = (
     "P2\tTaruvi Tents Large\toutdoor\tTaruvi\t\t99.00\n"
     'P3\tTaruvi 6" Red Lamp\thome\tTaruvi\tred\t9.00\n'
 )
+
+
+class Experiments:
+    """Lists one experiment with three variants, one of them of an index that is not served."""
+
+    def list_experiments(self, _request: ListExperimentsRequest) -> ListExperimentsResponse:
+        """Return it."""
+        reply = ListExperimentsResponse()
+        variants = reply.experiments.add(name="blend").variants
+        for name in ("off", "on", "elsewhere"):
+            variants.add(name=name, index_served=name != "elsewhere")
+        return reply
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +64,7 @@ def host(catalogue: Path) -> HostEngine:
 def pages(catalogue: Path) -> dict[str, Endpoint]:
     """Return what answers GET, by path."""
     settings = ServeSettings(http="127.0.0.1:0", demo=True, demo_catalogue=catalogue)
-    return {path: methods["GET"] for path, methods in demo_pages(settings).items()}
+    return {path: methods["GET"] for path, methods in demo_pages(settings, Experiments()).items()}
 
 
 def ask(endpoint: Endpoint, query: bytes = b"") -> Reply:
@@ -137,6 +150,7 @@ def test_the_page_learns_the_group_of_every_feature(pages: dict[str, Endpoint]) 
 
     assert about["groups"] == dict(zip(feature_names(), feature_groups(), strict=True))
     assert (about["products"], about["retrieval"]) == (3, False)
+    assert about["experiments"] == {"blend": ["off", "on"]}
     known = re.findall(r"^  (\w+): \"", (PAGE.parent / "why.js").read_text("utf-8"), re.MULTILINE)
     assert set(feature_groups()) == set(known)
 
@@ -196,6 +210,7 @@ def test_the_page_has_the_module_as_it_is_published() -> None:
     ("values", "says"),
     [
         ({"demo": True}, "set serve.http as well"),
+        ({"demo": True, "http": "[::1]:0", "token_file": Path("tokens")}, "no token to show"),
         ({"demo_products": Path("products.esp")}, "serve.demo_catalogue"),
     ],
 )

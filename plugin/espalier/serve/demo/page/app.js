@@ -11,7 +11,7 @@ const STARTERS = 4;
 
 const input = /** @type {HTMLInputElement} */ (byId("q"));
 const latency = new Latency();
-let about = { groups: {}, experiments: [] };
+let about = { groups: {}, experiments: {} };
 let more = () => ({});
 /** What is pointed at: a list and a place in it. */
 let pointed = { context: true, text: "" };
@@ -155,7 +155,7 @@ async function begin() {
     without.get(""),
   ]);
   about = facts;
-  more = variants(facts.experiments ?? [], () => box.refresh());
+  more = variants(facts.experiments, () => box.refresh());
   byId("starter-list").replaceChildren(
     ...popular.suggestions.slice(0, STARTERS).map((one) =>
       element("button.chip", { type: "button", onclick: () => start(one.displayText) }, one.displayText),

@@ -42,14 +42,14 @@ export function switches(changed) {
 }
 
 /**
- * @param {{name: string, variants: {name: string}[]}[]} experiments
+ * @param {Record<string, string[]>} experiments The names of their variants.
  * @param {() => void} changed
  * @returns {() => Record<string, unknown>}
  */
 export function variants(experiments, changed) {
   /** @type {Record<string, string>} */
   const forced = {};
-  for (const { name, variants: known } of experiments) {
+  for (const [name, known] of Object.entries(experiments)) {
     const choose = element(
       "select",
       {
@@ -60,7 +60,7 @@ export function variants(experiments, changed) {
         },
       },
       element("option", { value: "" }, "as assigned"),
-      ...known.map((one) => element("option", { value: one.name }, one.name)),
+      ...known.map((one) => element("option", { value: one }, one)),
     );
     byId("experiments").append(element("label.choice", {}, name, choose));
   }

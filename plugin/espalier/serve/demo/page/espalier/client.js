@@ -1,4 +1,4 @@
-/** @import {Accepted, Answer, Fields} from "./types.js" */
+/** @import {Accepted, Answer, Fields, Typed} from "./types.js" */
 
 /**
  * A service that refused, or answered with something else than completions.
@@ -22,6 +22,9 @@ export class ServiceError extends Error {
  * @property {string} [sessionId] The service remembers this session's queries.
  * @property {() => readonly string[]} [previousQueries] Or this page does: most recent first.
  * @property {() => Fields} [fields] More fields for each request.
+ * @property {string} [unit] Who asks, as experiments of the site tell people apart.
+ * @property {boolean} [report] Whether queries are reported where no session records them; true
+ *   by default.
  * @property {number} [timeout] Milliseconds that an answer may take; 2,000 by default.
  * @property {typeof fetch} [fetch] Asks; by default the browser's.
  * @property {(url: string, body: string) => boolean} [beacon] Sends what needs no answer;
@@ -34,6 +37,7 @@ export class Client {
   #options;
   #fetch;
   #beacon;
+  #intent = newId();
 
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
@@ -50,11 +54,13 @@ export class Client {
    * @returns {Fields}
    */
   request(prefix) {
-    const { index, sessionId, previousQueries, fields, maxSuggestions = 8 } = this.#options;
+    const { index, sessionId, previousQueries, fields, unit, maxSuggestions = 8 } = this.#options;
     const previous = previousQueries?.() ?? [];
     return {
       prefix,
       maxSuggestions,
+      intentId: this.#intent,
+      ...(unit && { experiment: { unit } }),
       ...(index && { index }),
       ...(sessionId && { sessionId }),
       ...(previous.length > 0 && { previousQueries: previous }),
@@ -100,18 +106,26 @@ export class Client {
   }
 
   /**
-   * Reports that a query was submitted; with a session it is context from then on.
+   * Reports that a query was submitted: it is context from then on, and an event.
    *
    * Survives that the page is left. Whether it arrived is not known, and never an error.
    *
    * @param {string} query
    * @param {Accepted} [accepted] The suggestion it came from; absent if it was typed.
+   * @param {Typed} [typed] What was there before.
    */
-  submitted(query, accepted) {
-    const { sessionId } = this.#options;
-    if (!sessionId || !query.trim()) return;
-    const report = { sessionId, query, ...(accepted && { accepted }) };
-    this.#beacon(`${this.#url}/v1/queries`, JSON.stringify(report));
+  submitted(query, accepted, typed) {
+    const { sessionId, unit, report = true } = this.#options;
+    if (!query.trim()) return;
+    const said = { query, intentId: this.#intent, eventId: newId(), ...(unit && { unit }), ...typed };
+    this.#intent = newId();
+    if (sessionId) {
+      this.#tell("queries", { sessionId, ...said, ...(accepted && { accepted }) });
+    } else if (report) {
+      const events = [{ action: "EVENT_ACTION_SUBMISSION", ...said }];
+      const taken = { ...said, ...accepted, eventId: newId(), action: "EVENT_ACTION_ACCEPTANCE" };
+      this.#tell("events", { events: accepted ? [taken, ...events] : events });
+    }
   }
 
   /**
@@ -127,6 +141,11 @@ export class Client {
     if (!reply.ok) throw new ServiceError(reply.status);
   }
 
+  /** @param {string} kind @param {object} body */
+  #tell(kind, body) {
+    this.#beacon(`${this.#url}/v1/${kind}`, JSON.stringify(body));
+  }
+
   /**
    * A string goes as `text/plain`, so that no preflight is needed.
    *
@@ -139,4 +158,9 @@ export class Client {
     this.#fetch(url, { method: "POST", body, keepalive: true }).catch(() => {});
     return false;
   }
+}
+
+/** Something random; `crypto.randomUUID` is for secure pages only. */
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (one) => one.toString(36)).join("");
 }

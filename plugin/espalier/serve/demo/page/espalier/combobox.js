@@ -226,12 +226,16 @@ export class Combobox {
    */
   #submit(query, suggestion, position) {
     const { answer } = this.#shown;
+    const typed = this.#input.value;
     const { client, onSubmit } = this.#options;
     const suggestionSetId = answer?.suggestionSetId;
     const accepted = suggestionSetId && position ? { suggestionSetId, position } : undefined;
     this.#input.value = query;
     this.close();
-    client.submitted(query, accepted);
+    client.submitted(query, accepted, {
+      prefixLength: [...typed].length,
+      ...(suggestionSetId && { suggestionSetId }),
+    });
     // What was asked before knows nothing of this query.
     this.#lookup.clear();
     if (onSubmit) onSubmit(query, suggestion);

@@ -149,10 +149,10 @@ export class Lookup {
 }
 
 /**
- * What an answer depends on; ages change with every second, and too little to matter here.
+ * What an answer depends on; ages change with every second, too little to matter here.
  *
  * @param {Record<string, unknown>} request
  */
 function keyOf(request) {
-  return JSON.stringify({ ...request, previousQueryAges: undefined });
+  return JSON.stringify({ ...request, previousQueryAges: 0, intentId: 0 });
 }
