@@ -67,6 +67,7 @@ class Sidecar:
         self._arguments: Sequence[str] = ["serve", "--listen", listen, *map(str, arguments)]
         self._env = environment(**(env or {}))
         self._lines: list[str] = []
+        self._said: list[str] = []
         self._ready = threading.Event()
         self.addresses: list[str] = []
         self.admin = ""
@@ -119,6 +120,11 @@ class Sidecar:
         return self.addresses[0]
 
     @property
+    def stdout(self) -> str:
+        """Everything it wrote to stdout so far."""
+        return "".join(self._said)
+
+    @property
     def stderr(self) -> str:
         """Everything it wrote to stderr so far."""
         return "".join(self._lines)
@@ -148,6 +154,7 @@ class Sidecar:
 
     def _read_out(self, stream: IO[str]) -> None:
         for line in stream:
+            self._said.append(line)
             if line.startswith(_LISTENING):
                 self.addresses.append(line.removeprefix(_LISTENING).strip())
                 if len(self.addresses) >= self._expected:
