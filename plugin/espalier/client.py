@@ -287,6 +287,7 @@ class Client:
         unit: str = "",
         intent: str = "",
         event_id: str = "",
+        seen: str = "",
     ) -> RecordQueryResponse:
         """Report a submitted query.
 
@@ -299,6 +300,7 @@ class Client:
             intent: Id of the typing episode that ended.
             event_id: Makes repeated reports one event; a random one where not given, so that
                 calls this client repeats by itself are.
+            seen: ``suggestion_set_id`` of the last reply where nothing was accepted.
 
         Raises:
             CallError: The call failed.
@@ -311,6 +313,7 @@ class Client:
             unit=unit,
             intent_id=intent,
             event_id=event_id or secrets.token_urlsafe(12),
+            suggestion_set_id=seen,
         )
         return call(next(self._stubs).RecordQuery, request, self._timeout, self._token)
 

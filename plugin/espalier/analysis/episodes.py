@@ -7,7 +7,8 @@ is left out, as is one whose exposure is not in the files.
 An *episode* is one search intent: the keystrokes from an empty box to a query submitted
 or given up. It is what the client calls an intent; where it says nothing, an episode goes
 on until a submission, an abandonment, or 30 minutes of silence. What a list of
-suggestions led to counts where the list was shown, however late it is reported.
+suggestions led to counts where the list was shown, however late it is reported; what
+names no list belongs to the unit that its session is, or else to the unit it names.
 
 What does not fit is counted:
 
@@ -105,14 +106,22 @@ def find_episodes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         SELECT list, unit, intent, moment, prefix_length FROM events
         WHERE kind = {IMPRESSION} AND list IS NOT NULL;
 
+        -- What a client reports without a list may name another kind of unit, or none.
+        CREATE TABLE sat AS
+        SELECT session, any_value(unit) AS unit FROM events
+        WHERE kind = {IMPRESSION} AND variant IS NOT NULL AND session IS NOT NULL
+        GROUP BY session HAVING count(DISTINCT unit) = 1;
+
         CREATE TABLE answers AS
-        SELECT e.kind, coalesce(l.unit, e.unit) AS unit, coalesce(l.intent, e.intent) AS intent,
+        SELECT e.kind, coalesce(l.unit, s.unit, e.unit) AS unit,
+               coalesce(l.intent, e.intent) AS intent,
                e.moment, l.moment AS shown_at, e.list,
                e.list IS NOT NULL AND l.list IS NULL AS unknown,
                e.moment > l.moment + {LATE_HOURS * 60 * _MINUTE} AS late,
                e.query, e.query_length, e.ordinal,
                coalesce(l.prefix_length, e.prefix_length) AS prefix_length
         FROM events e LEFT JOIN lists l ON l.list = e.list
+        LEFT JOIN sat s ON l.list IS NULL AND s.session = e.session
         WHERE e.kind IN ({ACCEPTANCE}, {SUBMISSION}, {ABANDONMENT});
 
         CREATE TABLE acts AS

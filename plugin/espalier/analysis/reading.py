@@ -77,8 +77,10 @@ def stage(
     ``credits``, ``latency_us``.
 
     Raises:
-        LogError: A file cannot be read or decompressed.
+        LogError: There is no file, or one cannot be read or decompressed.
     """
+    if not paths:
+        raise LogError("no event files: the folder has none; name the right one, or the files")
     cut = sum(_ends_in_mid_line(path) for path in paths)
     sources = " UNION ALL ".join(
         f"SELECT * FROM read_json({_quoted(str(path))}, format='newline_delimited', "

@@ -36,13 +36,15 @@ class GrpcSidecar:
 
     def submit(self, query: str, box: Box, shown: Shown | None = None, position: int = 0) -> None:
         """Tell that a query was submitted, and accepted where there is a position."""
+        last = "" if shown is None else shown.set_id
         self._client.record(
             query,
             session=box.session,
-            set_id=shown.set_id if shown is not None and position else "",
+            set_id=last if position else "",
             position=position,
             unit=box.unit,
             intent=box.intent,
+            seen="" if position else last,
         )
 
     def abandon(self, typed: str, box: Box, shown: Shown | None) -> None:

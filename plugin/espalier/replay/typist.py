@@ -129,7 +129,7 @@ def type_query(sidecar: Sidecar, query: str, box: Box, behaviour: Behaviour) -> 
         if typed == patience and patience < len(wanted):
             sidecar.abandon(wanted[:typed], box, shown)
             return Episode(Outcome.ABANDONED, typed, 0.0, shown.variants)
-    sidecar.submit(wanted, box)
+    sidecar.submit(wanted, box, shown)
     variants = {} if shown is None else shown.variants
     return Episode(Outcome.TYPED, len(wanted), 0.0, variants)
 

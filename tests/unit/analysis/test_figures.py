@@ -233,6 +233,19 @@ def test_an_acceptance_needs_nothing_but_its_list(tmp_path: Path) -> None:
     assert figure(report, "acceptance_rate") == 1.0
 
 
+def test_a_submission_without_a_list_belongs_to_the_unit_of_its_session(tmp_path: Path) -> None:
+    """The experiment may be on sessions, and the client tell of users."""
+    shown = [
+        replace(one, session="s", unit="session s")
+        for one in episode("u", "A", "tent", shown=LISTS, submitted=False, intent="i")
+    ][:-1]
+    submitted = bare(Action.SUBMISSION, 3, text="tent", session="s")
+    report = report_of(tmp_path, [exposure("session s", "A"), *shown, submitted])
+
+    assert figure(report, "mrr10") == pytest.approx(0.25)
+    assert report.variants["A"].episodes == 1
+
+
 # ---- what is left out, and counted ---------------------------------------------------------
 
 
@@ -376,7 +389,9 @@ def test_half_a_compressed_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The message says which."""
+    """The message says which; no file at all is no experiment without data."""
+    with pytest.raises(LogError, match="no event files"):
+        analyse([], Question(EXPERIMENT), now=NOW, threads=1)
     with pytest.raises(LogError, match=r"none\.ndjson"):
         analyse([tmp_path / "none.ndjson"], Question(EXPERIMENT), now=NOW, threads=1)
 

@@ -69,7 +69,7 @@ def test_what_is_never_shown_is_typed_to_the_end() -> None:
 
     assert (episode.outcome, episode.keystrokes, episode.saved) == (Outcome.TYPED, 3, 0.0)
     assert [one[1] for one in sidecar.told] == ["t", "te", "tea", "tea"]
-    assert sidecar.told[-1] == ("submit", "tea", BOX, None, 0)
+    assert sidecar.told[-1] == ("submit", "tea", BOX, "i/tea", 0)
 
 
 def test_whoever_gives_up_says_so() -> None:
