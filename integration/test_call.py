@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 from espalier import console
 from espalier.calling import AnyServer
 from espalier.cli import cli
+from espalier.client import CallError
 from integration.processes import PATIENCE, Sidecar, environment
 
 WAIT = ("--timeout", str(PATIENCE))
@@ -146,6 +149,21 @@ def test_health_says_how_a_component_is_by_its_exit_code(sidecar: Sidecar, run: 
     assert (code, json.loads(out)) == (0, {"component": "index/default", "status": "SERVING"})
     code, _, err = run("health", sidecar.address, "index/other", "--wait", "0.2")
     assert (code, "NOT_FOUND" in err) == (1, True)
+
+
+def test_who_waits_for_health_waits_out_a_server_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A listener that accepts and says nothing is one that may come to itself."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        asked: list[float] = []
+        monkeypatch.setattr(time, "sleep", asked.append)
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with AnyServer(address, timeout=0.05) as server, pytest.raises(CallError) as caught:
+            server.health("", wait=0.5)
+
+    assert caught.value.code in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+    assert len(asked) > 1
 
 
 def test_requests_come_from_stdin(sidecar: Sidecar) -> None:

@@ -65,7 +65,11 @@ _OPTIONS: Final = [
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
 # What a server that is about to start, or a component about to be there, answers.
-_MAY_PASS: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND}
+_MAY_PASS: Final = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.NOT_FOUND,
+}
 _PAUSE_SECONDS: Final = 0.1
 _WELL_KNOWN: Final = "google.protobuf."
 

@@ -34,6 +34,7 @@ def operator(tmp_path: Path) -> Iterator[Reader]:
     reader.leave()
 
 
+@pytest.mark.slow
 def test_every_command_of_the_runbook_runs(operator: Reader) -> None:
     """From the first start to the end of one service, which ends with 0."""
     for language, code in blocks_of(RUNBOOK):

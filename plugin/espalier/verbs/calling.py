@@ -167,7 +167,7 @@ def _show(document: dict[str, Any], *, want_json: bool) -> None:
     metavar="SECONDS",
     help="Ask until it serves, at most so long.",
 )
-@_timeout(3.0, "An answer may take.")
+@_timeout(5.0, "An answer may take.")
 @console.json_option
 def health(
     *, target: options.Target, component: str, wait: float, timeout: float, want_json: bool
