@@ -57,8 +57,8 @@ _COLUMNS: Final = """{
         "object" STRUCT(object_id VARCHAR),
         espalier STRUCT(
             event_id VARCHAR, query VARCHAR, intent_id VARCHAR, unit VARCHAR,
-            experiments MAP(VARCHAR, VARCHAR), prefix_length BIGINT, suggestions BIGINT,
-            context BIGINT, shown VARCHAR[], credits VARCHAR[], latency_us BIGINT))'}"""
+            units MAP(VARCHAR, VARCHAR), experiments MAP(VARCHAR, VARCHAR),
+            prefix_length BIGINT, suggestions BIGINT, context BIGINT, shown VARCHAR[], credits VARCHAR[], latency_us BIGINT))'}"""
 _TAIL_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -92,6 +92,7 @@ def stage(
     # A time that does not say its zone is UTC on every machine.
     connection.execute("SET TimeZone = 'UTC'")
     text = "coalesce(e.query, user_query, o.object_id)"
+    unit = "coalesce(e.units[$experiment], nullif(e.unit, ''), client_id)"
     try:
         connection.execute(
             f"""
@@ -100,7 +101,7 @@ def stage(
                    a IS NULL AS unreadable,
                    {_hashed("e.event_id")} AS id,
                    {_hashed("query_id")} AS list,
-                   {_hashed("coalesce(nullif(e.unit, ''), client_id)")} AS unit,
+                   {_hashed(unit)} AS unit,
                    {_hashed("session_id")} AS session,
                    {_hashed("e.intent_id")} AS intent,
                    epoch_us(try_cast(timestamp AS TIMESTAMPTZ)) AS moment,

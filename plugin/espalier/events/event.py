@@ -35,6 +35,7 @@ class Event:
         set_id: The suggestion set this is about, "" if there is none.
         session: The session, "" if unknown.
         unit: What experiments divide traffic by, "" if unknown.
+        units: The same for the experiments that divide it by something else.
         intent_id: The typing episode, as the client names it, "" if it does not.
         text: The prefix of an impression, the query of a submission, the accepted text of
             an acceptance; ``None`` where there is none or it is not kept.
@@ -71,6 +72,7 @@ class Event:
     latency_us: int | None = None
     degraded: bool = False
     shadow: Mapping[str, object] | None = None
+    units: Mapping[str, str] | None = None
 
 
 Told: TypeAlias = Event | Callable[[], Event]

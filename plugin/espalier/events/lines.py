@@ -19,6 +19,7 @@ field                                    what it is
   ``text``                               ``hash`` or ``none`` where texts are not in full
   ``query``                              query of a submission, accepted text, normalised
   ``unit``                               as ``client_id``
+  ``units``                              hashed unit by experiment, where it is another
   ``intent_id``                          the typing episode
   ``experiments``                        variant in force, by experiment
   ``index``, ``index_revision``          what answered
@@ -121,6 +122,9 @@ def _details(event: Event, privacy: Privacy) -> str:
         found += f',"shown":[{",".join(map(quoted, shown))}]'
     if event.degraded:
         found += ',"degraded":true'
+    if event.units:
+        units = {name: privacy.id(unit) for name, unit in event.units.items()}
+        found += f',"units":{_ENCODE(units)}'
     for name in _OBJECTS:
         if (value := getattr(event, name)) is not None and (value or name != "experiments"):
             found += f',"{name}":{_ENCODE(value)}'
@@ -200,6 +204,7 @@ def _event(document: Any) -> Event:
         latency_us=_number(ours, "latency_us"),
         degraded=ours.get("degraded") is True,
         shadow=dict(ours["shadow"]) if "shadow" in ours else None,
+        units=dict(ours["units"]) if "units" in ours else None,
     )
 
 

@@ -190,6 +190,7 @@ class Trial:
         variants: In force, by experiment; those that were forced as well.
         counted: The same without those that were forced, which count in no report.
         unit: Who was assigned; of several experiments with different units the first one's.
+        units: Who was assigned by the experiments of ``counted`` whose unit is another.
         credits: For each suggestion of an interleaved list the variant that gave it, ``None``
             where that is nobody. Empty where nothing was interleaved.
         shadows: What is to be computed beside it.
@@ -199,6 +200,7 @@ class Trial:
     variants: Mapping[str, str] = field(default_factory=dict)
     counted: Mapping[str, str] = field(default_factory=dict)
     unit: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
     credits: tuple[str | None, ...] = ()
     shadows: tuple[tuple[Experiment, Variant], ...] = ()
     parameters: Parameters = field(default_factory=Parameters)

@@ -98,6 +98,7 @@ class _Draft:
             self.variants,
             self.counted,
             unit,
+            {name: self.units[name] for name in self.counted if self.units[name] != unit},
             shadows=tuple(self.shadows),
             parameters=Parameters(**self.changes),
         )

@@ -247,6 +247,7 @@ def _impression(  # noqa: PLR0917 - bound by place, once for every answer
         set_id=reply.suggestion_set_id,
         session=request.session_id,
         unit=trial.unit or request.experiment.unit,
+        units=trial.units or None,
         intent_id=request.intent_id,
         text=request.prefix,
         prefix_length=len(request.prefix),

@@ -157,6 +157,7 @@ def _weight(text: str) -> tuple[str, float]:
     )
 )
 @click.argument("target", metavar="TARGET")
+@options.access
 @click.option(
     "--pairs",
     type=options.FILE,
@@ -245,7 +246,7 @@ def _weight(text: str) -> tuple[str, float]:
 @options.quiet
 def replay(
     *,
-    target: str,
+    target: options.Target,
     pairs: Path | None,
     sessions: Path | None,
     most: int | None,
@@ -273,7 +274,8 @@ def replay(
 
     people = _people(pairs, sessions)
     given = dict(map(_attribute, attributes))
-    with Client(target, timeout=timeout, channels=min(concurrency, 8)) as client:
+    channels = min(concurrency, 8)
+    with Client(target.address, timeout=timeout, channels=channels, access=target.access) as client:
         found = run(
             GrpcSidecar(client, given),
             people,

@@ -246,6 +246,20 @@ def test_a_submission_without_a_list_belongs_to_the_unit_of_its_session(tmp_path
     assert report.variants["A"].episodes == 1
 
 
+def test_experiments_may_divide_people_by_different_things(tmp_path: Path) -> None:
+    """An impression names its unit in every experiment where that is another."""
+    shown = [
+        replace(one, unit="user", units={EXPERIMENT: "session"}, session="s")
+        for one in episode("u", "A", "tent", shown=LISTS, accepted=2, intent="i")
+    ]
+    answers = [replace(one, units=None) for one in shown[2:]]
+    report = report_of(tmp_path, [exposure("session", "A"), *shown[:2], *answers])
+
+    assert report.events["without_exposure"] == 0
+    assert figure(report, "mrr10") == pytest.approx(0.25)
+    assert figure(report, "acceptance_rate") == 1.0
+
+
 # ---- what is left out, and counted ---------------------------------------------------------
 
 

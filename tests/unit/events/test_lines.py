@@ -73,6 +73,7 @@ def events(draw: st.DrawFn) -> Event:
         latency_us=draw(some),
         degraded=draw(st.booleans()),
         shadow=draw(st.none() | st.dictionaries(names, st.integers(), max_size=2)),
+        units=draw(st.none() | st.dictionaries(names, words, min_size=1, max_size=2)),
     )
 
 
@@ -91,7 +92,11 @@ def test_an_event_comes_back_from_its_line(event: Event) -> None:
     back = event_of(line_of(event, FULL))
     text = back.text if event.action is Action.ACCEPTANCE else event.text
     expected = dataclasses.replace(
-        event, session=FULL.id(event.session), unit=FULL.id(event.unit), text=text
+        event,
+        session=FULL.id(event.session),
+        unit=FULL.id(event.unit),
+        units=event.units and {name: FULL.id(unit) for name, unit in event.units.items()},
+        text=text,
     )
 
     assert back == expected

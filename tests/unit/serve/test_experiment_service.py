@@ -107,6 +107,7 @@ def test_an_impression_says_who_saw_what_of_which_variant(bench: Bench) -> None:
     assert dict(reply.header.variants) == {"e": "b", "f": INTERLEAVED, "g": "y"}
     assert event.experiments == {"e": "b", "f": INTERLEAVED}
     assert (event.unit, event.session, event.intent_id) == ("s", "s", "i")
+    assert event.units == {"f": "u"}
     assert event.credits == (None,)
 
 
