@@ -10,7 +10,7 @@ from typing import Final
 from espalier.errors import ConfigError
 
 # Chains, authorities and tokens are far below; a disk image named by mistake is not.
-_MOST_BYTES: Final = 1024 * 1024
+MOST_BYTES: Final = 1024 * 1024
 _OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 _OTHERS_WRITE: Final = stat.S_IWOTH | stat.S_IWGRP
 
@@ -41,7 +41,7 @@ def _read(path: Path, setting: str, forbidden: int, cure: str) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigError(f"{shown} is not a file; name one")
-            data = file.read(_MOST_BYTES + 1)
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"{shown} cannot be read ({error.strerror}); check path and permissions"
@@ -51,8 +51,8 @@ def _read(path: Path, setting: str, forbidden: int, cure: str) -> bytes:
             f"{shown} is open to others (mode {stat.S_IMODE(status.st_mode):04o}, "
             f"of which {mode:04o} must go); {cure} {path}"
         )
-    if len(data) > _MOST_BYTES:
-        raise ConfigError(f"{shown} has more than {_MOST_BYTES:,} bytes; name another file")
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"{shown} has more than {MOST_BYTES:,} bytes; name another file")
     return data
 
 

@@ -73,7 +73,7 @@ class ServeSettings:
     watch_seconds: float = setting(
         1.0,
         Between(0, 3_600, "seconds"),
-        "between two looks at index paths that are links; 0: never",
+        "between two looks at certificates, tokens and index paths that are links; 0: never",
         reloads=True,
     )
     http: str | None = setting(None, ADDRESS, "address of the HTTP front; none where not set")
