@@ -79,7 +79,12 @@ class Watch(Protocol):
     """Told how unary calls go, where somebody wants to know. Safe to use from many threads.
 
     Times are in nanoseconds of `clock`; a note is what it keeps of one call, or ``None``.
+
+    Attributes:
+        looks_at_headers: Whether it makes notes at all.
     """
+
+    looks_at_headers: bool
 
     def clock(self) -> int:
         """Return the time."""
@@ -135,8 +140,9 @@ class Desk:
         """Begin a call of a `Unary` method, or turn it away."""
         full = len(self.open) >= self.limits.open
         call = UnaryCall(self, rpc, name, deadline, method)
-        if self.watch is not None and not method.at_once:
-            call.note = self.watch.arrived(metadata)
+        watch = self.watch
+        if watch is not None and watch.looks_at_headers and not method.at_once:
+            call.note = watch.arrived(metadata)
         if full:
             call.turn_away(Unanswered.REFUSED, _TOO_MANY_OPEN)
         elif self.waiting >= self.limits.waiting and not method.at_once:

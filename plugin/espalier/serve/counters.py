@@ -47,7 +47,9 @@ class Counters:
 
     Args:
         page: Where they are kept; of this process alone by default.
-        alone: Whether only one thread counts the same thing, which saves a lock.
+        alone: Whether only one thread counts the same thing, which saves a lock. (Nor would
+            another come between reading a word and writing it, as CPython switches threads;
+            but that is nowhere promised.)
     """
 
     def __init__(self, page: Page | None = None, *, alone: bool = False) -> None:
@@ -58,13 +60,13 @@ class Counters:
         self._before = self._page.read()
         self._adding = threading.Lock()
         self.lock: AbstractContextManager[object] = nullcontext() if alone else threading.Lock()
-        self._alone = alone
+        self.alone = alone
 
     def add(self, family: str, *labels: str) -> None:
         """Count one of ``family``, told apart by ``labels``."""
         key = (family, *labels)
         place = self._places.get(key) or self._place(key)
-        if self._alone:
+        if self.alone:
             self._words[place] += 1
         else:
             with self.lock:
@@ -84,7 +86,7 @@ class Counters:
         """Note how long something took."""
         key = (family, *labels)
         place = self._places.get(key) or self._place(key)
-        if self._alone:
+        if self.alone:
             observe(self._words, place, nanoseconds)
         else:
             with self.lock:

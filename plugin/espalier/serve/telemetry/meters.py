@@ -14,15 +14,16 @@ from typing import Any, Final
 
 from espalier.native import Source
 from espalier.serve.counters import Counters, Counting, observe
-from espalier.serve.domain import Answer, Completer, Question
+from espalier.serve.domain import Answer, Completer, Question, SessionState
 from espalier.serve.encoded import EncodedSuggestions
 from espalier.serve.indexes import Indexes
 from espalier.serve.log import EventLog
-from espalier.serve.telemetry.families import FAMILIES, PREFIX_LENGTHS
+from espalier.serve.telemetry.families import PREFIX_LENGTHS
 from espalier.serve.telemetry.tracing import Traced
 from espalier.sessions.base import Recent, SessionStats, SessionStore
 
 _LONGEST: Final = 11
+_SOURCES: Final = tuple(str(source.name) for source in Source)
 
 
 def _group(length: int) -> str:
@@ -48,6 +49,10 @@ class Current:
 class Meters:
     """Counts completions and how long they took.
 
+    Attributes:
+        current: See `Current`; of each thread its own.
+        traces: Whether any call may be traced.
+
     Args:
         counters: Where to.
         threads: How many threads complete at the same time.
@@ -62,6 +67,7 @@ class Meters:
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.clock = clock
+        self.traces = False
         self.current: Any = SimpleNamespace() if threads == 1 else threading.local()
         self.counters = counters
         counters.begin("completion", "suggestions", "contexts", "degraded", "lookup")
@@ -70,14 +76,11 @@ class Meters:
         self._lookup = counters.place("lookup")
         by_group = {group: counters.place("completion", group) for group in PREFIX_LENGTHS}
         self._by_length = [by_group[_group(length)] for length in range(_LONGEST + 1)]
-        self._sources = {
-            labels[0]: counters.place("suggestions", *labels)
-            for labels in FAMILIES["suggestions"].series
-        }
-        self._in_order = [self._sources[str(source.name)] for source in Source]
-        self._states = {
-            labels[0]: counters.place("contexts", *labels) for labels in FAMILIES["contexts"].series
-        }
+        self._sources = {name: counters.place("suggestions", name) for name in _SOURCES}
+        self._states = {state: counters.place("contexts", state.value) for state in SessionState}
+        self._by_index: dict[str, tuple[int, int]] = {}
+        # Without other threads nobody has to be kept out.
+        self.completed = self._completed if counters.alone else self._completed_alone
 
     def looked_up(self, nanoseconds: int) -> None:
         """Note a session lookup of the thread at work."""
@@ -85,24 +88,35 @@ class Meters:
         with self.counters.lock:
             observe(self._words, self._lookup, nanoseconds)
 
-    def completed(self, length: int, nanoseconds: int, answer: Answer) -> None:
+    def add_index(self, name: str) -> tuple[int, int]:
+        """Return where completions of an index are counted, and empty ones."""
+        counters = self.counters
+        places = counters.place("completions", name), counters.place("empty", name)
+        self._by_index[name] = places
+        return places
+
+    def _completed(self, length: int, nanoseconds: int, answer: Answer) -> None:
         """Note a completion of a prefix of so many code points, without its session lookup."""
         words, suggestions = self._words, answer.suggestions
-        counters, index = self.counters, answer.served.name
-        completions = counters.place("completions", index)
-        empty = counters.place("empty", index)
-        with counters.lock:
-            observe(words, self._by_length[min(length, _LONGEST)], nanoseconds)
-            words[completions] += 1
-            words[self._states[answer.session.value]] += 1
-            if isinstance(suggestions, EncodedSuggestions):
-                for place, count in zip(self._in_order, suggestions.by_source, strict=True):
+        name = answer.served.name
+        completions, empty = self._by_index.get(name) or self.add_index(name)
+        observe(words, self._by_length[min(_LONGEST, length)], nanoseconds)
+        words[completions] += 1
+        words[self._states[answer.session]] += 1
+        if isinstance(suggestions, EncodedSuggestions):
+            for place, count in zip(self._sources.values(), suggestions.by_source):  # noqa: B905
+                if count:
                     words[place] += count
-            else:
-                for one in suggestions:
-                    words[self._sources[one.source]] += 1
-            if not suggestions:
-                words[empty] += 1
+        else:
+            for one in suggestions:
+                words[self._sources[one.source]] += 1
+        if not suggestions:
+            words[empty] += 1
+
+    def _completed_alone(self, length: int, nanoseconds: int, answer: Answer) -> None:
+        """Do the same where other threads do."""
+        with self.counters.lock:
+            self._completed(length, nanoseconds, answer)
 
 
 class MeasuredCompleter(Completer):
@@ -129,8 +143,7 @@ class MeasuredCompleter(Completer):
         )
         self._meters = meters
         for served in indexes:
-            meters.counters.place("completions", served.name)
-            meters.counters.place("empty", served.name)
+            meters.add_index(served.name)
 
     def complete(self, question: Question, time_left: float = math.inf) -> Answer:
         """Answer ``question``; see `Completer.complete`."""
@@ -138,11 +151,10 @@ class MeasuredCompleter(Completer):
         current = meters.current
         current.lookup_ns = 0
         began = meters.clock()
-        answer = super().complete(question, time_left)
+        answer = Completer.complete(self, question, time_left)
         spent = meters.clock() - began - current.lookup_ns
         meters.completed(len(question.prefix), spent, answer)
-        trace = getattr(current, "trace", None)
-        if trace is not None:
+        if meters.traces and (trace := getattr(current, "trace", None)) is not None:
             trace.completed(began, current.lookup_ns, spent, _group(len(question.prefix)), answer)
         return answer
 

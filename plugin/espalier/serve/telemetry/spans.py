@@ -113,6 +113,7 @@ class Tracing:
     ) -> None:
         self._scheme = scheme
         self._meters = meters
+        meters.traces = True
         self._current = meters.current
         self._clock = meters.clock
         self._sampling = sampling
@@ -161,6 +162,8 @@ class Tracing:
 
 class TracedCalls(CallWatch):
     """A `CallWatch` that also makes spans of some calls."""
+
+    looks_at_headers = True
 
     def __init__(self, meters: Meters, tracing: Tracing) -> None:
         super().__init__(meters)
