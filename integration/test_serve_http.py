@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -146,6 +147,65 @@ def test_nothing_that_was_typed_reaches_the_log(sidecar: Sidecar) -> None:
 
     eventually(lambda: noted() >= len(asked))
     assert canary not in sidecar.stderr
+
+
+Bad = tuple[str, str, bytes, dict[str, str], int]
+BAD: dict[str, Bad] = {
+    "wrong type": ("POST", "/v1/complete", b'{"prefix": 1}', JSON, 400),
+    "wrong type in a list": ("POST", "/v1/complete", b'{"previousQueries": [{}]}', JSON, 400),
+    "number out of range": ("POST", "/v1/complete", b'{"maxSuggestions": 1e99}', JSON, 400),
+    "unknown field": ("POST", "/v1/complete", b'{"prefixes": "c"}', JSON, 400),
+    "no object": ("POST", "/v1/complete", b"[]", JSON, 400),
+    "broken JSON": ("POST", "/v1/complete", b'{"prefix": "c', JSON, 400),
+    "deep JSON": ("POST", "/v1/complete", b"[" * 100_000, JSON, 400),
+    "not UTF-8": ("POST", "/v1/complete", b'{"prefix": "\xff"}', JSON, 400),
+    "another type": ("POST", "/v1/complete", b"{}", {"content-type": "text/html"}, 415),
+    "oversized body": ("POST", "/v1/complete", b" " * 300_000, JSON, 413),
+    "long prefix": ("POST", "/v1/complete", b'{"prefix": "%s"}' % (b"x" * 2_000), JSON, 400),
+    "header flood": ("GET", "/suggest?q=c", b"", {f"x-{n}": "y" * 90 for n in range(200)}, 431),
+    "long path": ("GET", f"/{'x' * 20_000}", b"", {}, 431),
+    "dots": ("GET", "/v1/../v1/complete", b"", {}, 404),
+    "escaped dots": ("GET", "/%2e%2e/suggest", b"", {}, 404),
+    "escaped path": ("GET", "/sugges%74", b"", {}, 404),
+    "two slashes": ("GET", "//suggest", b"", {}, 404),
+    "a host": ("GET", "//evil.example/suggest", b"", {}, 404),
+    "a file": ("GET", "/etc/passwd", b"", {}, 404),
+    "slash in an id": ("DELETE", "/v1/sessions/a/b", b"", {}, 404),
+    "wrong method": ("PATCH", "/v1/complete", b"", {}, 405),
+    "unknown parameter": ("GET", "/suggest?query=c", b"", {}, 400),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_bad_requests_are_told_so_and_others_answered(sidecar: Sidecar, bad: Bad) -> None:
+    """With a status and a sentence as JSON, by the same process as before."""
+    method, path, body, headers, status = bad
+    before = sidecar.workers()
+    connection = HTTPConnection(sidecar.http, timeout=PATIENCE)
+    # The reply may come while the body is still sent.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.request(method, path, body or None, headers)
+    with contextlib.suppress(ConnectionResetError):
+        reply = connection.getresponse()
+
+        assert reply.status == status
+        assert json.loads(reply.read())["message"]
+    connection.close()
+    assert ask(sidecar, "GET", "/suggest?q=c")[0] == 200
+    assert sidecar.workers() == before
+
+
+def test_bodies_that_do_not_come_keep_nobody_waiting(sidecar: Sidecar) -> None:
+    """A hundred of them are open while others are answered at once."""
+    host, port = sidecar.http.split(":")
+    head = b"POST /v1/complete HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            slow = held.enter_context(socket.create_connection((host, int(port))))
+            slow.sendall(head + b"content-length: 100\r\n\r\n{")
+
+        assert ask(sidecar, "GET", "/suggest?q=c")[0] == 200
+        assert ask(sidecar, "POST", "/v1/complete", {"prefix": "c"})[0] == 200
 
 
 def test_a_front_that_dies_is_replaced(demo_index: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,7 @@ from espalier.serve.products import Retriever
 from espalier.serve.reporting import Reporter
 from espalier.serve.retrieval_service import RetrievalService
 from espalier.serve.service import CompletionService
+from espalier.serve.tokens import Guard, Tokens
 from espalier.sessions.fake import BreakableStore
 from espalier.sessions.memory import MemorySessionStore
 from tests.unit.serve.fakes import (
@@ -36,7 +38,7 @@ JSON = {b"content-type": b"application/json"}
 class Site:
     """A front, and everything behind it within reach."""
 
-    def __init__(self, *origins: str, max_age: int = 30) -> None:
+    def __init__(self, *origins: str, max_age: int = 30, guard: Guard | None = None) -> None:
         """Serve one index; ``origins`` may ask."""
         self.recorder = FakeRecorder()
         self.index = FakeIndex()
@@ -63,9 +65,10 @@ class Site:
             ),
             RetrievalService(retriever, clock=lambda: 0, new_set_id=lambda: "set-1"),
             lambda: self.ready,
-            origins=Origins(origins),
+            origins=Origins(origins, with_tokens=guard is not None),
             max_age=max_age,
             log=self.log,
+            guard=guard,
             stopwatch=itertools.count(0, 250_000).__next__,
         )
 
@@ -345,6 +348,49 @@ def test_options_tells_the_methods(site: Site) -> None:
     reply = site.ask("OPTIONS", "/v1/queries")
 
     assert (reply.status, reply.body, header(reply, b"allow")) == (204, b"", b"OPTIONS, POST")
+
+
+TOKEN = b"t" * 40
+GUARD = Guard(Tokens((sha256(TOKEN).digest(),)))
+REQUESTS = [
+    ("POST", "/v1/complete", b"{}"),
+    ("GET", "/v1/complete?prefix=n", b""),
+    ("HEAD", "/suggest?q=n", b""),
+    ("GET", "/suggest?q=n", b""),
+    ("POST", "/v1/queries", b'{"sessionId":"s","query":"n"}'),
+    ("POST", "/v1/events", b"{}"),
+    ("DELETE", "/v1/sessions/s", b""),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "body"), REQUESTS)
+def test_where_tokens_are_asked_for_every_request_needs_one(
+    method: str, target: str, body: bytes
+) -> None:
+    """Without one nothing is read or done, whatever the body is, and the connection ends."""
+    site = Site("https://shop.example", guard=GUARD)
+    without = site.ask(method, target, body, origin=SHOP)
+    wrong = site.ask(method, target, body, authorization=b"Bearer " + TOKEN[1:])
+    right = site.ask(method, target, body, authorization=b"Bearer " + TOKEN)
+
+    assert (without.status, wrong.status) == (401, 401)
+    assert header(without, b"www-authenticate") == b'Bearer realm="espalier"'
+    assert header(without, b"access-control-allow-origin") == SHOP
+    assert header(wrong, b"www-authenticate") == (b'Bearer realm="espalier", error="invalid_token"')
+    assert without.last
+    assert right.status != 401
+
+
+def test_probes_and_preflights_need_no_token() -> None:
+    """Browsers send none with a preflight, and are told that they may send one later."""
+    site = Site("https://shop.example", guard=GUARD)
+    preflight = site.ask(
+        "OPTIONS", "/v1/complete", origin=SHOP, access_control_request_method=b"POST"
+    )
+
+    assert [site.ask("GET", path).status for path in ("/healthz", "/readyz")] == [200, 200]
+    assert preflight.status == 204
+    assert header(preflight, b"access-control-allow-headers") == b"content-type, authorization"
 
 
 def test_by_default_no_page_of_another_origin_may_read(site: Site) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from espalier.serve.http.app import MAX_HEAD_BYTES
 from espalier.serve.http.server import HttpServer
 from espalier.serve.listen import ListenError
 from espalier.serve.server import MAX_REQUEST_BYTES
+from espalier.serve.tls import Tls, read_pair
+from integration.certificates import Authority
 from tests.unit.serve.http.test_front import Site
 
 PATIENCE = 30.0
@@ -28,7 +32,9 @@ ASK = b"GET /suggest?q=n HTTP/1.1\r\nhost: x\r\n\r\n"
 class Served(Site):
     """A site with a port."""
 
-    def __init__(self, *, limits: Limits | None = None, access_log: bool = False) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, access_log: bool = False, tls: Tls | None = None
+    ) -> None:
         """Listen on a free port, and answer."""
         super().__init__()
         self.counters = Counters()
@@ -39,6 +45,7 @@ class Served(Site):
             counters=self.counters,
             crashed=self.crashes.append,
             access_log=self.log if access_log else None,
+            tls=tls,
         )
         self.address = self.server.listen("127.0.0.1:0")
         self.server.start()
@@ -354,6 +361,27 @@ def test_requests_beyond_what_may_wait_are_turned_away() -> None:
         assert (status, headers["retry-after"], healthy) == (429, "1", 200)
         assert json.loads(body)["details"][0]["reason"] == "OVERLOADED"
         assert site.request("GET", "/suggest?q=n")[0] == 200
+
+
+def test_who_does_not_shake_hands_is_hung_up_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither silence nor plain HTTP holds a connection; who does shake hands is answered."""
+    monkeypatch.setattr("espalier.serve.http.server.HANDSHAKE_SECONDS", 0.3)
+    authority = Authority(tmp_path, "ours")
+    pair = authority.issue("server")
+    context = ssl.create_default_context(cafile=authority.path)
+    with serving(tls=read_pair(pair.certificate, pair.key)) as site:
+        with site.connected() as silent, site.connected() as plain:
+            plain.sendall(ASK)
+
+            assert until_closed(plain) == b""
+            assert until_closed(silent) == b""
+        with site.connected() as sock, context.wrap_socket(sock, server_hostname="localhost") as up:
+            up.sendall(ASK)
+
+            assert next_status(up) == 200
+        assert not site.crashes
 
 
 def test_a_client_that_does_not_read_is_left() -> None:
