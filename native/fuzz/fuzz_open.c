@@ -64,10 +64,17 @@ static void use_products(const esp_index *index, esp_scratch *scratch) {
     size_t count = 0;
     for (uint32_t q = 0; q < 6; q++) {
         const esp_text text = {(const uint8_t *)queries[q], strlen(queries[q])};
+        const esp_text previous[2] = {text, text};
+        const uint32_t value = q / 2;
+        const esp_filter filter = {.any_of = &value, .n_any = 1};
         const esp_retrieval query = {.struct_size = sizeof query,
             .k = 1 + 13 * (q % 4),
             .beam = q % 3,
-            .flags = q % 2 == 0 ? (uint32_t)ESP_RETRIEVAL_FEATURES : 0,
+            .flags = q % 2 == 0 ? (uint32_t)ESP_RETRIEVAL_FEATURES : ESP_RETRIEVAL_POPULAR,
+            .filter = q % 3 == 0 && esp_attribute_count(index) > 0 ? &filter : NULL,
+            .previous = previous,
+            .n_previous = q % 2,
+            .previous_weight = 0.5f,
             .host = host,
             .n_host = q % 4,
             .words = text,

@@ -606,7 +606,7 @@ typedef struct esp_product {
 /* Fills `out` with at most query->k products, best first, ties by label: what the
  * tree's beam search finds and what another engine found, ordered by the index's
  * scorer, or by the tree where it has none.  A query without a known feature has no
- * product but the host's, whatever was asked before, or the popular ones, whose score is
+ * product but the host's, in its order, whatever was asked before, or the popular ones, whose score is
  * how many queries they were paired with.  A filter holds for all of them: fewer than k
  * come back only if fewer share a feature with the query, or, where more than a few
  * thousand products pass, where the beam does not come.  `out` has room for `cap`.

@@ -221,19 +221,23 @@ esp_status esp_retrieve(const esp_index *index, esp_scratch *scratch, const esp_
     const uint32_t n_tree = labels->n;
     join_host(scratch, query, sieve, n_tree > 0 ? labels->item[n_tree - 1].score : 0);
     const uint32_t n = labels->n;
+    const bool scored = fused && n_tree > 0;
     if (n == 0 && (query->flags & ESP_RETRIEVAL_POPULAR) != 0) {
         *count = popular(index, scratch, sieve, query->k, out);
         return ESP_OK;
     }
     if (described)
         ESP_TRY(describe(index, scratch, query, n_tree, err));
-    if (fused && n > 0)
+    if (scored)
         esp_forest_score(index, scratch->x, n, ESP_LIKENESS_COUNT, scratch->ranked_score);
     /* The heap grows over the places already read. */
     esp_top best = {.item = labels->item, .limit = esp_min_u32(query->k, n), .cap = n};
     for (uint32_t i = 0; i < n; i++) {
         esp_scored item = labels->item[i];
-        item.score = fused ? scratch->ranked_score[i] : item.score;
+        item.score = scored ? scratch->ranked_score[i] : item.score;
+        /* Where nothing is known of the query, the host's order is all there is. */
+        if (n_tree == 0)
+            item.score = 1 / (float)item.last;
         esp_top_offer(&best, item);
     }
     esp_top_sort(&best);
@@ -243,7 +247,9 @@ esp_status esp_retrieve(const esp_index *index, esp_scratch *scratch, const esp_
         out[i] = (esp_product){.label = item->id,
             .host_rank = item->last,
             .score = item->score,
-            .model = described ? row[ESP_LIKENESS_model] : item->score};
+            .model = n_tree == 0 ? 0
+                     : described ? row[ESP_LIKENESS_model]
+                                 : item->score};
     }
     labels->n = best.n;
     *count = best.n;

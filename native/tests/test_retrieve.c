@@ -112,9 +112,9 @@ static void what_the_host_found_joins_once(void) {
         CHECK(isfinite(rows[i]));
     query.words = query.text = (esp_text){NULL, 0};
     CHECK(esp_retrieve(made.index, scratch, &query, out, 100, &n, NULL) == ESP_OK && n == 3);
-    CHECK(out[0].label == found && out[0].host_rank == 2 && out[0].score == 0);
-    CHECK(out[1].label == 78 && out[1].host_rank == 3);
-    CHECK(out[2].label == 79 && out[2].host_rank == 1);
+    CHECK(out[0].label == 79 && out[0].host_rank == 1 && out[0].model == 0);
+    CHECK(out[1].label == found && out[1].host_rank == 2);
+    CHECK(out[2].label == 78 && out[2].host_rank == 3);
     esp_scratch_free(scratch);
     small_free(&made);
 }
@@ -147,11 +147,42 @@ static void limits_and_bad_arguments_are_refused(void) {
     query = ask_for("aab", 5);
     query.struct_size = 1;
     CHECK(esp_retrieve(made.index, scratch, &query, out, 8, &n, &err) == ESP_E_ARGUMENT);
+    const esp_filter filter = {.n_all = 0};
+    query = ask_for("aab", 5);
+    query.filter = &filter;
+    CHECK(esp_retrieve(made.index, scratch, &query, out, 8, &n, &err) == ESP_E_UNSUPPORTED);
+    const esp_text previous[2] = {{(const uint8_t *)"aab", 3}, {(const uint8_t *)"a\xFF", 2}};
+    query = ask_for("aab", 5);
+    query.previous = previous;
+    query.n_previous = 1;
+    CHECK(esp_retrieve(made.index, scratch, &query, out, 8, &n, &err) == ESP_E_UTF8);
+    query.previous_weight = NAN;
+    CHECK(esp_retrieve(made.index, scratch, &query, out, 8, &n, &err) == ESP_E_ARGUMENT);
+    query.n_previous = UINT32_MAX;
+    CHECK(esp_retrieve(made.index, scratch, &query, out, 8, &n, &err) == ESP_E_LIMIT);
     CHECK(n == 77); /* outputs are written only on success */
     esp_scratch_free(scratch);
     esp_scratch_free(other);
     small_free(&made);
     small_free(&plain);
+}
+
+static void nothing_known_is_popular_where_that_is_wanted(void) {
+    small_index made = small_with_products();
+    esp_scratch *scratch = NULL;
+    CHECK(esp_scratch_new(made.index, NULL, &scratch, NULL) == ESP_OK);
+    esp_product out[POOL];
+    size_t n = 0;
+    esp_retrieval query = ask_for("", 9);
+    CHECK(esp_retrieve(made.index, scratch, &query, out, POOL, &n, NULL) == ESP_OK && n == 0);
+    query.flags |= ESP_RETRIEVAL_POPULAR;
+    CHECK(esp_retrieve(made.index, scratch, &query, out, POOL, &n, NULL) == ESP_OK && n == 9);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(out[i].score == (float)esp_label_users(made.index, out[i].label));
+        CHECK(i == 0 || out[i - 1].score >= out[i].score);
+    }
+    esp_scratch_free(scratch);
+    small_free(&made);
 }
 
 static void every_feature_has_a_name(void) {
@@ -167,6 +198,7 @@ int main(int argc, char **argv) {
     TEST(a_query_allocates_nothing);
     TEST(what_the_host_found_joins_once);
     TEST(limits_and_bad_arguments_are_refused);
+    TEST(nothing_known_is_popular_where_that_is_wanted);
     TEST(every_feature_has_a_name);
     return TEST_END();
 }

@@ -7,8 +7,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -36,6 +40,8 @@ MAX_HOST: Final = 1_000
 """Products of another engine that are looked at; those behind are ignored."""
 MAX_QUERY_BYTES: Final = 1_024
 """UTF-8 bytes of a normalised query, at most."""
+BATCH: Final = 64
+"""Queries a thread answers at a stretch."""
 WARM_UP: Final = 40
 """Queries asked before the first one counts, about."""
 WARM_UP_CODE_POINTS: Final = 16
@@ -176,6 +182,59 @@ class Catalogue:
             previous=previous,
         )
         return [self._product(one) for one in found]
+
+    def retrieve_batch(
+        self,
+        queries: Iterable[str],
+        *,
+        k: int = 10,
+        beam: int = 0,
+        fused: bool = True,
+        popular: bool = False,
+        where: Filter | None = None,
+        threads: int = 0,
+    ) -> Iterator[list[Product]]:
+        """Yield the products of each query, in the order of the queries.
+
+        Args:
+            queries: Taken as answers are, so there may be any number of them.
+            k: As for :meth:`retrieve`.
+            beam: As for :meth:`retrieve`.
+            fused: As for :meth:`retrieve`.
+            popular: As for :meth:`retrieve`.
+            where: As for :meth:`retrieve`.
+            threads: That ask at the same time; 0: one for each processor.
+
+        Raises:
+            InvalidTextError, LimitError, UnsupportedError: As :meth:`retrieve`, when the
+                answer at fault would come.
+        """
+
+        def ask(some: list[str]) -> list[list[Product]]:
+            return [
+                self.retrieve(query, k=k, beam=beam, fused=fused, popular=popular, where=where)
+                for query in some
+            ]
+
+        source = iter(queries)
+        blocks = iter(lambda: list(islice(source, BATCH)), [])
+        workers = threads or os.cpu_count() or 1
+        if workers == 1:
+            for block in blocks:
+                yield from ask(block)
+            return
+        with ThreadPoolExecutor(workers, "espalier-retrieve") as pool:
+            due: deque[Future[list[list[Product]]]] = deque()
+            try:
+                for block in blocks:
+                    due.append(pool.submit(ask, block))
+                    if len(due) > 2 * workers:
+                        yield from due.popleft().result()
+                while due:
+                    yield from due.popleft().result()
+            finally:
+                for one in due:
+                    one.cancel()
 
     def ask(
         self,

@@ -184,8 +184,21 @@ def json_option(command: _Command) -> _Command:
 # ---- arguments ----------------------------------------------------------------
 
 
-def query_text(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+def query_text(
+    _context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
     """Return ``value`` unless the shell handed over bytes that are not UTF-8."""
+    return None if value is None else _checked(parameter, value)
+
+
+def query_texts(
+    _context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return ``values``, each checked as ``query_text`` does."""
+    return tuple(_checked(parameter, value) for value in values)
+
+
+def _checked(parameter: click.Parameter, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -194,13 +207,6 @@ def query_text(_context: click.Context, parameter: click.Parameter, value: str) 
             f"{name} is not UTF-8 at character {error.start}; set the terminal to UTF-8"
         ) from None
     return value
-
-
-def query_texts(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return ``values``, each checked as ``query_text`` does."""
-    return tuple(query_text(context, parameter, value) for value in values)
 
 
 def new_file(

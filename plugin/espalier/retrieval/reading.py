@@ -10,6 +10,7 @@ catalogue    ``product_id``    needed; any text without a tab
              ``title``         needed
              ``text``          more text, counted less than the title
              as set            attributes, several with ``|`` between them
+queries      ``query``         needed
 pairs        ``query``         needed
              ``product_id``    needed
              ``weight``        how much the pair counts, above 0; 1 where not given
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from espalier.catalogue import MAX_QUERY_BYTES
 from espalier.errors import LogError, PairsError
 from espalier.native import LABEL_VALUES
 from espalier.querylog.attributes import MAX_VALUES, SEPARATOR, attribute_value
@@ -39,6 +41,7 @@ from espalier.querylog.columns import describe_names
 from espalier.querylog.kinds import (
     BAD_ATTRIBUTE,
     EMPTY_QUERY,
+    QUERY_TOO_LONG,
     WRONG_FIELD_COUNT,
     Bad,
     Tally,
@@ -172,6 +175,27 @@ def read_pairs(path: Path, known: Mapping[str, int] | None = None) -> Pairs:
     if not rows:
         raise PairsError(f"{path}: no usable pair{_of(tally)}")
     return Pairs(tuple(rows), tally.by_kind())
+
+
+def read_queries(path: Path) -> tuple[tuple[str, ...], Mapping[str, Bad]]:
+    """Return the queries of a file as they stand there, and what was left out, by kind.
+
+    Raises:
+        PairsError: The file cannot be read, lacks the column ``query``, or has no usable row.
+    """
+    tally = Tally()
+    found: list[str] = []
+    for number, (query,) in _rows(path, ("query",), (), tally):
+        text = normalise(query)
+        if not text:
+            tally.add(EMPTY_QUERY, str(path), number)
+        elif len(text.encode()) > MAX_QUERY_BYTES:
+            tally.add(QUERY_TOO_LONG, str(path), number)
+        else:
+            found.append(query)
+    if not found:
+        raise PairsError(f"{path}: no usable query{_of(tally)}")
+    return tuple(found), tally.by_kind()
 
 
 def products_of(pairs: Pairs) -> Products:

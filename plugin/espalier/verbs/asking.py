@@ -123,10 +123,21 @@ def complete(
         'espalier retrieve shop.esp "cordless drill"',
         'espalier retrieve shop.esp "cordless drill" -k 3 --json | jq .products[0].product_id',
         'espalier retrieve shop.esp "cordless drill" --host 100012 --host 100077',
+        'espalier retrieve shop.esp drill --all-of brand:acme --previous "cordless tools"',
+        "espalier retrieve shop.esp --queries queries.tsv --out found.tsv -k 100",
     )
 )
 @options.index_file
-@click.argument("query", callback=console.query_text)
+@click.argument("query", required=False, callback=console.query_text)
+@click.option(
+    "--queries",
+    type=options.FILE,
+    metavar="FILE.tsv",
+    help="Instead of QUERY: answer the column `query` of a file.",
+)
+@options.new_file("--out", "FOUND.tsv", "With --queries: where the products go.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="With --queries; 0: all.")
+@options.previous
 @click.option(
     "-k",
     type=click.IntRange(1, 1000),
@@ -136,6 +147,7 @@ def complete(
     help="Products.",
 )
 @click.option("--beam", type=click.IntRange(0), default=0, help="Nodes kept per level.")
+@options.conditions("products", "category:tools")
 @click.option(
     "--host",
     multiple=True,
@@ -148,29 +160,74 @@ def complete(
 )
 @console.json_option
 @options.no_verify
+@options.quiet
 def retrieve(
     *,
     index: Path,
-    query: str,
+    query: str | None,
+    queries: Path | None,
+    out: Path | None,
+    threads: int,
+    previous: tuple[str, ...],
     k: int,
     beam: int,
+    all_of: tuple[str, ...],
+    any_of: tuple[str, ...],
+    none_of: tuple[str, ...],
     host: tuple[str, ...],
     no_fusion: bool,
     popular: bool,
     want_json: bool,
     no_verify: bool,
+    quiet: bool,
 ) -> None:
-    """Find products for QUERY in an index trained with --task retrieval."""
-    from espalier.catalogue import open_catalogue
+    """Find products for QUERY in an index trained with --task retrieval.
 
+    With --queries every query of a file is answered, and --out gets a line a product: query,
+    rank from 1, product_id, score.
+    """
+    from espalier.catalogue import open_catalogue
+    from espalier.filters import Filter
+
+    if (query is None) == (queries is None):
+        raise InputError("give one QUERY, or a file of them with --queries")
+    if (queries is None) != (out is None):
+        raise InputError("--queries and --out belong together; give both or none")
+    if queries is not None and (host or previous):
+        raise InputError("--host and --previous are about one QUERY; leave out --queries")
+    where = Filter(all_of, any_of, none_of)
+    if queries is not None and out is not None:
+        from espalier.retrieval.batch import retrieve_file
+
+        asked: dict[str, Any] = {"k": k, "beam": beam, "fused": not no_fusion, "popular": popular}
+        report = retrieve_file(
+            index,
+            queries,
+            out,
+            threads=threads,
+            verify=not no_verify,
+            progress=options.progress(quiet=quiet),
+            where=where,
+            **asked,
+        )
+        click.echo(console.as_json(report.to_json()) if want_json else report.summary())
+        return
     with open_catalogue(index, verify=not no_verify) as catalogue:
         found = catalogue.retrieve(
-            query, k=k, beam=beam, host=host, fused=not no_fusion, popular=popular
+            query or "",
+            k=k,
+            beam=beam,
+            host=host,
+            fused=not no_fusion,
+            popular=popular,
+            where=where,
+            previous=previous,
         )
     if want_json:
         click.echo(console.as_json({"products": [one._asdict() for one in found]}))
     elif not found:
-        click.echo("no product has anything in common with the query", err=True)
+        having = " and has what is asked for" if all_of or any_of or none_of else ""
+        click.echo(f"no product has anything in common with the query{having}", err=True)
     else:
         shown = [
             [

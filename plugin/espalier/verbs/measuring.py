@@ -49,6 +49,15 @@ if TYPE_CHECKING:
     metavar="GRADE",
     help="With retrieval: lowest relevance that counts.",
 )
+@click.option(
+    "--beam",
+    "beams",
+    type=click.IntRange(1, 1000),
+    multiple=True,
+    metavar="N",
+    help="With retrieval: recall, size and latency of each index with this beam. May repeat.",
+)
+@options.new_file("--plot", "FILE.svg", "With --beam: draw them (needs the extra `report`).")
 @options.new_file(
     "--json", "OUT.json", "Write the figures as JSON too; `-` prints only them.", name="json_out"
 )
@@ -88,6 +97,8 @@ def evaluate(
     judgements: Path | None,
     catalogue: Path | None,
     relevant: float,
+    beams: tuple[int, ...],
+    plot: Path | None,
     json_out: Path | None,
     systems: tuple[str, ...],
     ablate: bool,
@@ -102,14 +113,18 @@ def evaluate(
     Ends with 1 if an answer broke a promise: the prefix kept, k of k, no duplicates.
 
     With --task retrieval one index and three lexical baselines find products for the
-    queries of judgements.
+    queries of judgements. With --beam there may be more indexes, as of different sizes
+    (`keep`, `threshold`): the first is measured so, and all of them with each beam.
     """
     completion = {
         "--pairs": pairs, "--system": systems, "--ablate": ablate, "--report": folder,
         "--sample": sample,
     }  # fmt: skip
     options.only_for(task, "completion", completion)
-    options.only_for(task, "retrieval", {"--judgements": judgements, "--catalogue": catalogue})
+    retrieval = {
+        "--judgements": judgements, "--catalogue": catalogue, "--beam": beams, "--plot": plot
+    }  # fmt: skip
+    options.only_for(task, "retrieval", retrieval)
     if task == "retrieval":
         _evaluate_retrieval(
             indexes,
@@ -117,6 +132,8 @@ def evaluate(
             options.needed(task, "--catalogue", catalogue),
             relevant,
             json_out,
+            beams=beams,
+            plot=plot,
             verify=not no_verify,
             quiet=quiet,
         )
@@ -160,14 +177,23 @@ def _evaluate_retrieval(
     relevant: float,
     json_out: Path | None,
     *,
+    beams: tuple[int, ...],
+    plot: Path | None,
     verify: bool,
     quiet: bool,
 ) -> None:
     from espalier.retrieval.evaluation import evaluate_retrieval
+    from espalier.retrieval.sweep import draw, rows_of, sweep
 
-    if len(indexes) != 1:
-        raise InputError(f"--task retrieval measures one index at a time, not {len(indexes)}")
-    refuse_to_overwrite([*indexes, judgements, catalogue], [] if json_out is None else [json_out])
+    if len(indexes) != 1 and not beams:
+        raise InputError(
+            f"--task retrieval measures one index at a time, not {len(indexes)}; "
+            "give --beam to compare several"
+        )
+    if plot is not None and not beams:
+        raise InputError("--plot needs --beam, the beams to draw")
+    targets = [one for one in (json_out, plot) if one is not None]
+    refuse_to_overwrite([*indexes, judgements, catalogue], targets)
     report = evaluate_retrieval(
         indexes[0],
         judgements,
@@ -176,11 +202,24 @@ def _evaluate_retrieval(
         verify=verify,
         progress=options.progress(quiet=quiet),
     )
+    points = sweep(
+        indexes,
+        judgements,
+        beams=beams,
+        relevant=relevant,
+        verify=verify,
+        progress=options.progress(quiet=quiet),
+    )
     if json_out is None or str(json_out) != "-":
         click.echo(console.table(report.rows(), "-r-rrrr"))
         click.echo(f"\n{report.remarks()}")
+        if points:
+            click.echo(f"\n{console.table(rows_of(points), '-rrrrrrrr')}")
     if json_out is not None:
-        console.write_json(json_out, report.to_json())
+        found = report.to_json() | {"sweep": [one.to_json() for one in points]}
+        console.write_json(json_out, found)
+    if plot is not None:
+        draw(points, plot)
 
 
 @click.command(

@@ -138,26 +138,35 @@ def sources(command: _Command) -> _Command:
 
 
 def where(command: _Command) -> _Command:
-    """Take conditions on attributes, and ``keep_generated``."""
-    kinds = {
-        "all-of": "Only suggestions with this attribute, as locale:de.",
-        "any-of": "Only suggestions with this attribute or another one given so.",
-        "none-of": "No suggestions with this attribute.",
-    }
+    """Take conditions on attributes of suggestions, and ``keep_generated``."""
     generated = click.option(
         "--keep-generated",
         is_flag=True,
         help="With --all-of or --any-of: also suggestions that nobody has typed.",
     )
-    for name, meaning in reversed(kinds.items()):
-        command = click.option(
-            f"--{name}",
-            multiple=True,
-            metavar="NAME:VALUE",
-            callback=console.query_texts,
-            help=f"{meaning} May repeat.",
-        )(generated(command) if name == "none-of" else command)
-    return command
+    return conditions("suggestions", "locale:de")(generated(command))
+
+
+def conditions(what: str, example: str) -> Callable[[_Command], _Command]:
+    """Take conditions on attributes as ``all_of``, ``any_of`` and ``none_of``."""
+    kinds = {
+        "all-of": f"Only {what} with this attribute, as {example}.",
+        "any-of": f"Only {what} with this attribute or another one given so.",
+        "none-of": f"No {what} with this attribute.",
+    }
+
+    def add(command: _Command) -> _Command:
+        for name, meaning in reversed(kinds.items()):
+            command = click.option(
+                f"--{name}",
+                multiple=True,
+                metavar="NAME:VALUE",
+                callback=console.query_texts,
+                help=f"{meaning} May repeat.",
+            )(command)
+        return command
+
+    return add
 
 
 @dataclass(frozen=True, slots=True)

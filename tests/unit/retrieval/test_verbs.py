@@ -10,7 +10,7 @@ import pytest
 
 from espalier import console
 from espalier.cli import cli
-from tests.unit.retrieval.shop import write_catalogue, write_pairs
+from tests.unit.retrieval.shop import titles, write_catalogue, write_pairs
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -103,3 +103,146 @@ def test_completing_needs_another_index(run: Run) -> None:
 
     assert code != 0
     assert "--task retrieval" in err
+
+
+def test_a_batch_a_filter_and_a_sweep(run: Run, tmp_path: Path) -> None:
+    """The other ways to ask: a file of queries, conditions, and several indexes."""
+    pairs = write_pairs(tmp_path / "pairs.tsv")
+    rows = [f"{key}\t{title}\t{title.split()[0]}\n" for key, title in titles().items()]
+    catalogue = tmp_path / "shop.tsv"
+    catalogue.write_text("product_id\ttitle\tbrand\n" + "".join(rows))
+    task = ("--task", "retrieval")
+    for name, keep in (("all", "1"), ("few", "0.4")):
+        made = run(
+            "train", *task, "--pairs", pairs, "--catalogue", catalogue, "--quiet",
+            "--out", tmp_path / f"{name}.esp", "--set", "stemmer=none", "--set", "blender=none",
+            "--set", f"keep={keep}", "--set", 'attributes=["brand"]',
+        )  # fmt: skip
+        assert made[0] == 0, made[2]
+    index = tmp_path / "all.esp"
+
+    asked = ("--all-of", "brand:corvo", "--previous", "heavy duty", "-k", "8", "--json")
+    code, out, _ = run("retrieve", index, "lamp", *asked)
+    found = json.loads(out)["products"]
+    assert (code, found[0]["title"]) == (0, "Corvo heavy duty lamp")
+    assert all(one["title"].startswith("Corvo") for one in found)
+    code, out, err = run("retrieve", index, "lamp", "--all-of", "brand:none")
+    assert (code, out) == (0, "")
+    assert "has what is asked for" in err
+
+    (tmp_path / "q.tsv").write_text("query\nred lamp\nzzz\n")
+    target = tmp_path / "found.tsv"
+    code, out, err = run(
+        "retrieve", index, "--queries", tmp_path / "q.tsv", "--out", target, "--quiet", "--json"
+    )
+    assert (code, json.loads(out)["unanswered"]) == (0, 1), err
+    assert target.read_text().splitlines()[1].startswith("red lamp\t1\t")
+
+    code, out, err = run(
+        "evaluate", index, tmp_path / "few.esp", *task, "--judgements", pairs, "--catalogue",
+        catalogue, "--beam", "2", "--beam", "40", "--json", "-", "--quiet",
+    )  # fmt: skip
+    assert code == 0, err
+    sizes = [one["bytes"] for one in json.loads(out)["sweep"]]
+    assert sizes[0] == sizes[1] > sizes[2] == sizes[3]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("saw", "--queries", "q.tsv", "--out", "o.tsv"),
+        ("--queries", "q.tsv"),
+        ("saw", "--out", "o.tsv"),
+        ("--queries", "q.tsv", "--out", "o.tsv", "--host", "p001"),
+        ("--queries", "q.tsv", "--out", "o.tsv", "--previous", "saw"),
+    ],
+)
+def test_one_query_or_a_file_of_them(
+    run: Run, shop: Path, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit together is refused before a file is read or written."""
+    monkeypatch.chdir(tmp_path)
+
+    code, out, err = run("retrieve", shop / "shop.esp", *words)
+
+    assert (2, "") == (code, out)
+    assert "--" in err
+    assert not list(tmp_path.iterdir())
+
+
+HEAD = "product_id\ttitle\n"
+GOOD = HEAD + "a\tred lamp\nb\tblue lamp\n"
+PAIRED = "query\tproduct_id\nlamp\ta\n"
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "pairs", "says"),
+    [
+        (GOOD, "query\tproduct_id\nlamp\tz\n", "unknown_product"),
+        (GOOD + "a\tgreen lamp\n", PAIRED, "stands above already"),
+        (HEAD + "a\t\nb\t  \n", PAIRED, "empty_title"),
+        ("product_id\nb\n", PAIRED, "title"),
+        ("", PAIRED, "empty"),
+        (HEAD, PAIRED, "no usable product"),
+        (GOOD, "query\tproduct_id\n", "no usable pair"),
+        (GOOD, "query\n", "product_id"),
+        (HEAD + "a\t!!\n", PAIRED.replace("lamp", "??"), "letter or a digit"),
+    ],
+)
+def test_input_nobody_can_learn_from_leaves_the_old_index(
+    run: Run, tmp_path: Path, catalogue: str, pairs: str, says: str
+) -> None:
+    """The error says what is wrong; the index is as it was, and nothing stands beside it."""
+    (tmp_path / "shop.tsv").write_text(catalogue)
+    (tmp_path / "pairs.tsv").write_text(pairs)
+    (tmp_path / "shop.esp").write_text("old")
+
+    code, out, err = run(
+        "train", "--task", "retrieval", "--pairs", tmp_path / "pairs.tsv", "--catalogue",
+        tmp_path / "shop.tsv", "--out", tmp_path / "shop.esp", "--set", "stemmer=none", "--quiet",
+    )  # fmt: skip
+
+    assert (2, "") == (code, out)
+    assert says in err
+    assert (tmp_path / "shop.esp").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"shop.tsv", "pairs.tsv", "shop.esp"}
+
+
+def test_some_bad_rows_are_counted_and_the_rest_is_learned(run: Run, tmp_path: Path) -> None:
+    """Unknown products, empty titles, attributes that are none: said, not fatal."""
+    (tmp_path / "shop.tsv").write_text(
+        f"product_id\ttitle\tkind\na\tred lamp\tlamps\nb\t\tlamps\nc\tblue lamp\t{'x' * 200}\n"
+    )
+    (tmp_path / "pairs.tsv").write_text("query\tproduct_id\nlamp\ta\nlamp\tz\nlamp\tb\n")
+
+    code, out, err = run(
+        "train", "--task", "retrieval", "--pairs", tmp_path / "pairs.tsv", "--catalogue",
+        tmp_path / "shop.tsv", "--out", tmp_path / "shop.esp", "--quiet", "--json",
+        "--set", "stemmer=none", "--set", 'attributes=["kind"]',
+    )  # fmt: skip
+
+    assert code == 0, err
+    report = json.loads(out)
+    assert {kind: bad["count"] for kind, bad in report["rows_bad"].items()} == {
+        "empty_title": 1,
+        "bad_attribute": 1,
+        "unknown_product": 2,
+    }
+    assert report["products"] == 2
+    found = run("retrieve", tmp_path / "shop.esp", "lamp", "--all-of", "kind:lamps", "--json")[1]
+    assert [one["product_id"] for one in json.loads(found)["products"]] == ["a"]
+    asked = ("--set", 'attributes=["brand"]')
+    code, _, err = run(
+        "train", "--task", "retrieval", "--pairs", tmp_path / "pairs.tsv", "--catalogue",
+        tmp_path / "shop.tsv", "--out", tmp_path / "x.esp", *asked,
+    )  # fmt: skip
+    assert code == 2
+    assert "brand" in err
+    code, _, err = run(
+        "train", "--task", "retrieval", "--pairs", tmp_path / "pairs.tsv", "--out",
+        tmp_path / "x.esp", *asked,
+    )  # fmt: skip
+    assert code == 2
+    assert "--catalogue" in err
+    assert not (tmp_path / "x.esp").exists()
