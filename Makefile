@@ -2,6 +2,7 @@
 # a virtual environment in $(VENV), the packages, the C library.
 
 PORT ?= 50051
+WEB ?= 8080
 HOST ?= 127.0.0.1
 VENV ?= .venv
 
@@ -25,12 +26,21 @@ help: ## this list
 
 # ---- using it -----------------------------------------------------------------
 
-run: install $(DEMO)/demo.esp ## train on a synthetic log, show completions, serve (PORT=, HOST=)
-	@ESPALIER=$(BIN)/espalier sh tools/demo.sh $(DEMO)/demo.esp $(HOST):$(PORT)
+run: install $(DEMO)/demo.esp $(DEMO)/products.esp ## train on a synthetic log, serve it, with a page (WEB=, PORT=, HOST=)
+	@ESPALIER=$(BIN)/espalier sh tools/demo.sh $(DEMO) $(HOST):$(PORT) $(HOST):$(WEB)
 
-$(DEMO)/log.tsv: plugin/espalier/querylog | install
+# One command writes them all; the pairs are the last of them.
+$(DEMO)/pairs.tsv: plugin/espalier/querylog | install
 	@mkdir -p $(DEMO)
-	$(BIN)/espalier demo-log --out $@ --catalogue $(DEMO)/catalogue.tsv
+	$(BIN)/espalier demo-log --out $(DEMO)/log.tsv --catalogue $(DEMO)/catalogue.tsv --pairs $@
+
+$(DEMO)/log.tsv: $(DEMO)/pairs.tsv
+	@touch $@
+
+# The tree alone: what the blender adds takes a minute to learn.
+$(DEMO)/products.esp: $(DEMO)/pairs.tsv plugin/espalier/retrieval | install
+	$(BIN)/espalier train --task retrieval --pairs $(DEMO)/pairs.tsv \
+		--catalogue $(DEMO)/catalogue.tsv --out $@ --quiet --set blender=none
 
 $(DEMO)/demo.esp: $(DEMO)/log.tsv $(TRAINING) | install
 	$(BIN)/espalier train --log $(DEMO)/log.tsv --out $@
@@ -95,7 +105,7 @@ install: $(MARK)-run build
 dev: $(MARK)-dev build
 
 $(MARK)-run: $(SETTINGS)
-	@sh tools/setup.sh $(VENV) .
+	@sh tools/setup.sh $(VENV) '.[http,retrieval]'
 	@touch $@
 
 $(MARK)-dev: $(SETTINGS)

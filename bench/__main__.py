@@ -11,6 +11,7 @@ BENCHMARKS = (
     "complete_latency",
     "serve_load",
     "http_load",
+    "page_latency",
     "paper_comparison",
     "retrieval",
     "experiment_report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -22,8 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MARK = Path(sys.prefix) / ".espalier-run"
 
 
-@pytest.fixture
-def port() -> int:
+def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -31,12 +32,24 @@ def port() -> int:
 
 
 @pytest.fixture
-def make_run(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def port() -> int:
+    """Return the port of the service."""
+    return free_port()
+
+
+@pytest.fixture
+def web() -> int:
+    """Return the port of the page."""
+    return free_port()
+
+
+@pytest.fixture
+def make_run(port: int, web: int, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start `make run` in a process group of its own, as a terminal does."""
     if not MARK.exists():
         pytest.skip("runs inside an environment that make has set up")
     process = subprocess.Popen(
-        ["make", "run", f"PORT={port}", f"VENV={sys.prefix}", f"DEMO={tmp_path}"],
+        ["make", "run", f"PORT={port}", f"WEB={web}", f"VENV={sys.prefix}", f"DEMO={tmp_path}"],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
         stdout=subprocess.PIPE,
@@ -56,9 +69,9 @@ def make_run(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.slow
 def test_make_run_shows_completions_and_then_serves(
-    make_run: subprocess.Popen[str], port: int
+    make_run: subprocess.Popen[str], port: int, web: int
 ) -> None:
-    """Two lists, the second one with a previous query, differ; then the service answers."""
+    """Two lists, the second one with a previous query, differ; then service and page answer."""
     assert make_run.stdout is not None
     printed = ""
     for line in make_run.stdout:
@@ -78,3 +91,11 @@ def test_make_run_shows_completions_and_then_serves(
     with Client(channel=channel) as client:
         answer = client.complete("c")
     assert answer.suggestions
+
+    site = f"http://127.0.0.1:{web}/"
+    assert site in printed
+    with urlopen(site, timeout=60) as page:
+        assert b"Espalier" in page.read()
+    with urlopen(f"http://127.0.0.1:{web}/demo/search?q=tent", timeout=60) as found:
+        lists = json.load(found)["lists"]
+    assert [len(one["products"]) for one in lists] == [8, 8]

@@ -1,10 +1,12 @@
 #!/bin/sh
-# Shows what an index trained on the synthetic log answers, then serves it:
-#     ESPALIER=.venv/bin/espalier sh tools/demo.sh .demo/demo.esp HOST:PORT
+# Shows what an index trained on the synthetic log answers, then serves it, with a page:
+#     ESPALIER=.venv/bin/espalier sh tools/demo.sh .demo HOST:PORT HOST:PORT
 set -eu
 
-index=$1
+folder=$1
+index=$folder/demo.esp
 address=$2
+web=$3
 previous='tent'
 prefix='c'
 
@@ -21,5 +23,6 @@ printf '\nThe log behind this index is synthetic: nobody typed these queries.\n'
 show complete "$index" "$prefix" -k 5
 show complete "$index" --previous "$previous" "$prefix" -k 5
 
-printf '\nServing on %s; Ctrl-C ends it. README.md has a client in five lines.\n' "$address"
-exec "$ESPALIER" serve --index "$index" --listen "$address"
+printf '\nServing on %s. See it at  http://%s/  (Ctrl-C ends it)\n' "$address" "$web"
+exec "$ESPALIER" serve --index "$index" --listen "$address" --http "$web" --demo \
+    --set "demo_catalogue=$folder/catalogue.tsv" --set "demo_products=$folder/products.esp"

@@ -82,7 +82,9 @@ def test_every_verb_of_the_command_line_is_shown_or_listed() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
     """Relative links name files and folders that exist."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+    text = document.read_text(encoding="utf-8")
+    pictures = re.findall(r"\bsrc(?:set)?=\"([^\"]+)", text)
+    for target in [*pictures, *re.findall(r"\]\((?!https?:)([^)#]+)", text)]:
         assert (document.parent / target).exists(), target
 
 

@@ -40,6 +40,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {str(path.relative_to(package)) for path in package.rglob("*.py")} <= names
     assert {"espalier/py.typed", "espalier/_native.abi3.so"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    pages = (package / "espalier" / "serve" / "demo" / "page").rglob("*.*")
+    assert {str(path.relative_to(package)) for path in pages} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"espalier"}
 
 

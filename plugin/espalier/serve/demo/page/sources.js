@@ -2,7 +2,7 @@ import { byId, element } from "./dom.js";
 
 /** What finds suggestions: the word for it, and what it does. */
 export const SOURCES = {
-  SUGGESTION_SOURCE_MODEL: ["tree", "Past query, found by the ranking tree from what was typed and the session"],
+  SUGGESTION_SOURCE_MODEL: ["tree", "Past query that the ranking tree found for the prefix and the session"],
   SUGGESTION_SOURCE_POPULAR: ["popular", "Past query that many people typed"],
   SUGGESTION_SOURCE_TAIL: ["generated", "Put together from words; nobody need have typed it before"],
   SUGGESTION_SOURCE_CORRECTED: ["corrected", "Past query that begins almost as typed"],
