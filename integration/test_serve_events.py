@@ -28,7 +28,7 @@ from integration.event_writer import FILE_BYTES
 from integration.processes import PATIENCE, Sidecar, environment, espalier
 
 LONG = os.environ.get("ESPALIER_PROFILE") == "long"
-WRITERS_KILLED = 3_000 if LONG else 12
+WRITERS_KILLED = 2_000 if LONG else 12
 WORKERS_KILLED = 60 if LONG else 2
 ABANDONMENT = EventAction.EVENT_ACTION_ABANDONMENT
 

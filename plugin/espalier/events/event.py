@@ -90,8 +90,7 @@ class EventSink(Protocol):
     def write(self, event: Told) -> None:
         """Take an event without waiting; what there is no room for is dropped and counted.
 
-        Never raises. An exposure is written once for each unit and variants in force, as
-        far as a bounded memory knows.
+        Never raises.
         """
         ...
 

@@ -49,8 +49,6 @@ from espalier.events.seen import Seen
 
 REMEMBERED: Final = 100_000
 """Ids of reported events that are remembered, at least, to know repeated ones."""
-EXPOSED: Final = 100_000
-"""Units whose exposure is remembered, at least."""
 
 _PAUSE_SECONDS: Final = 0.1
 _TIDY_SECONDS: Final = 60.0
@@ -122,7 +120,6 @@ class _Batch:
     lines: list[bytes] = field(default_factory=list)
     reports: list[_Report] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    exposed: set[object] = field(default_factory=set)
     marks: list[Event] = field(default_factory=list)
 
 
@@ -177,7 +174,6 @@ class EventWriter:
         self._file: OpenFile | None = None
         self._begun = 0.0
         self._seen = Seen(REMEMBERED)
-        self._exposed = Seen(EXPOSED)
         self._marks: list[Event] = []
         self._failing = False
         self._due = threading.Event()
@@ -293,12 +289,7 @@ class EventWriter:
         return batch
 
     def _put(self, event: Event, batch: _Batch) -> None:
-        if event.action is Action.EXPOSURE:
-            exposure = event.unit, frozenset((event.experiments or {}).items())
-            if exposure in self._exposed or exposure in batch.exposed:
-                return
-            batch.exposed.add(exposure)
-        elif event.action is Action.FORGOTTEN:
+        if event.action is Action.FORGOTTEN:
             batch.marks.append(event)
         if not event.event_id:
             event = dataclasses.replace(event, event_id=self._new_id())
@@ -325,8 +316,6 @@ class EventWriter:
             self._log.info("events_recovered")
         for one in batch.ids:
             self._seen.add(one)
-        for exposure in batch.exposed:
-            self._exposed.add(exposure)
         self._counters.advance("events", len(batch.lines), "written")
         for report in batch.reports:
             if report.waiter is not None:

@@ -16,7 +16,6 @@ import pytest
 from espalier.errors import StorageError
 from espalier.events import Action, Event
 from espalier.events.folder import EventFolder, Keeping
-from espalier.events.reading import read_events
 from espalier.events.seen import Seen
 from espalier.events.writer import EventWriter, Mode, Receipt
 from espalier.serve.counters import Counters
@@ -377,24 +376,6 @@ def test_a_writer_finishes_what_another_left_behind(tmp_path: Path) -> None:
     (tmp_path / "20260101T000000.000Z-000000000000-000001.ndjson.open").write_bytes(b"")
     with running(tmp_path) as bench:
         assert ("info", "event_files_adopted", {"files": 1}) in bench.log.events
-
-
-def test_an_exposure_is_written_once_for_a_unit_and_its_variants(tmp_path: Path) -> None:
-    """Another variant in force is another exposure; so is another unit."""
-
-    def exposure(unit: str, **variants: str) -> Event:
-        return Event(Action.EXPOSURE, NOON, unit=unit, experiments=variants)
-
-    with running(tmp_path) as bench:
-        for _ in range(3):
-            for event in (exposure("u", e="A"), exposure("u", e="B"), exposure("v", e="A")):
-                bench.writer.write(event)
-        bench.wait_for("written", 3)
-        bench.writer.write(exposure("u", e="A"))
-        bench.writer.write(submission(1))
-        bench.wait_for("written", 4)
-
-    assert sum(event.action is Action.EXPOSURE for event in read_events([tmp_path])) == 3
 
 
 def test_many_threads_lose_and_double_nothing(tmp_path: Path) -> None:
