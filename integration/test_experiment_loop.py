@@ -173,3 +173,81 @@ def test_what_people_submitted_is_learned_from(loop: Loop) -> None:
     assert trained.returncode == 0, trained.stderr
     shown = espalier("inspect", out, "--json")
     assert json.loads(shown.stdout)["labels"] > 100
+
+
+# ---- other modes -----------------------------------------------------------------------
+
+
+OTHER_MODES: Final = """
+[experiments.drafted]
+mode = "interleave"
+namespace = "people"
+namespace_to = 6000
+[experiments.drafted.variants]
+everything = {}
+labels = { sources = ["MODEL", "POPULAR"] }
+
+[experiments.unseen]
+mode = "shadow"
+namespace = "people"
+namespace_from = 6000
+[experiments.unseen.variants]
+everything = {}
+labels = { sources = ["MODEL", "POPULAR"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def other_modes(
+    loop: Loop, demo_index: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return reports on an interleaved list, and on a shadow, by name."""
+    folder = tmp_path_factory.mktemp("modes")
+    config, state = folder / "site.toml", folder / "state"
+    config.write_text(OTHER_MODES)
+    with Sidecar(
+        *("--index", demo_index, "--config", config, "--state-dir", state),
+        *("--set", "events=block", "--set", "events_text=none"),
+    ) as sidecar:
+        people = loop.folder / "people.tsv"
+        replayed = espalier("replay", sidecar.address, "--sessions", people, "--rate", "2000")
+        assert replayed.returncode == 0, replayed.stderr
+        sidecar.send(signal.SIGTERM)
+        assert sidecar.wait() == 0
+    reports = {}
+    for name in ("drafted", "unseen"):
+        done = espalier(
+            *("experiments", "report", state / "events", "--experiment", name),
+            *("--config", config, "--json"),
+        )
+        assert done.returncode == 0, done.stderr
+        reports[name] = json.loads(done.stdout)
+    return reports
+
+
+def test_people_prefer_the_better_half_of_an_interleaved_list(
+    other_modes: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """What generated queries gave is accepted far more often than what labels alone gave."""
+    found = other_modes["drafted"]["interleaving"]
+
+    assert found["variants"] == ["everything", "labels"]
+    assert found["points"]["everything"] > 5 * found["points"]["labels"]
+    assert found["preference"]["value"] < -0.6
+    assert found["unplaced"] == 0
+    assert other_modes["drafted"]["verdicts"][0]["variant"] == "labels"
+
+
+def test_a_shadow_is_compared_with_what_was_shown(
+    other_modes: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Without generated queries it has fewer suggestions, and not all that people accepted."""
+    report = other_modes["unseen"]
+    found = report["shadows"]["labels"]
+
+    assert report["verdicts"][0]["outcome"] == "shadow"
+    assert found["compared"] > 100
+    assert found["failed"] == 0
+    assert 0.1 < found["metrics"]["same_first"]["value"] < 0.9
+    assert 0.0 < found["metrics"]["kept"]["value"] < 0.9
+    assert found["metrics"]["no_suggestions"]["value"] > 0.1

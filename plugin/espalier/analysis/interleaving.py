@@ -21,6 +21,7 @@ from espalier.analysis.episodes import LATE_HOURS
 from espalier.analysis.moments import Estimate, Moments, level
 from espalier.analysis.reading import ACCEPTANCE, IMPRESSION
 from espalier.errors import LogError
+from espalier.evaluate.intervals import Interval
 
 _HOUR = 3_600_000_000
 
@@ -128,7 +129,7 @@ def analyse_interleaving(
         (a, b),
         int(nobody),
         int(unplaced),
-        level(sums, alpha, tuned_for),
+        level(sums, alpha, tuned_for, within=Interval(-1.0, 1.0)),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from espalier.analysis.episodes import CONTEXTS, PREFIXES, WHOLE
+from espalier.analysis.moments import SHARE
+from espalier.evaluate.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Metric:
         scale: What the ratio is divided by.
         better: 1 where more is better, -1 where less is.
         digits: Decimal places that mean something.
+        within: Where it is in any case.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Metric:
     scale: float = 1.0
     better: int = 1
     digits: int = 4
+    within: Interval = SHARE
 
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -86,6 +91,7 @@ METRICS: Final[Mapping[str, Metric]] = {
             1_000.0,
             better=-1,
             digits=3,
+            within=Interval(0.0, math.inf),
         ),
     )
 }

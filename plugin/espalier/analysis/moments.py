@@ -19,6 +19,8 @@ from espalier.analysis.sequences import FEWEST_UNITS, TUNED_FOR, interval
 from espalier.evaluate.intervals import Interval
 from espalier.evaluate.measures import FloatArray
 
+SHARE: Final = Interval(0.0, 1.0)
+"""Where a share is."""
 # What is left of a difference of equal sums.
 _ROUNDING: Final = 1e-12
 
@@ -90,12 +92,22 @@ class Estimate:
         }
 
 
-def level(of: Moments, alpha: float, tuned_for: float = TUNED_FOR) -> Estimate:
-    """Return the metric of one variant with an interval that holds at every look."""
+def level(
+    of: Moments, alpha: float, tuned_for: float = TUNED_FOR, *, within: Interval = SHARE
+) -> Estimate:
+    """Return the metric of one variant with an interval that holds at every look.
+
+    Args:
+        of: Its sums.
+        alpha: Probability of an interval that ever misses the truth.
+        tuned_for: Units at which it is narrowest.
+        within: Where the truth must be whatever the data say.
+    """
     ratio, variance = of.ratio, of.variance
     if ratio is None or of.units < FEWEST_UNITS or not 0.0 < variance < float("inf"):
         return Estimate(ratio, None)
-    return Estimate(ratio, interval(ratio, variance, of.units, alpha, tuned_for))
+    found = interval(ratio, variance, of.units, alpha, tuned_for)
+    return Estimate(ratio, Interval(max(found.low, within.low), min(found.high, within.high)))
 
 
 def difference(of: Moments, base: Moments, alpha: float, tuned_for: float = TUNED_FOR) -> Estimate:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from espalier.analysis.metrics import METRICS
 from espalier.analysis.plots import plots_of
 from espalier.analysis.report import ExperimentReport
-from espalier.analysis.table import counts, interleaved, metric_rows, remarks
+from espalier.analysis.table import counts, interleaved, metric_rows, remarks, shadow_rows
 from espalier.analysis.verdict import Outcome
 from espalier.evaluate.sheet import document, figure, table
 
@@ -30,6 +30,8 @@ def _body(report: ExperimentReport) -> Iterator[str]:
     yield f"<p>{html.escape(counts(report))}</p>"
     if report.interleaving is not None:
         yield f"<p>{html.escape(interleaved(report))}</p>"
+    if report.shadows:
+        yield table("Variants in shadow", *shadow_rows(report))
     if not report.variants:
         return
     head, rows = metric_rows(report)

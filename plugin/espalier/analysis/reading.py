@@ -33,7 +33,7 @@ IMPRESSION: Final = 2
 ACCEPTANCE: Final = 3
 SUBMISSION: Final = 4
 ABANDONMENT: Final = 5
-OTHER: Final = 6
+SHADOW: Final = 6
 FORGOTTEN: Final = 7
 
 _KINDS: Final[Mapping[str, int]] = {
@@ -42,7 +42,7 @@ _KINDS: Final[Mapping[str, int]] = {
     "acceptance": ACCEPTANCE,
     "submission": SUBMISSION,
     "abandonment": ABANDONMENT,
-    "shadow": OTHER,
+    "shadow": SHADOW,
     "forgotten": FORGOTTEN,
 }
 
@@ -58,7 +58,10 @@ _COLUMNS: Final = """{
         espalier STRUCT(
             event_id VARCHAR, query VARCHAR, intent_id VARCHAR, unit VARCHAR,
             units MAP(VARCHAR, VARCHAR), experiments MAP(VARCHAR, VARCHAR),
-            prefix_length BIGINT, suggestions BIGINT, context BIGINT, shown VARCHAR[], credits VARCHAR[], latency_us BIGINT))'}"""
+            prefix_length BIGINT, suggestions BIGINT, context BIGINT, shown VARCHAR[],
+            credits VARCHAR[], latency_us BIGINT,
+            shadow STRUCT(experiment VARCHAR, variant VARCHAR, places INTEGER[], live INTEGER,
+                          latency_us BIGINT, failed BOOLEAN)))'}"""
 _TAIL_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -74,7 +77,7 @@ def stage(
     ``moment`` (microseconds since 1970), ``variant`` (of ``experiment``, in force for this
     event), ``query`` and ``query_length`` (what was typed, submitted or accepted),
     ``ordinal``, ``prefix_length``, ``suggestions``, ``context``, ``shown`` (hashes),
-    ``credits``, ``latency_us``.
+    ``credits``, ``latency_us``, ``shadow`` (what was compared beside an answer).
 
     Raises:
         LogError: There is no file, or one cannot be read or decompressed.
@@ -113,7 +116,8 @@ def stage(
                    {_bounded("e.context", 1_000)}::SMALLINT AS context,
                    [hash(one) FOR one IN e.shown] AS shown,
                    e.credits AS credits,
-                   {_bounded("e.latency_us", 3_600_000_000)} AS latency_us
+                   {_bounded("e.latency_us", 3_600_000_000)} AS latency_us,
+                   e.shadow AS shadow
             FROM (SELECT action_name AS a, query_id, client_id, session_id, timestamp, user_query,
                          event_attributes.espalier AS e, event_attributes.object AS o,
                          event_attributes.position AS p

@@ -7,7 +7,7 @@ The JSON::
       "alpha": 0.05,               chance at most that an interval ever misses the truth
       "tuned_for": 5000,           units at which intervals are narrowest
       "verdicts": [{"outcome": "not_yet", "variant": "B", "text": "not yet: ..."}],
-                 outcome: no_data, not_yet, better, worse, ratio_mismatch
+                 outcome: no_data, not_yet, better, worse, ratio_mismatch, shadow
       "events": {"lines": 1000, "unreadable": 0, ...},     see reading, episodes
       "exposures": 200, "first": "2026-01-31", "last": "2026-02-02",   null without data
       "ratio_test": {"expected": {...}, "observed": {...}, "p_value": 1.0,
@@ -29,6 +29,12 @@ The JSON::
         "variants": ["A", "B"], "units": 10, "lists": 100, "acceptances": 20,
         "points": {"A": 4, "B": 9}, "nobody": 7, "unplaced": 0,
         "preference": {"value": 0.38, "interval": null}               for the second, -1 to 1
+      },
+      "shadows": {                 of variants computed beside what was shown
+        "<variant>": {"units": 90, "compared": 2000, "failed": 0,
+                      "metrics": {"same_first": ..., "overlap": ..., "no_suggestions": ...,
+                                  "kept": ..., "kept_first": ...},
+                      "latency_ms": {"p50": ...}}
       }
     }
 
@@ -47,6 +53,7 @@ from espalier.analysis.metrics import METRICS, PRIMARY, SEGMENTS, Metric
 from espalier.analysis.mismatch import RatioTest
 from espalier.analysis.moments import Estimate
 from espalier.analysis.sequences import TUNED_FOR
+from espalier.analysis.shadow import ShadowFigures
 from espalier.analysis.totals import QUANTILES
 from espalier.analysis.verdict import Verdict
 
@@ -135,6 +142,7 @@ class ExperimentReport:
         course: What the difference in the metric that decides was at the end of each day.
         interleaving: None where no list was interleaved.
         verdicts: At least one.
+        shadows: By variant; empty where none was in shadow.
     """
 
     question: Question
@@ -146,6 +154,7 @@ class ExperimentReport:
     course: Sequence[tuple[int, Mapping[str, Estimate]]]
     interleaving: Interleaving | None
     verdicts: Sequence[Verdict]
+    shadows: Mapping[str, ShadowFigures] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -174,6 +183,7 @@ class ExperimentReport:
                 for day, (_, found) in zip(days, self.course, strict=True)
             ],
             "interleaving": None if self.interleaving is None else self.interleaving.to_json(),
+            "shadows": {name: one.to_json() for name, one in self.shadows.items()},
         }
 
 

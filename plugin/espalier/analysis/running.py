@@ -12,12 +12,13 @@ import duckdb
 from espalier.analysis import verdict
 from espalier.analysis.episodes import find_episodes, find_units
 from espalier.analysis.interleaving import analyse_interleaving
-from espalier.analysis.metrics import METRICS, SEGMENTS
+from espalier.analysis.metrics import METRICS, SEGMENTS, Metric
 from espalier.analysis.mismatch import RatioTest, ratio_test
 from espalier.analysis.moments import Estimate, Moments, difference, level
 from espalier.analysis.reading import stage
 from espalier.analysis.report import Difference, ExperimentReport, Question, VariantFigures
 from espalier.analysis.sequences import FEWEST_UNITS
+from espalier.analysis.shadow import analyse_shadows
 from espalier.analysis.totals import (
     UnitTotals,
     count_episodes,
@@ -67,6 +68,9 @@ def analyse(
         with progress.stage("finding episodes"):
             units = find_units(connection)
             exposures = units.pop("exposures")
+            shadows = analyse_shadows(
+                connection, question.experiment, question.alpha, question.tuned_for
+            )
             interleaving = analyse_interleaving(
                 connection, question.control, question.alpha, question.tuned_for
             )
@@ -78,7 +82,16 @@ def analyse(
     if interleaving is not None:
         said = verdict.of_interleaving(interleaving)
         verdicts = [said, *verdicts] if report.variants else [said]
-    return replace(report, exposures=exposures, interleaving=interleaving, verdicts=verdicts)
+    if shadows:
+        seen = [verdict.of_shadow(name, one) for name, one in shadows.items()]
+        verdicts = [*verdicts, *seen] if report.variants or interleaving is not None else seen
+    return replace(
+        report,
+        exposures=exposures,
+        interleaving=interleaving,
+        verdicts=verdicts,
+        shadows=shadows,
+    )
 
 
 def totals_of(
@@ -149,8 +162,11 @@ def _figures(
 ) -> dict[str, VariantFigures]:
     episodes, times = count_episodes(connection), latencies(connection)
 
-    def levels(name: str, kind: Iterable[str]) -> dict[str, Estimate]:
-        return {each: level(sums[each][name], question.alpha, question.tuned_for) for each in kind}
+    def levels(name: str, kind: Mapping[str, Metric]) -> dict[str, Estimate]:
+        return {
+            each: level(sums[each][name], question.alpha, question.tuned_for, within=one.within)
+            for each, one in kind.items()
+        }
 
     return {
         name: VariantFigures(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from espalier.analysis.metrics import METRICS, SEGMENTS, Metric
 from espalier.analysis.moments import Estimate
 from espalier.analysis.report import ExperimentReport, left_out, segments_with_data
+from espalier.analysis.shadow import SHADOW_METRICS
 from espalier.analysis.totals import QUANTILES
 from espalier.evaluate.table import aligned
 
@@ -23,6 +26,8 @@ def render(report: ExperimentReport) -> str:
         parts.append(remarks(report))
     if report.interleaving is not None:
         parts.append(interleaved(report))
+    if report.shadows:
+        parts.append(aligned(*shadow_rows(report)))
     return "\n\n".join(parts)
 
 
@@ -56,10 +61,7 @@ def metric_rows(report: ExperimentReport) -> Rows:
         rows.append(
             [
                 f"latency p{quantile * 100:.0f}, ms",
-                *(
-                    NOTHING if one.latency is None else f"{one.latency[place]:.3f}"
-                    for one in variants.values()
-                ),
+                *(_at(one.latency, place) for one in variants.values()),
             ]
         )
     return head, [row + [""] * (len(head) - len(row)) for row in rows]
@@ -82,6 +84,32 @@ def segment_rows(report: ExperimentReport) -> Rows:
         for name in segments_with_data(report)
     ]
     return head, rows
+
+
+def shadow_rows(report: ExperimentReport) -> Rows:
+    """Return the table of variants in shadow."""
+    shadows = report.shadows
+    rows = [
+        ["units", *(f"{one.units:,}" for one in shadows.values())],
+        ["lists compared", *(f"{one.compared:,}" for one in shadows.values())],
+        ["failed", *(f"{one.failed:,}" for one in shadows.values())],
+    ]
+    rows += [
+        [metric.title, *(figure(one.metrics[metric.name], metric) for one in shadows.values())]
+        for metric in SHADOW_METRICS.values()
+    ]
+    rows += [
+        [
+            f"latency p{quantile * 100:.0f}, ms",
+            *(_at(one.latency, place) for one in shadows.values()),
+        ]
+        for place, quantile in enumerate(QUANTILES)
+    ]
+    return ["in shadow", *shadows], rows
+
+
+def _at(times: Sequence[float] | None, place: int) -> str:
+    return NOTHING if times is None else f"{times[place]:.3f}"
 
 
 def remarks(report: ExperimentReport) -> str:

@@ -56,6 +56,23 @@ def moments(
 
     A unit without an episode counts with totals of 0.
     """
+    return sums_by_variant(connection, "episodes", metrics, count_units(connection))
+
+
+def sums_by_variant(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    metrics: Sequence[Metric],
+    units: Mapping[str, int] | None = None,
+) -> dict[str, dict[str, Moments]]:
+    """Return for each metric and variant the sums over units of a table.
+
+    Args:
+        connection: Has the table.
+        table: Its name; it has ``unit``, ``variant`` and what ``metrics`` are made of.
+        metrics: What is added up.
+        units: Units of each variant, those without a row included; None: there are no others.
+    """
     columns = ", ".join(
         f"sum({one.numerator})::BIGINT AS n{i}, sum({one.denominator})::BIGINT AS d{i}"
         for i, one in enumerate(metrics)
@@ -67,16 +84,16 @@ def moments(
         for i in range(len(metrics))
     )
     found: dict[str, dict[str, Moments]] = {one.name: {} for one in metrics}
-    units = count_units(connection)
     rows = connection.execute(
-        f"SELECT variant, {sums} FROM (SELECT unit, any_value(variant) AS variant, {columns} "
-        "FROM episodes GROUP BY unit) GROUP BY variant"
+        f"SELECT variant, count(*), {sums} FROM (SELECT unit, variant, {columns} "
+        f"FROM {table} GROUP BY unit, variant) GROUP BY variant ORDER BY variant"
     ).fetchall()
-    for variant, *numbers in rows:
+    for variant, seen, *numbers in rows:
+        count = seen if units is None else units[variant]
         for i, one in enumerate(metrics):
-            found[one.name][variant] = _moments(units[variant], numbers[5 * i : 5 * i + 5], one)
+            found[one.name][variant] = _moments(count, numbers[5 * i : 5 * i + 5], one)
     for by_variant in found.values():
-        for variant, count in units.items():
+        for variant, count in (units or {}).items():
             by_variant.setdefault(variant, Moments(count, 0.0, 0.0, 0.0, 0.0, 0.0))
     return found
 

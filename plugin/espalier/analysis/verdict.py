@@ -12,6 +12,7 @@ from espalier.analysis.metrics import Metric
 from espalier.analysis.mismatch import THRESHOLD, RatioTest
 from espalier.analysis.moments import Estimate, Moments
 from espalier.analysis.sequences import FEWEST_UNITS
+from espalier.analysis.shadow import ShadowFigures
 from espalier.evaluate.intervals import Interval
 
 
@@ -23,6 +24,7 @@ class Outcome(enum.Enum):
     BETTER = "better"
     WORSE = "worse"
     RATIO_MISMATCH = "ratio_mismatch"
+    SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def of_interleaving(found: Interleaving) -> Verdict:
         )
     low, high = found.preference.interval.low, found.preference.interval.high
     shares = f"{(1 + found.preference.value) / 2:.1%} of the points"
-    span = f"({max(0.0, (1 + low) / 2):.1%} to {min(1.0, (1 + high) / 2):.1%})"
+    span = f"({(1 + low) / 2:.1%} to {(1 + high) / 2:.1%})"
     if not excludes_zero(found.preference.interval):
         return Verdict(Outcome.NOT_YET, second, f"not yet: variant {second} has {shares} {span}")
     is_better = found.preference.value > 0
@@ -131,6 +133,17 @@ def of_interleaving(found: Interleaving) -> Verdict:
         second,
         f"variant {second} {'better' if is_better else 'worse'} than {first}: {shares} {span}",
     )
+
+
+def of_shadow(variant: str, found: ShadowFigures) -> Verdict:
+    """Return how the lists of a variant that nobody saw differ from those shown."""
+    same, kept = (found.metrics[name].value for name in ("same_first", "kept"))
+    parts = [f"variant {variant}, in shadow: {found.compared:,} lists compared"]
+    if same is not None:
+        parts.append(f"{same:.1%} begin with the same suggestion")
+    if kept is not None:
+        parts.append(f"{kept:.1%} of the suggestions people accepted are in its lists too")
+    return Verdict(Outcome.SHADOW, variant, ", ".join(parts))
 
 
 def excludes_zero(interval: Interval) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from espalier.analysis.moments import Moments, difference, level
+from espalier.evaluate.intervals import Interval
 
 
 def test_the_variance_is_that_of_drawing_other_units() -> None:
@@ -29,6 +30,18 @@ def test_episodes_of_one_unit_are_not_counted_as_if_they_were_of_many() -> None:
     assert ten_times.ratio == once.ratio == always.ratio
     assert ten_times.variance == pytest.approx(once.variance)
     assert ten_times.variance == pytest.approx(10 * always.variance, rel=0.01)
+
+
+def test_a_share_is_never_above_one() -> None:
+    """What nearly all do has an interval that ends where shares do."""
+    of = Moments.of(np.repeat([0.0, 1.0], [2, 198]), np.ones(200))
+
+    found = level(of, 0.05).interval
+    free = level(of, 0.05, within=Interval(-9.0, 9.0)).interval
+    assert found is not None
+    assert free is not None
+    assert (found.low, found.high) == (free.low, 1.0)
+    assert free.high > 1.0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,16 @@ from espalier.analysis.page import render_page
 from espalier.analysis.table import render
 from espalier.analysis.verdict import Outcome
 from espalier.cli import cli
-from tests.unit.analysis.stream import EXPERIMENT, NOW, crowd, episode, exposure, write
+from espalier.events import Action, Event
+from tests.unit.analysis.stream import (
+    EXPERIMENT,
+    NOW,
+    START_NS,
+    crowd,
+    episode,
+    exposure,
+    write,
+)
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +192,52 @@ def test_few_points_are_no_preference(tmp_path: Path) -> None:
     report = asked(drafted(20, 1.0, tmp_path), control="A")
 
     assert report.verdicts[0].text.startswith("not yet: 20 units accepted")
+
+
+# ---- shadow ------------------------------------------------------------------------------------
+
+
+def shadow(unit: str, of: str, **compared: object) -> Event:
+    """Return a comparison beside the list called ``of``."""
+    found = {"experiment": EXPERIMENT, "variant": "B", **compared}
+    return Event(Action.SHADOW, START_NS, unit=unit, set_id=of, shadow=found)
+
+
+def test_what_nobody_saw_is_compared(tmp_path: Path) -> None:
+    """Three lists: one alike, one without what was accepted, one empty; and one that failed."""
+    events = [
+        *episode("u", "A", "tent", shown=[["tea", "tent"]], accepted=2, name="a"),
+        *episode("v", "A", "tent", shown=[["tea", "tent"]], accepted=2, name="b"),
+        shadow("u", "a/1", places=[2, 1, 0], live=2, latency_us=1_000),
+        shadow("v", "b/1", places=[1], live=2, latency_us=3_000),
+        shadow("w", "c/1", places=[], live=2, latency_us=2_000),
+        shadow("w", "d/1", failed=True),
+        replace(shadow("w", "e/1", places=[1], live=1), shadow={"experiment": "other"}),
+    ]
+    report = asked(write(tmp_path / "e.ndjson", [replace(one, experiments={}) for one in events]))
+
+    found = report.shadows["B"]
+    values = {name: one.value for name, one in found.metrics.items()}
+    assert (found.units, found.compared, found.failed) == (3, 3, 1)
+    assert found.latency == (2.0, 3.0, 3.0)
+    assert values == pytest.approx(
+        {
+            "same_first": 1 / 3,
+            "overlap": 3 / 7,
+            "no_suggestions": 1 / 3,
+            "kept": 1 / 2,
+            "kept_first": 1 / 2,
+        }
+    )
+    (said,) = report.verdicts
+    assert said.outcome is Outcome.SHADOW
+    assert said.text == (
+        "variant B, in shadow: 3 lists compared, 33.3% begin with the same suggestion, "
+        "50.0% of the suggestions people accepted are in its lists too"
+    )
+    assert "Variants in shadow" in render_page(report)
+    assert "in shadow" in render(report)
+    assert report.to_json()["shadows"]["B"]["failed"] == 1
 
 
 # ---- the command ------------------------------------------------------------------------------
