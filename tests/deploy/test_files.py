@@ -13,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+import espalier
 from espalier.config import problems_in
 from espalier.serve.health import LIVE, READY
 from espalier.settings import ServeSettings, load_settings
@@ -122,12 +123,17 @@ def test_the_manifests_belong_together(
     assert manifests["Service"]["spec"]["selector"] == labels
     assert manifests["Service"]["spec"]["clusterIP"] == "None"
     assert manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
     assert spec["selector"]["matchLabels"] == labels
     assert spec["serviceName"] == manifests["Service"]["metadata"]["name"]
     assert pod["serviceAccountName"] == manifests["ServiceAccount"]["metadata"]["name"]
     assert {one["name"] for one in container["volumeMounts"]} == volumes
     ports = {one["name"] for one in container["ports"]}
     assert {one["targetPort"] for one in manifests["Service"]["spec"]["ports"]} == ports
+    ingress = manifests["NetworkPolicy"]["spec"]["ingress"]
+    assert {port["port"] for rule in ingress for port in rule["ports"]} == ports
+    images = {one["image"] for one in (*pod["initContainers"], container)}
+    assert images == {f"espalier:{espalier.__version__}"}
 
 
 def test_the_configuration_is_the_same_everywhere(
