@@ -2,9 +2,9 @@
 
 ::
 
-    model ── assignment   (who gets which variant: GrowthBook's hash)
+    model ── assignment   (who gets which variant: GrowthBook's hash) ── assigners
        │  └─ interleaving (one list of two)
-       └─ definition      (from a configuration, everything checked)
+       └─ tables, clashes ── definition (from a configuration, everything checked)
 
 Knows no index, no transport and no files; `espalier.serve` applies variants to answers.
 """

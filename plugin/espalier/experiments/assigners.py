@@ -22,8 +22,8 @@ from importlib.metadata import entry_points
 from typing import Any, Final, Protocol
 
 from espalier.errors import ConfigError
-from espalier.experiments.definition import HASH
 from espalier.experiments.model import Experiment, Participant
+from espalier.experiments.tables import HASH
 
 GROUP: Final = "espalier.assigners"
 OPENFEATURE: Final = "openfeature"

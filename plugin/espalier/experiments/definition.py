@@ -20,81 +20,29 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations, pairwise
 from typing import Any, Final
 
 from espalier.errors import ConfigError
 from espalier.experiments.assignment import shares_of
+from espalier.experiments.clashes import clashes
 from espalier.experiments.model import (
-    ATTRIBUTE,
     BASIS,
     INTERLEAVED,
     NAME,
-    SESSION,
-    USER,
     Experiment,
     Mode,
     Parameters,
     Variant,
 )
+from espalier.experiments.tables import HASH, ExperimentTable, VariantTable
 from espalier.gather import Gathered, Source
-from espalier.schema import Between, Matches, OneOf, setting
 
 MAX_EXPERIMENTS: Final = 100
 MAX_VARIANTS: Final = 16
-HASH: Final = "hash"
-"""The assigner that is built in."""
-
-_SHARE: Final = Between(0, BASIS, "(0.01 %)")
 _TABLES: Final = ("eligible", "variants")
 _MOMENTS: Final = {"start", "end"}
-_TEXT: Final = Matches(r"(?s).{1,128}", "text of 1 to 128 characters")
-_EVER: Final = (
-    dt.datetime.min.replace(tzinfo=dt.UTC),
-    dt.datetime.max.replace(tzinfo=dt.UTC),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _HasZone:
-    """A moment, not a time of day somewhere."""
-
-    allowed = "a date and time with its zone, as in 2026-01-31T00:00:00Z"
-
-    def holds(self, value: dt.datetime) -> bool:
-        return value.tzinfo is not None
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The settings of an experiment but for its tables."""
-
-    mode: str = setting("split", OneOf(tuple(one.value for one in Mode)), "of the variants")
-    seed: str = setting("", meaning="of the hash; the name of the experiment if empty")
-    unit: str = setting(
-        USER,
-        Matches(rf"{USER}|{SESSION}|{ATTRIBUTE}.{{1,64}}", "user, session or attribute:NAME"),
-        "what is assigned",
-    )
-    coverage: int = setting(BASIS, _SHARE, "of the units eligible")
-    namespace: str = setting("", meaning="where experiments exclude each other")
-    namespace_from: int = setting(0, _SHARE, "where its part of the namespace begins")
-    namespace_to: int = setting(BASIS, _SHARE, "and where it ends")
-    start: dt.datetime | None = setting(None, _HasZone(), "when it begins")
-    end: dt.datetime | None = setting(None, _HasZone(), "when it is over")
-    index: str = setting("", meaning="whose calls it concerns; the default one if empty")
-    assigner: str = setting(HASH, _TEXT, "who decides: hash, openfeature:..., or a plug-in")
-
-
-@dataclass(frozen=True, slots=True)
-class _VariantTable(Parameters):
-    """The settings of a variant."""
-
-    weight: int | None = setting(None, _SHARE, "of the units taken")
-    range_from: int | None = setting(None, _SHARE, "where its hashes begin, instead of a weight")
-    range_to: int | None = setting(None, _SHARE, "and where they end")
 
 
 def read_experiments(
@@ -209,7 +157,7 @@ class _Reading:
                 if len(self.problems) == before:
                     found.append(experiment)
         for one, other in combinations(found, 2):
-            for key, message in _clashes(one, other, self._default):
+            for key, message in clashes(one, other, self._default):
                 self._note(f"{other.name}.{key}", message)
         return tuple(found)
 
@@ -232,7 +180,7 @@ class _Reading:
 
     def _experiment(self, name: str, values: Mapping[str, Any]) -> Experiment:
         plain = {key: value for key, value in values.items() if key not in _TABLES}
-        table: _Table = self._put(_Table, name, plain)
+        table: ExperimentTable = self._put(ExperimentTable, name, plain)
         mode = Mode(table.mode)
         experiment = Experiment(
             name,
@@ -294,7 +242,7 @@ class _Reading:
             return ()
         if mode is Mode.INTERLEAVE and len(values) != 2:
             self._note(key, f"{key} has {len(values)} variants; a list is drafted from two")
-        tables: dict[str, _VariantTable] = {}
+        tables: dict[str, VariantTable] = {}
         for variant, given in values.items():
             if not NAME.holds(variant) or variant == INTERLEAVED:
                 self._note(
@@ -305,7 +253,7 @@ class _Reading:
             elif not isinstance(given, dict):
                 self._note(f"{key}.{variant}", f"{key}.{variant} must be a table")
             else:
-                tables[variant] = self._put(_VariantTable, f"{key}.{variant}", given)
+                tables[variant] = self._put(VariantTable, f"{key}.{variant}", given)
                 self._check_index(f"{key}.{variant}.index", tables[variant].index or "")
         shares = self._shares(key, tables, mode, coverage)
         fields = [item.name for item in dataclasses.fields(Parameters)]
@@ -320,7 +268,7 @@ class _Reading:
         )
 
     def _shares(
-        self, key: str, tables: Mapping[str, _VariantTable], mode: Mode, coverage: int
+        self, key: str, tables: Mapping[str, VariantTable], mode: Mode, coverage: int
     ) -> list[tuple[float, float]]:
         """Return the range of hashes of each variant."""
         weights = [table.weight for table in tables.values()]
@@ -344,7 +292,7 @@ class _Reading:
         return shares_of([(weight or 0) / BASIS for weight in weights], coverage / BASIS)
 
     def _ranges(
-        self, key: str, tables: Mapping[str, _VariantTable], coverage: int
+        self, key: str, tables: Mapping[str, VariantTable], coverage: int
     ) -> list[tuple[float, float]]:
         found = []
         for name, table in tables.items():
@@ -368,62 +316,3 @@ class _Reading:
         if name and self._indexes is not None and name not in self._indexes:
             served = ", ".join(self._indexes)
             self._note(key, f"{key} = {name} is not served; use one of: {served}")
-
-
-def _clashes(one: Experiment, other: Experiment, default: str) -> Iterator[tuple[str, str]]:
-    """Yield key and message of what keeps two experiments from running together."""
-    if not _meet_in_time(one, other):
-        return
-    together = bool(one.namespace) and one.namespace == other.namespace
-    if together and one.unit != other.unit:
-        yield (
-            "unit",
-            (
-                f"{one.name} and {other.name} are in the namespace {one.namespace} with different "
-                "units, so they do not exclude each other; use one unit"
-            ),
-        )
-        return
-    if together:
-        start = max(one.namespace_share[0], other.namespace_share[0])
-        end = min(one.namespace_share[1], other.namespace_share[1])
-        if start < end:
-            yield (
-                "namespace_from",
-                (
-                    f"{one.name} and {other.name} overlap in the namespace {one.namespace} from "
-                    f"{round(start * BASIS)} to {round(end * BASIS)}; give them parts of their own"
-                ),
-            )
-        return
-    if (one.index or default) != (other.index or default):
-        return
-    if one.mode is other.mode is Mode.INTERLEAVE:
-        yield (
-            "mode",
-            (
-                f"{one.name} and {other.name} both draft the list of the same calls; put them into "
-                "one namespace, or let one begin after the other"
-            ),
-        )
-    if Mode.SHADOW in {one.mode, other.mode}:
-        return
-    both = _changed(one) & _changed(other)
-    if both:
-        yield (
-            "variants",
-            (
-                f"{one.name} and {other.name} both change {', '.join(sorted(both))} of the same "
-                "calls; put them into one namespace, or let one begin after the other"
-            ),
-        )
-
-
-def _meet_in_time(one: Experiment, other: Experiment) -> bool:
-    first, last = _EVER
-    start = max(one.start or first, other.start or first)
-    return start < min(one.end or last, other.end or last)
-
-
-def _changed(experiment: Experiment) -> set[str]:
-    return {name for variant in experiment.variants for name in variant.parameters.given()}
