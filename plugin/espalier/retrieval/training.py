@@ -35,12 +35,12 @@ from espalier.native import (
     ATTRIBUTE_VALUES,
     Csr,
     FeatureKind,
-    retrieval_feature_names,
-    retrieval_features_id,
     version,
 )
 from espalier.progress import NO_PROGRESS, Progress
+from espalier.querylog.kinds import Bad
 from espalier.querylog.split import is_training_user
+from espalier.retrieval.blending import FEWEST_QUESTIONS, Answers, learn_scorer
 from espalier.retrieval.pruning import features_kept, worth_of
 from espalier.retrieval.reading import Pairs, Products, products_of, read_pairs, read_products
 from espalier.retrieval.report import RetrievalTrainReport
@@ -50,9 +50,8 @@ from espalier.stems import Stemmer
 from espalier.train.attributes import LabelAttributes
 from espalier.train.beam import BeamSearch
 from espalier.train.blend import Blend
-from espalier.train.forest import ForestSettings, load_lightgbm, train_forest
+from espalier.train.forest import load_lightgbm
 from espalier.train.index import IndexerInput
-from espalier.train.linear import LinearSettings, train_linear
 from espalier.train.matrices import csr_of, normalise_rows
 from espalier.train.rank import Entries, RankInput, rank_tree
 from espalier.train.rows import Labels
@@ -65,10 +64,8 @@ F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
-RANKS: Final = 50
-"""Ranks that count when the fusion is learned: a result page, and what re-rankers take."""
-FEWEST_QUESTIONS: Final = 100
-"""Fewer queries teach a blender nothing."""
+MAX_HOST: Final = 300
+"""Products of another engine that teach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +78,7 @@ class Lessons:
         query, label, weight: One entry a pair, ``(n_pairs,)``: which query, which product.
         titles: Features of the products, ``(n_products, n_features)``.
         typed: Features of the queries, ``(n_queries, n_features)``.
+        host: Products another engine found for queries, best first.
     """
 
     products: Products
@@ -90,6 +88,7 @@ class Lessons:
     weight: F32
     titles: sp.csr_matrix
     typed: sp.csr_matrix
+    host: Mapping[str, tuple[int, ...]]
 
 
 def train_retrieval(
@@ -98,6 +97,7 @@ def train_retrieval(
     settings: RetrievalSettings,
     *,
     catalogue: Path | None = None,
+    host: Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> RetrievalTrainReport:
     """Train an index of products.
@@ -107,6 +107,8 @@ def train_retrieval(
         out: The index; replaced only by a complete new one.
         settings: How.
         catalogue: All products; without it those that are paired, found only by that.
+        host: What another engine finds for the queries of the pairs, best first, as pairs:
+            teaches the blender what a place in its list is worth.
         progress: Hears of every stage.
 
     Raises:
@@ -116,7 +118,7 @@ def train_retrieval(
     """
     started = time.monotonic()
     recorded = {key: value for key, value in as_json(settings).items() if key != "threads"}
-    refuse_to_overwrite([pairs] if catalogue is None else [pairs, catalogue], [out])
+    refuse_to_overwrite([one for one in (pairs, catalogue, host) if one is not None], [out])
     if settings.blender == "trees":
         load_lightgbm()
     stemmer = Stemmer(settings.stemmer)
@@ -125,10 +127,13 @@ def train_retrieval(
     products = None if catalogue is None else read_products(catalogue, settings.attribute_columns)
     found = read_pairs(pairs, None if products is None else products.numbers())
     products = products_of(found) if products is None else products
+    listed = None if host is None else read_pairs(host, products.numbers())
     with progress.stage("texts", len(products.ids)) as advance:
         titles = _titles(products, found, stemmer)
         vectoriser = learn_space(titles, settings)
         lessons = _lessons(products, found, titles, stemmer, vectoriser)
+        if listed is not None:
+            lessons = replace(lessons, host=_lists(listed, products.numbers()))
         advance(len(products.ids))
     if not vectoriser.space.keys.size:
         raise InputError(
@@ -169,7 +174,7 @@ def train_retrieval(
         asked,
         out.stat().st_size,
         time.monotonic() - started,
-        {**products.bad, **found.bad},
+        {**products.bad, **found.bad, **({} if listed is None else _of_host(listed.bad))},
     )
 
 
@@ -209,7 +214,20 @@ def _lessons(
         np.array([weight for _, _, weight in ordered], np.float32),
         vectoriser.documents(titles, more),
         vectoriser.queries(Documents.of(queries, stemmer)),
+        {},
     )
+
+
+def _of_host(bad: Mapping[str, Bad]) -> dict[str, Bad]:
+    return {f"host_{kind}": one for kind, one in bad.items()}
+
+
+def _lists(listed: Pairs, known: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Return the products of each query in the order of the rows, each once."""
+    found: dict[str, dict[int, None]] = {}
+    for pair in listed.rows:
+        found.setdefault(pair.query, {})[known[pair.product_id]] = None
+    return {query: tuple(labels)[:MAX_HOST] for query, labels in found.items()}
 
 
 def _tree(stages: TrainSettings, lessons: Lessons, workers: Workers) -> Tree:
@@ -338,9 +356,7 @@ def _blender(trainer: _Trainer, tree: Tree, progress: Progress) -> tuple[bytes, 
     if settings.blender == "none" or len(lessons.queries) < FEWEST_QUESTIONS:
         return b"", 0
     part = _parts(lessons.queries, settings.blend_folds)
-    x: list[F32] = []
-    group: list[int] = []
-    relevant: list[NDArray[np.bool_]] = []
+    answers = Answers()
     with progress.stage("questions", len(lessons.queries)) as advance:
         for fold in range(settings.blend_folds):
             asked = np.flatnonzero(part == fold)
@@ -348,53 +364,16 @@ def _blender(trainer: _Trainer, tree: Tree, progress: Progress) -> tuple[bytes, 
                 continue
             with _temporary(trainer.sections(tree, part != fold, {}, b"")) as catalogue:
                 for query in asked.tolist():
-                    catalogue.ask(lessons.queries[query], k=1, pool=settings.pool, features=True)
-                    labels, rows = catalogue.described()
+                    text = lessons.queries[query]
                     wanted = lessons.label[
                         slice(*np.searchsorted(lessons.query, (query, query + 1)))
                     ]
-                    hits = np.isin(labels, wanted)
-                    if hits.any() and not hits.all():
-                        x.append(rows)
-                        group.append(len(rows))
-                        relevant.append(hits)
+                    # With the host's list and without: either may be asked for.
+                    for host in dict.fromkeys(((), lessons.host.get(text, ()))):
+                        catalogue.ask(text, k=1, pool=settings.pool, host=host, features=True)
+                        answers.add(*catalogue.described(), wanted)
                     advance(1)
-    if len(group) < FEWEST_QUESTIONS:
-        return b"", 0
-    data = np.concatenate(x), np.array(group), np.concatenate(relevant)
-    if not settings.blend_pairs:
-        # What never varies is never looked at.
-        data[0][:, retrieval_feature_names().index("log_pairs")] = 0
-    names, features_id = retrieval_feature_names(), retrieval_features_id()
-    threads = trainer.stages.thread_count
-    if settings.blender == "linear":
-        forest = train_linear(
-            *data,
-            LinearSettings(),
-            names=names,
-            features_id=features_id,
-            threads=threads,
-            progress=progress,
-        )
-    else:
-        forest = train_forest(
-            *data,
-            ForestSettings(
-                trees=settings.blend_trees,
-                leaves=settings.blend_leaves,
-                learning_rate=settings.blend_learning_rate,
-                feature_share=0.5,
-                # Few queries are all there is: none is spent on when to stop.
-                held_out=0.0,
-                cutoff=RANKS,
-                seed=settings.seed % (2**31 - 1),
-            ),
-            names=names,
-            features_id=features_id,
-            threads=threads,
-            progress=progress,
-        )
-    return forest.section(), len(group)
+    return learn_scorer(answers, settings, threads=trainer.stages.thread_count, progress=progress)
 
 
 def _parts(queries: Sequence[str], folds: int) -> NDArray[np.int64]:
@@ -422,6 +401,8 @@ def _digest(lessons: Lessons, settings: Mapping[str, object]) -> str:
         digest.update("\t".join(own).encode() + b"\0")
     for text in lessons.queries:
         digest.update(text.encode() + b"\0")
+    for query, found in lessons.host.items():
+        digest.update(f"{query}\t{found}\0".encode())
     for values in (lessons.query, lessons.label, lessons.weight):
         digest.update(values.tobytes())
     return digest.hexdigest()

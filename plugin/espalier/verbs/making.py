@@ -31,6 +31,12 @@ from espalier.verbs import options
     metavar="FILE.tsv",
     help="With retrieval: product_id and title.",
 )
+@click.option(
+    "--host-results",
+    type=options.FILE,
+    metavar="FILE.tsv",
+    help="With retrieval: query and product_id, what another engine finds, best first.",
+)
 @options.new_file(
     "--out",
     "NAME.esp",
@@ -61,6 +67,7 @@ def train(
     logs: tuple[Path, ...],
     pairs: Path | None,
     catalogue: Path | None,
+    host_results: Path | None,
     out: Path,
     config: Path | None,
     assignments: tuple[str, ...],
@@ -89,10 +96,12 @@ def train(
         "--no-evaluate": no_evaluate, "--report": report,
     }  # fmt: skip
     options.only_for(task, "completion", completion)
-    options.only_for(task, "retrieval", {"--pairs": pairs, "--catalogue": catalogue})
+    retrieval = {"--pairs": pairs, "--catalogue": catalogue, "--host-results": host_results}
+    options.only_for(task, "retrieval", retrieval)
     if task == "retrieval":
         given = options.needed(task, "--pairs", pairs)
-        _train_retrieval(given, catalogue, out, config, assignments, json=want_json, quiet=quiet)
+        files = given, catalogue, host_results
+        _train_retrieval(files, out, config, assignments, json=want_json, quiet=quiet)
         return
     options.needed(task, "--log", logs)
     from espalier.publish import publish
@@ -113,8 +122,7 @@ def train(
 
 
 def _train_retrieval(
-    pairs: Path,
-    catalogue: Path | None,
+    files: tuple[Path, Path | None, Path | None],
     out: Path,
     config: Path | None,
     assignments: tuple[str, ...],
@@ -126,8 +134,14 @@ def _train_retrieval(
     from espalier.settings import load_settings, parse_assignments
 
     settings = load_settings(config, "retrieval", parse_assignments(list(assignments)))
+    pairs, catalogue, host = files
     result = train_retrieval(
-        pairs, out, settings, catalogue=catalogue, progress=options.progress(quiet=quiet)
+        pairs,
+        out,
+        settings,
+        catalogue=catalogue,
+        host=host,
+        progress=options.progress(quiet=quiet),
     )
     click.echo(console.as_json(result.to_json()) if json else result.table())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,3 +231,28 @@ def test_pairs_named_twice_count_once(files: tuple[Path, Path, Path]) -> None:
     pairs.write_text(pairs.read_text() + pairs.read_text().split("\n", 1)[1])
 
     assert rows == train_retrieval(pairs, out, PLAIN, catalogue=catalogue).pairs
+
+
+def test_what_the_host_finds_teaches_the_fusion(files: tuple[Path, Path, Path]) -> None:
+    """A list that is always right is followed, where it comes with a query."""
+    catalogue, pairs, out = files
+    taught = write_pairs(pairs.with_name("host.tsv"))
+    # Two brands are never told apart by their words, only by the list.
+    # Any of those that fit, so nothing but the list can tell.
+    chance = random.Random(7)
+    wanted = {query: [chance.choice(found)] for query, found in queries().items()}
+    write_pairs(pairs, {f"{q} {n}": found for q, found in wanted.items() for n in ("it", "now")})
+    rows = [f"{q} {n}\t{found[0]}\n" for q, found in wanted.items() for n in ("it", "now")]
+    taught.write_text("query\tproduct_id\n" + "".join(rows) + "lamp it\tnothing\n")
+    settings = replace(PLAIN, blender="trees", blend_trees=20, pool=40)
+
+    report = train_retrieval(pairs, out, settings, catalogue=catalogue, host=taught)
+
+    assert report.bad["host_unknown_product"].count == 1
+    with open_catalogue(out) as index:
+        asked = [(query, one) for query, found in queries().items() for one in found]
+        first = [index.retrieve(query, k=1, host=[one])[0].product_id for query, one in asked]
+        alone = [index.retrieve(query, k=1)[0].product_id for query, _ in asked]
+    right = sum(one == found for (_, one), found in zip(asked, first, strict=True))
+    by_chance = sum(one == found for (_, one), found in zip(asked, alone, strict=True))
+    assert right > 0.8 * len(asked) > 2 * by_chance
