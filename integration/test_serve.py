@@ -201,6 +201,7 @@ def test_reflection_describes_the_service(sidecar: Sidecar) -> None:
     assert [method.name for method in file.service[0].method] == [
         "Complete",
         "RecordQuery",
+        "RecordEvents",
         "DeleteSession",
     ]
 

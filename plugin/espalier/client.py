@@ -231,7 +231,7 @@ class Client:
             experiment=experiment,
             intent_id=intent,
         )
-        return call(next(self._stubs).Complete, request, self._timeout, self._token)
+        return self._call(next(self._stubs).Complete, request)
 
     def retrieve(
         self,
@@ -275,7 +275,7 @@ class Client:
             host_products=host,
             popular_if_empty=popular,
         )
-        return call(next(self._products).Retrieve, request, self._timeout)
+        return self._call(next(self._products).Retrieve, request)
 
     def record(
         self,
@@ -315,7 +315,7 @@ class Client:
             event_id=event_id or secrets.token_urlsafe(12),
             suggestion_set_id=seen,
         )
-        return call(next(self._stubs).RecordQuery, request, self._timeout, self._token)
+        return self._call(next(self._stubs).RecordQuery, request)
 
     def record_events(self, events: Sequence[UserEvent]) -> RecordEventsResponse:
         """Report what the user did, besides submitting queries.
@@ -327,7 +327,7 @@ class Client:
             CallError: The call failed; nothing of it is kept.
         """
         request = RecordEventsRequest(events=events)
-        return call(next(self._stubs).RecordEvents, request, self._timeout, self._token)
+        return self._call(next(self._stubs).RecordEvents, request)
 
     def delete(self, session: str) -> DeleteSessionResponse:
         """Forget a session.
@@ -336,7 +336,10 @@ class Client:
             CallError: The call failed.
         """
         request = DeleteSessionRequest(session_id=session)
-        return call(next(self._stubs).DeleteSession, request, self._timeout, self._token)
+        return self._call(next(self._stubs).DeleteSession, request)
+
+    def _call(self, method: Callable[..., _Reply], request: Message) -> _Reply:
+        return call(method, request, self._timeout, self._token)
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from espalier.access import ENVIRONMENT, Access
 from espalier.addresses import is_of_this_machine
+from espalier.client import Client
 from espalier.errors import InputError
 from integration.certificates import token_file
 
@@ -101,3 +104,37 @@ def test_addresses_of_this_machine_are_told_from_others() -> None:
 
     assert [is_of_this_machine(address) for address in near + far] == [True] * 5 + [False] * 3
     assert is_of_this_machine("far.example:1", look_up=False)
+
+
+class Recording:
+    """A channel that answers everything with nothing, and remembers what calls carried."""
+
+    def __init__(self) -> None:
+        self.carried: list[object] = []
+
+    def unary_unary(self, _method: str, **_options: object) -> Callable[..., None]:
+        """Return what a stub calls."""
+        return lambda _request, *, timeout, metadata: self.carried.append((timeout, metadata))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_every_call_of_the_client_carries_the_token(tmp_path: Path) -> None:
+    """Whatever it asks; a method that is added must be asked here."""
+    channel: Any = Recording()
+    access = Access(token_file=token_file(tmp_path / "t", TOKEN))
+    asked: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
+        "complete": (("c",), {}),
+        "retrieve": (("c",), {}),
+        "record": (("c",), {"session": "s"}),
+        "record_events": (([],), {}),
+        "delete": (("s",), {}),
+    }
+    with Client("unix:x", channel=channel, access=access) as client:
+        methods = {name for name in dir(client) if not name.startswith("_")} - {"close"}
+        for name, (arguments, named) in asked.items():
+            getattr(client, name)(*arguments, **named)
+
+    assert methods == asked.keys()
+    assert channel.carried == [(1.0, (("authorization", f"Bearer {TOKEN}"),))] * len(asked)

@@ -7,17 +7,6 @@ SIGINT; a second signal ends it at once, with 128 and the number of the signal.
 
 Requests a worker answers, beside the replies it gets:
 
-``ping``      nothing; its reply says that the process is alive
-``check``     find out whether an index file is whole, and what it holds
-``stage``     get ready to answer from an index file that was checked
-``settle``    answer from a revision, and let go of all that are not kept
-``rules``     let a file of blocks, pins and boosts hold for an index
-``health``    say how an index is, to who asks
-``credentials``  show these certificates, and take these tokens
-``credentials``  show these certificates, and take these tokens
-``drain``     begin to end, with ``grace`` seconds; replies before it has ended
-============  ==================================================================
-=======
 ===============  ==================================================================
 ``ping``         nothing; its reply says that the process is alive
 ``check``        find out whether an index file is whole, and what it holds
@@ -26,6 +15,7 @@ Requests a worker answers, beside the replies it gets:
 ``rules``        let a file of blocks, pins and boosts hold for an index
 ``experiments``  get ready for a set of them, with ``apply`` let it hold; or say how they are
 ``health``       say how an index is, to who asks
+``credentials``  show these certificates, and take these tokens
 ``drain``        begin to end, with ``grace`` seconds; replies before it has ended
 ===============  ==================================================================
 
