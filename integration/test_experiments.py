@@ -32,7 +32,7 @@ from espalier.v1.experiment_service_pb2 import (
     ListExperimentsRequest,
 )
 from espalier.v1.experiment_service_pb2_grpc import ExperimentServiceStub
-from integration.processes import PATIENCE, Sidecar, espalier
+from integration.processes import PATIENCE, Sidecar, environment, espalier
 
 SERVE = """
 [serve]
@@ -65,11 +65,34 @@ unit = "session"
 live = {}
 narrow = { beam = 1, sources = ["MODEL"] }
 
+[experiments.flags]
+unit = "attribute:account"
+assigner = "openfeature:site_flags:Flags"
+eligible = { tier = ["gold"] }
+[experiments.flags.variants]
+all = { weight = 10000 }
+tidy = { weight = 0, keep_variants = true }
+
 [experiments.later]
 start = 2999-01-01T00:00:00Z
 [experiments.later.variants]
 a = { weight = 5000 }
 b = { weight = 5000, context = 0 }
+"""
+
+
+FLAGS = """
+from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.provider.in_memory_provider import InMemoryProvider
+
+
+class Flags(InMemoryProvider):
+    def __init__(self):
+        super().__init__({})
+
+    def resolve_string_details(self, flag_key, default_value, evaluation_context=None):
+        chosen = flag_key == "flags" and evaluation_context.targeting_key.startswith("t")
+        return FlagResolutionDetails("tidy" if chosen else default_value)
 """
 
 
@@ -131,8 +154,10 @@ def site(demo_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         shutil.copy(demo_index, folder / name)
     config = folder / "site.toml"
     config.write_text(SERVE + EXPERIMENTS, encoding="utf-8")
+    (folder / "site_flags.py").write_text(FLAGS, encoding="utf-8")
+    path = os.pathsep.join([str(folder), environment()["PYTHONPATH"]])
     with (
-        Sidecar("--config", config) as sidecar,
+        Sidecar("--config", config, env={"PYTHONPATH": path}) as sidecar,
         grpc.insecure_channel(sidecar.address) as channel,
         Client(sidecar.address, timeout=PATIENCE) as client,
     ):
@@ -184,6 +209,20 @@ def test_variants_are_forced_or_decided_elsewhere(site: Site) -> None:
     assert sets[decided.suggestion_set_id].unit in {one.unit for one in exposed()}
 
 
+def test_the_flag_platform_of_a_site_decides(site: Site) -> None:
+    """In every worker, for those who may take part."""
+    for account, tier, expected in (
+        ("t1", "gold", "tidy"),
+        ("u1", "gold", None),
+        ("t1", "none", None),
+    ):
+        for _ in range(3):
+            with Client(site.sidecar.address, timeout=PATIENCE) as client:
+                context = ExperimentContext(attributes={"account": account, "tier": tier})
+                reply = client.complete("c", experiment=context)
+            assert reply.header.variants.get("flags") == expected
+
+
 def test_hosts_can_ask_who_gets_what(site: Site) -> None:
     """Before completing, and without leaving a trace; and what there is at all."""
     context = ExperimentContext(unit="7", attributes={"account": "x"})
@@ -194,11 +233,18 @@ def test_hosts_can_ask_who_gets_what(site: Site) -> None:
     assert {one.experiment: one.reason for one in reply.assignments} == {
         "short": AssignmentReason.ASSIGNMENT_REASON_ASSIGNED,
         "draft": AssignmentReason.ASSIGNMENT_REASON_ASSIGNED,
+        "flags": AssignmentReason.ASSIGNMENT_REASON_NOT_ELIGIBLE,
         "beside": AssignmentReason.ASSIGNMENT_REASON_NO_UNIT,
     }
     listed = site.experiments.ListExperiments(ListExperimentsRequest(), timeout=PATIENCE)
-    assert [one.name for one in listed.experiments] == ["short", "draft", "beside", "later"]
-    assert listed.experiments[3].state == ExperimentState.EXPERIMENT_STATE_SCHEDULED
+    assert [one.name for one in listed.experiments] == [
+        "short",
+        "draft",
+        "beside",
+        "flags",
+        "later",
+    ]
+    assert listed.experiments[4].state == ExperimentState.EXPERIMENT_STATE_SCHEDULED
     assert dict(listed.experiments[0].variants[1].parameters) == {
         "suggestions": "3",
         "index": "again",

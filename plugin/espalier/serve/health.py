@@ -10,6 +10,7 @@ Who asks gets one of these names:
 ``espalier.v1.RetrievalService``   the same
 ``index/NAME``                     the newest load of that index succeeded
 ``sessions``                       the session store answers
+``experiments``                    those configured are those that hold
 ``credentials/PART``               on the admin listener, for ``certificates``,
                                    ``tokens`` and ``admin_tokens``: the newest files
                                    were good, and no certificate has expired

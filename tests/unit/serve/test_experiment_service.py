@@ -228,3 +228,32 @@ def test_experiments_are_listed_as_they_are_configured(bench: Bench) -> None:
     bench.run()
     assert not bench.experiments.list_experiments(ListExperimentsRequest()).experiments
     assert not bench.experiments.assign(AssignRequest()).assignments
+
+
+def test_an_assigner_goes_on_while_experiments_change(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider of flags may have connected; it is made anew only after it was let go."""
+    made: list[object] = []
+
+    class Everybody:
+        def assign(self, _experiment: object, _who: object) -> str:
+            made.append(self)
+            return "b"
+
+    def assigners_of(experiments: Any) -> dict[str, Any]:
+        return {one.assigner: Everybody() for one in experiments}
+
+    monkeypatch.setattr("espalier.serve.experimenting.assigners_of", assigners_of)
+    request = CompleteRequest(prefix="ni", experiment=ExperimentContext(unit="u"))
+    for tables in ({"e": ALL_IN_B}, {"e": ALL_IN_B, "f": ALL_IN_B}, {}, {"e": ALL_IN_B}):
+        alone = {
+            name: {"assigner": "site", "index": name, **table} for name, table in tables.items()
+        }
+        bench.completer.indexes = indexes_of(e=FakeIndex(), f=FakeIndex())
+        bench.run(**alone)
+        bench.service.complete(request)
+
+    first, second, third = made
+    assert first is second
+    assert third is not first
