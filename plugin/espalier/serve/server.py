@@ -56,6 +56,8 @@ def options(*, connection_age: float, keepalive: float) -> list[tuple[str, int]]
         # Find clients that vanished without a word, also between calls.
         ("grpc.keepalive_time_ms", round(keepalive * 1000)),
         ("grpc.keepalive_timeout_ms", round(keepalive * 1000 / 3)),
+        # The core goes by this one, a minute if it is not set.
+        ("grpc.http2.ping_timeout_ms", round(keepalive * 1000 / 3)),
         ("grpc.keepalive_permit_without_calls", 1),
         # Clients may ping as often, calls or no calls; more often ends the connection.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
