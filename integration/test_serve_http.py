@@ -102,6 +102,13 @@ def test_a_blocked_query_is_blocked_on_both_doors(sidecar: Sidecar) -> None:
     assert first in ask(sidecar, "GET", "/suggest?q=c")[2][1]
 
 
+def test_without_the_switch_there_is_no_demo_page(sidecar: Sidecar) -> None:
+    """A service that is not meant to show one has none of its paths."""
+    paths = ("/", "/demo/app.js", "/demo/about", "/demo/search?q=a")
+
+    assert [ask(sidecar, "GET", path)[0] for path in paths] == [404] * 4
+
+
 def test_a_page_of_a_named_origin_may_ask(sidecar: Sidecar) -> None:
     """A preflight before, and the header in the reply."""
     origin = "https://shop.example"

@@ -346,19 +346,6 @@ def test_what_is_taken_is_reported_as_events(page: Page, sidecar: Sidecar) -> No
     assert first["intentId"] == second["intentId"]
 
 
-def test_without_the_switch_there_is_no_page(demo_index: Path) -> None:
-    """A service that is not meant to show one has none of its paths."""
-    with Sidecar("--index", demo_index, "--http", "127.0.0.1:0", "--workers", "1") as plain:
-        statuses = []
-        for path in ("/", "/demo/app.js", "/demo/about", "/demo/search?q=a"):
-            connection = HTTPConnection(plain.http, timeout=PATIENCE)
-            connection.request("GET", path)
-            statuses.append(connection.getresponse().status)
-            connection.close()
-
-        assert statuses == [404] * 4
-
-
 def test_a_demo_that_cannot_start_says_what_to_mend(demo_index: Path, tmp_path: Path) -> None:
     """In one line, before anything is served."""
     missing = tmp_path / "none.tsv"

@@ -6,11 +6,18 @@ import { partsOf } from "./parts.js";
 /**
  * @typedef {Suggestion & {suggestionSetId: string, position: number}} Item
  *
+ * @typedef {object} Source A source as `autocomplete` takes it.
+ * @property {string} sourceId
+ * @property {() => Promise<Item[]>} getItems
+ * @property {(given: {item: Item}) => string} getItemInputValue
+ * @property {(given: {item: Item}) => void} onSelect
+ * @property {{item: (given: {item: Item, html: any}) => any}} templates
+ *
  * @typedef {object} PluginOptions
  * @property {Client} client Whom to ask.
  * @property {Lookup} [lookup] Where answers are kept; one of its own by default.
- * @property {(source: Record<string, any>) => Record<string, any>} [transformSource] Changes
- *   the source, as to give it templates of your own.
+ * @property {(source: Source) => Source} [transformSource] Changes the source, as to give it
+ *   templates of your own.
  */
 
 /**
@@ -36,7 +43,6 @@ export function createEspalierPlugin({ client, lookup, transformSource = (one) =
     getSources: ({ query }) => [
       transformSource({
         sourceId: "espalier",
-        /** @returns {Promise<Item[]>} */
         getItems: async () => {
           const { suggestions, suggestionSetId } = await answers.get(query);
           return suggestions.map((one, place) => ({
@@ -45,15 +51,12 @@ export function createEspalierPlugin({ client, lookup, transformSource = (one) =
             position: place + 1,
           }));
         },
-        /** @param {{item: Item}} given */
         getItemInputValue: ({ item }) => item.displayText || item.text,
-        /** @param {{item: Item}} given */
         onSelect: ({ item }) => {
           const { suggestionSetId, position } = item;
           submitted(item.displayText || item.text, { suggestionSetId, position });
         },
         templates: {
-          /** @param {{item: Item, html: (parts: TemplateStringsArray, ...values: unknown[]) => any}} given */
           item: ({ item, html }) => {
             const { typed, rest } = partsOf(item);
             return html`<bdi>${typed}<mark>${rest}</mark></bdi>`;

@@ -5,7 +5,7 @@ import core from "@algolia/autocomplete-core";
 
 import { createEspalierPlugin } from "../src/algolia.js";
 import { Client } from "../src/index.js";
-import { Service, settled } from "./support.js";
+import { Service, settled, suggestion } from "./support.js";
 
 function search() {
   const service = new Service();
@@ -66,8 +66,8 @@ test("what is taken is reported with its place, what is typed without", async ()
 test("a suggestion is drawn as text, with what was typed told apart", () => {
   const plugin = createEspalierPlugin({ client: new Client({ fetch: new Service().fetch }) });
   const [source] = plugin.getSources({ query: "te" });
-  const drawn = source?.["templates"].item({
-    item: { text: "tent", displayText: "Tent", matchedUtf16Units: 2 },
+  const drawn = source?.templates.item({
+    item: { ...suggestion("tent", 2, "Tent"), suggestionSetId: "set-1", position: 1 },
     html: (/** @type {TemplateStringsArray} */ _parts, /** @type {string[]} */ ...values) => values,
   });
 

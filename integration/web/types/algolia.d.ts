@@ -1,11 +1,18 @@
 /**
  * @typedef {Suggestion & {suggestionSetId: string, position: number}} Item
  *
+ * @typedef {object} Source A source as `autocomplete` takes it.
+ * @property {string} sourceId
+ * @property {() => Promise<Item[]>} getItems
+ * @property {(given: {item: Item}) => string} getItemInputValue
+ * @property {(given: {item: Item}) => void} onSelect
+ * @property {{item: (given: {item: Item, html: any}) => any}} templates
+ *
  * @typedef {object} PluginOptions
  * @property {Client} client Whom to ask.
  * @property {Lookup} [lookup] Where answers are kept; one of its own by default.
- * @property {(source: Record<string, any>) => Record<string, any>} [transformSource] Changes
- *   the source, as to give it templates of your own.
+ * @property {(source: Source) => Source} [transformSource] Changes the source, as to give it
+ *   templates of your own.
  */
 /**
  * A plugin for `autocomplete` of `@algolia/autocomplete-js`: completions as one source.
@@ -22,7 +29,7 @@ export function createEspalierPlugin({ client, lookup, transformSource }: Plugin
     /** @param {{query: string}} given */
     getSources: ({ query }: {
         query: string;
-    }) => Record<string, any>[];
+    }) => Source[];
     /** @param {{state: {query: string}}} given */
     onSubmit: ({ state }: {
         state: {
@@ -34,6 +41,25 @@ export type Item = Suggestion & {
     suggestionSetId: string;
     position: number;
 };
+/**
+ * A source as `autocomplete` takes it.
+ */
+export type Source = {
+    sourceId: string;
+    getItems: () => Promise<Item[]>;
+    getItemInputValue: (given: {
+        item: Item;
+    }) => string;
+    onSelect: (given: {
+        item: Item;
+    }) => void;
+    templates: {
+        item: (given: {
+            item: Item;
+            html: any;
+        }) => any;
+    };
+};
 export type PluginOptions = {
     /**
      * Whom to ask.
@@ -44,10 +70,10 @@ export type PluginOptions = {
      */
     lookup?: Lookup;
     /**
-     * Changes
-     * the source, as to give it templates of your own.
+     * Changes the source, as to give it
+     * templates of your own.
      */
-    transformSource?: (source: Record<string, any>) => Record<string, any>;
+    transformSource?: (source: Source) => Source;
 };
 import type { Suggestion } from "./types.js";
 import type { Client } from "./client.js";

@@ -38,7 +38,7 @@ export function explain(suggestion, groups) {
   ];
   const parts = (suggestion.contributions ?? []).filter((one) => one.feature !== "average");
   if (parts.length === 0) {
-    place.replaceChildren(...head, element("p.note", {}, "In the order of popularity, not scored."));
+    place.replaceChildren(...head, element("p.note", {}, "Not scored: it stands in the order of its source."));
     return;
   }
   const sums = new Map(Object.keys(GROUPS).map((group) => [group, 0]));
