@@ -12,6 +12,7 @@ BENCHMARKS = (
     "serve_load",
     "http_load",
     "page_latency",
+    "telemetry_load",
     "paper_comparison",
     "retrieval",
     "experiment_report",

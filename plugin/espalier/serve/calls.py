@@ -94,12 +94,12 @@ class Watch(Protocol):
         """Look at the headers of a call; return a note."""
         ...
 
-    def begun(self, name: str, waited: int, note: object) -> None:
-        """Hear that this thread works on a call from now on."""
+    def begun(self, note: object) -> None:
+        """Hear that this thread works on a call from now on, if it looks at headers."""
         ...
 
-    def ended(self, name: str, code: str, taken: int, note: object) -> None:
-        """Hear that a call is over."""
+    def ended(self, name: str, code: str, waited: int, taken: int, note: object) -> None:
+        """Hear and count that a call is over; ``waited`` is -1 if it was not worked on."""
         ...
 
 
@@ -274,10 +274,11 @@ _READING, _WAITING, _WORKING, _ANSWERED = range(4)
 class UnaryCall(Call):
     """A call of a `Unary` method."""
 
-    __slots__ = ("_began", "_code", "_data", "_deadline", "_method", "_state", "note")
+    __slots__ = ("_began", "_code", "_data", "_deadline", "_method", "_state", "_waited", "note")
 
     def __init__(self, desk: Desk, rpc: Any, name: str, deadline: float, method: Unary) -> None:
         self.note: object = None
+        self._waited = -1
         self._began = 0 if desk.watch is None else desk.watch.clock()
         self._deadline = deadline
         self._method = method
@@ -313,8 +314,11 @@ class UnaryCall(Call):
                 return
             self._state = _WORKING
             desk.waiting -= 1
-        if desk.watch is not None:
-            desk.watch.begun(self._name, desk.watch.clock() - self._began, self.note)
+        watch = desk.watch
+        if watch is not None:
+            self._waited = watch.clock() - self._began
+            if watch.looks_at_headers:
+                watch.begun(self.note)
         left = self._deadline - desk.clock()
         if left <= 0:
             self.turn_away(Unanswered.EXPIRED, _EXPIRED)
@@ -384,9 +388,12 @@ class UnaryCall(Call):
 
     def _settle(self, code: str) -> None:
         desk = self._desk
-        desk.counters.add("calls", self._name, code)
-        if desk.watch is not None:
-            desk.watch.ended(self._name, code, desk.watch.clock() - self._began, self.note)
+        watch = desk.watch
+        if watch is None:
+            desk.counters.add("calls", self._name, code)
+        else:
+            taken = watch.clock() - self._began
+            watch.ended(self._name, code, self._waited, taken, self.note)
         with desk.lock:
             desk.unanswered -= 1
 

@@ -288,7 +288,11 @@ class _Service:
 
     def _begin_listening(self, numbers: Service, address: str) -> None:
         listener = MetricsListener(
-            address, text=numbers.text, ready=lambda: self._health.ready, log=self._log
+            address,
+            text=numbers.text,
+            ready=lambda: self._health.ready,
+            log=self._log,
+            credentials=lambda: self._renewal.held.serve,
         )
         listener.start()
         self._held.callback(listener.stop)

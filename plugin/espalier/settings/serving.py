@@ -291,7 +291,8 @@ class ServeSettings:
         """
         if self.tls_certificate is not None or self.plain_tokens:
             return
-        roles = {"listen": self.token_file, "http": self.token_file, "admin": self.admin_token_file}
+        roles = dict.fromkeys(("listen", "http", "metrics"), self.token_file)
+        roles["admin"] = self.admin_token_file
         for key, file in roles.items():
             address = getattr(self, key)
             if file is None or address is None:

@@ -9,40 +9,43 @@ from espalier.serve.telemetry.meters import Meters
 
 
 class CallWatch:
-    """Notes how long unary calls wait and take: a `calls.Watch`."""
+    """Counts unary calls, how long they wait and take: a `calls.Watch`."""
 
     looks_at_headers = False
 
     def __init__(self, meters: Meters) -> None:
-        counters = meters.counters
         self.clock = meters.clock
-        self._counters = counters
-        self._words = counters.words
-        # Their places, found once: by method, and by method and code.
-        self._waits: dict[str, int] = {}
-        self._calls: dict[tuple[str, str], int] = {}
+        self._counters = meters.counters
+        self._words = meters.counters.words
+        # By method and code, found once: where calls are counted, their time, their wait.
+        self._places: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def arrived(self, metadata: Any) -> object:  # noqa: ARG002 - of interest to who traces
         """Make no note: nothing of the headers is of interest."""
         return None
 
-    def begun(self, name: str, waited: int, note: object) -> None:  # noqa: ARG002 - as above
-        """Note how long a call waited."""
-        place = self._waits.get(name)
-        if place is None:
-            place = self._waits[name] = self._counters.place("wait", name)
-        self._observe(place, waited)
+    def begun(self, note: object) -> None:
+        """Forget it: nobody asks what this thread works on."""
 
-    def ended(self, name: str, code: str, taken: int, note: object) -> None:  # noqa: ARG002
-        """Note how long a call took."""
-        place = self._calls.get((name, code))
-        if place is None:
-            place = self._calls[name, code] = self._counters.place("call", name, code)
-        self._observe(place, taken)
-
-    def _observe(self, place: int, nanoseconds: int) -> None:
+    def ended(self, name: str, code: str, waited: int, taken: int, note: object) -> None:  # noqa: ARG002
+        """Count a call, and note how long it waited and took."""
+        places = self._places.get((name, code)) or self._find(name, code)
         if self._counters.alone:
-            observe(self._words, place, nanoseconds)
+            self._note(places, waited, taken)
         else:
             with self._counters.lock:
-                observe(self._words, place, nanoseconds)
+                self._note(places, waited, taken)
+
+    def _note(self, places: tuple[int, int, int], waited: int, taken: int) -> None:
+        words = self._words
+        calls, times, waits = places
+        words[calls] += 1
+        observe(words, times, taken)
+        if waited >= 0:
+            observe(words, waits, waited)
+
+    def _find(self, name: str, code: str) -> tuple[int, int, int]:
+        place = self._counters.place
+        found = place("calls", name, code), place("call", name, code), place("wait", name)
+        self._places[name, code] = found
+        return found

@@ -8,22 +8,27 @@
 
 It runs in threads of the supervisor: a handful, each for one request and some seconds, so
 whoever sends slowly keeps others waiting at most, and completions not at all. There is
-nothing in an answer that a user typed.
+nothing in an answer that a user typed. Certificates and tokens are those of the service;
+``/metrics`` asks for a token where calls need one, health is open to probes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from espalier.serve.credentials import NO_CREDENTIALS, Credentials
 from espalier.serve.listen import ListenError, bind_shared
 from espalier.serve.log import EventLog, place_of
 from espalier.serve.telemetry.exposition import CONTENT_TYPE
+from espalier.serve.tls import Tls, server_context
 
 _REQUEST_SECONDS: Final = 5.0
 """From a connection to its end."""
@@ -42,6 +47,7 @@ class MetricsListener:
         text: Returns the numbers.
         ready: Whether requests should be sent to this service.
         log: Told of faults.
+        credentials: Returns what connections show and ask for from now on.
 
     Raises:
         ListenError: The address cannot be had.
@@ -54,11 +60,15 @@ class MetricsListener:
         text: Callable[[], bytes],
         ready: Callable[[], bool],
         log: EventLog,
+        credentials: Callable[[], Credentials] = lambda: NO_CREDENTIALS,
     ) -> None:
         self._text = text
+        self._credentials = credentials
+        self._tls: Tls | None = None
+        self._context: ssl.SSLContext | None = None
         self._ready = ready
         self._log = log
-        self._servers = [_Server(one, self._answer) for one in _listening(address)]
+        self._servers = [_Server(one, self._answer, self._connected) for one in _listening(address)]
         self._threads = [
             threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
             for server in self._servers
@@ -77,9 +87,29 @@ class MetricsListener:
         for thread in self._threads:
             thread.join(_STOP_SECONDS)
 
-    def _answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+    def _connected(self, connection: socket.socket) -> socket.socket:
+        """Return a connection with TLS around it, if there is TLS here.
+
+        Raises:
+            OSError: The client is none that may connect, or left.
+        """
+        tls = self._credentials().tls
+        if tls is None:
+            return connection
+        # Two threads may make it at the same time; either will do.
+        context = self._context
+        if context is None or self._tls is not tls:
+            context = server_context(tls)
+            self._context, self._tls = context, tls
+        return context.wrap_socket(connection, server_side=True)
+
+    def _answer(self, path: str, token: bytes | None) -> tuple[HTTPStatus, str, bytes]:
         """Return status, content type and body."""
         if path == "/metrics":
+            tokens = self._credentials().tokens
+            if tokens is not None and (refused := tokens.refusal(token)) is not None:
+                body = json.dumps({"message": refused.message}).encode()
+                return HTTPStatus.UNAUTHORIZED, _JSON, body
             try:
                 return HTTPStatus.OK, CONTENT_TYPE, self._text()
             except Exception as error:  # noqa: BLE001 - the next scrape may go well
@@ -107,7 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        self._reply(*self.server.answer(self.path.partition("?")[0]))
+        token = self.headers.get("authorization")
+        given = None if token is None else token.encode("latin-1", "replace")
+        self._reply(*self.server.answer(self.path.partition("?")[0], given))
 
     do_HEAD = do_GET  # noqa: N815 - their name
 
@@ -128,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        if status is HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", "Bearer")
         self.send_header("Connection", "close")
         self.end_headers()
         if getattr(self, "command", "") != "HEAD":
@@ -142,12 +176,14 @@ class _Server(ThreadingHTTPServer):
     def __init__(
         self,
         listening: socket.socket,
-        answer: Callable[[str], tuple[HTTPStatus, str, bytes]],
+        answer: Callable[[str, bytes | None], tuple[HTTPStatus, str, bytes]],
+        connected: Callable[[socket.socket], socket.socket],
     ) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening
         self.answer = answer
+        self._connected = connected
         self._free = threading.BoundedSemaphore(_AT_ONCE)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -163,7 +199,11 @@ class _Server(ThreadingHTTPServer):
         late.daemon = True
         late.start()
         try:
-            super().process_request_thread(request, client_address)
+            with self._connected(request) as connection:
+                super().process_request_thread(connection, client_address)
+        except OSError:
+            # No handshake came about, or it ended in the middle.
+            self.shutdown_request(request)
         finally:
             late.cancel()
             self._free.release()

@@ -77,6 +77,7 @@ class Meters:
         by_group = {group: counters.place("completion", group) for group in PREFIX_LENGTHS}
         self._by_length = [by_group[_group(length)] for length in range(_LONGEST + 1)]
         self._sources = {name: counters.place("suggestions", name) for name in _SOURCES}
+        self._in_order = tuple(self._sources.values())
         self._states = {state: counters.place("contexts", state.value) for state in SessionState}
         self._by_index: dict[str, tuple[int, int]] = {}
         # Without other threads nobody has to be kept out.
@@ -104,12 +105,19 @@ class Meters:
         words[completions] += 1
         words[self._states[answer.session]] += 1
         if isinstance(suggestions, EncodedSuggestions):
-            for place, count in zip(self._sources.values(), suggestions.by_source):  # noqa: B905
-                if count:
-                    words[place] += count
-        else:
-            for one in suggestions:
-                words[self._sources[one.source]] += 1
+            model, popular, tail, corrected = suggestions.by_source
+            to_model, to_popular, to_tail, to_corrected = self._in_order
+            words[to_model] += model
+            words[to_popular] += popular
+            if tail:
+                words[to_tail] += tail
+            if corrected:
+                words[to_corrected] += corrected
+            if not (model or popular or tail or corrected):
+                words[empty] += 1
+            return
+        for one in suggestions:
+            words[self._sources[one.source]] += 1
         if not suggestions:
             words[empty] += 1
 

@@ -177,14 +177,13 @@ class TracedCalls(CallWatch):
                 found = value
         return self._tracing.arrived(found)
 
-    def begun(self, name: str, waited: int, note: object) -> None:
-        """Note how long a call waited, and that this thread works on it."""
-        super().begun(name, waited, note)
+    def begun(self, note: object) -> None:
+        """Note that this thread works on a call."""
         self._tracing.works_on(note if isinstance(note, Traced) else None)
 
-    def ended(self, name: str, code: str, taken: int, note: object) -> None:
-        """Note how long a call took; make its span."""
-        super().ended(name, code, taken, note)
+    def ended(self, name: str, code: str, waited: int, taken: int, note: object) -> None:
+        """Count a call; make its span."""
+        super().ended(name, code, waited, taken, note)
         if isinstance(note, Traced):
             self._tracing.grpc(name, code, taken, note)
 

@@ -92,9 +92,11 @@ def test_calls_are_timed_by_method_and_code() -> None:
     """Until their turn, and until their end."""
     bench = Bench()
     watch = CallWatch(bench.meters)
-    watch.begun("/s/Work", 5_000, None)
-    watch.ended("/s/Work", "OK", 9_000, None)
+    watch.ended("/s/Work", "OK", 5_000, 9_000, None)
+    watch.ended("/s/Work", "CANCELLED", -1, 7_000, None)
 
+    assert bench.counters.get("calls", "/s/Work", "OK") == 1
+    assert bench.sum_of("call", "/s/Work", "CANCELLED") == (1, 7_000)
     assert bench.sum_of("wait", "/s/Work") == (1, 5_000)
     assert bench.sum_of("call", "/s/Work", "OK") == (1, 9_000)
 
