@@ -291,8 +291,12 @@ class ServeSettings:
         """
         if self.tls_certificate is not None or self.plain_tokens:
             return
-        roles = dict.fromkeys(("listen", "http", "metrics"), self.token_file)
-        roles["admin"] = self.admin_token_file
+        roles = {
+            "listen": self.token_file,
+            "http": self.token_file,
+            "metrics": self.token_file,
+            "admin": self.admin_token_file,
+        }
         for key, file in roles.items():
             address = getattr(self, key)
             if file is None or address is None:
