@@ -15,6 +15,7 @@ BENCHMARKS = (
     "telemetry_load",
     "paper_comparison",
     "retrieval",
+    "experiment_cost",
     "experiment_report",
 )
 
