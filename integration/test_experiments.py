@@ -284,6 +284,18 @@ def test_a_shadow_is_compared_and_never_shown(site: Site) -> None:
     assert event.shadow["live"] == len(reply.suggestions)
 
 
+def test_a_shadow_runs_beside_the_http_front_too(site: Site) -> None:
+    """There a request counts as open until its reply is sent."""
+    parameters = urlencode(
+        {"prefix": "s", "sessionId": "over-http", "experiment.unit": "", "intentId": "web"}
+    )
+    url = f"http://{site.sidecar.http}/v1/complete?{parameters}"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        assert json.load(answer)["suggestions"]
+
+    until(lambda: any(one.intent_id == "web" for one in site.events(Action.SHADOW)))
+
+
 def test_experiments_are_read_anew_while_it_runs(site: Site) -> None:
     """A broken set keeps the one before, and shows in health and in the log."""
     broken = EXPERIMENTS.replace("weight = 5000, suggestions", "weight = 4000, suggestions")

@@ -1,8 +1,8 @@
 """Answers that nobody gets: another variant, computed beside the live one and compared.
 
-One thread with a short queue, begun with the first job. It works between calls: while
-calls wait it drops what it should compute, as it does when the queue is full, and counts
-that. The rest of a reply is sent before it is heard of.
+One thread with a short queue, begun with the first job. It works between calls: a job
+waits a moment until no call does, and is dropped and counted if that does not come, as it
+is when the queue is full. The HTTP front counts a call until its reply is sent.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from espalier.serve.log import EventLog, place_of
 QUEUE: Final = 64
 """Jobs that wait, at most."""
 _IDLE_SECONDS: Final = 0.2
+_PAUSE_SECONDS: Final = 0.002
+_PAUSES: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,20 @@ class Shadow:
             except Empty:
                 continue
             outcome = "dropped"
-            if not self.waiting():
+            if self._between_calls():
                 outcome = self._compute(job)
             self._counters.add("shadows", job.experiment, job.variant, outcome)
             # What it held should not be held while nothing is to be done.
             del job
+
+    def _between_calls(self) -> bool:
+        """Return whether no call waits, now or in a moment."""
+        pauses = 0
+        while self.waiting():
+            pauses += 1
+            if pauses > _PAUSES or self._over.wait(_PAUSE_SECONDS):
+                return False
+        return True
 
     def _compute(self, job: Job) -> str:
         """Compare; return ``compared`` or ``failed``."""

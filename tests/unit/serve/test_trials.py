@@ -504,6 +504,16 @@ def test_shadows_are_dropped_while_calls_wait(bench: Bench) -> None:
     assert bench.counters.get("shadows", "e", "b", "dropped") == 1
 
 
+def test_shadows_wait_for_the_end_of_a_call(bench: Bench) -> None:
+    """As of the one they belong to, whose reply may not be sent yet."""
+    waiting = iter([2, 1])
+    bench.shadow.waiting = lambda: next(waiting, 0)
+
+    shadowed(bench, bench.trials(SHADOW), Question("ni"))
+
+    assert bench.counters.get("shadows", "e", "b", "compared") == 1
+
+
 def test_shadows_are_dropped_when_too_many_wait(bench: Bench) -> None:
     """Their queue is short, and putting something into it never waits."""
     trials = bench.trials(SHADOW)
