@@ -34,7 +34,8 @@ def test_a_process_that_died_holds_nothing(tmp_path: Path) -> None:
         "import os, signal, subprocess, sys; from pathlib import Path; "
         "from espalier.serve.folder import StateFolder; "
         "held = StateFolder(Path(sys.argv[1])); "
-        "child = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL); print(child.pid, flush=True); "
+        "child = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL); "
+        "print(child.pid, flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run(
