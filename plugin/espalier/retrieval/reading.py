@@ -13,7 +13,8 @@ catalogue    ``product_id``    needed; any text without a tab
 queries      ``query``         needed
 pairs        ``query``         needed
              ``product_id``    needed
-             ``weight``        how much the pair counts, above 0; 1 where not given
+             ``weight``        how much the pair counts, above 0; 1 where not given.
+                               Twice the same pair: their weights add up
              ``relevance``     a grade; rows below the setting ``relevant`` teach nothing
 ===========  ================  ==================================================
 
@@ -164,6 +165,8 @@ def read_pairs(path: Path, known: Mapping[str, int] | None = None) -> Pairs:
         values = _number(weight, 1.0), _number(relevance, None)
         if not text:
             tally.add(EMPTY_QUERY, str(path), number)
+        elif len(text.encode()) > MAX_QUERY_BYTES:
+            tally.add(QUERY_TOO_LONG, str(path), number)
         elif not product_id:
             tally.add(EMPTY_ID, str(path), number)
         elif isinstance(values[0], str) or isinstance(values[1], str) or not values[0]:

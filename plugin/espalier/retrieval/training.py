@@ -269,18 +269,32 @@ class _Trainer:
     titles: Documents
     workers: Workers
 
-    def _rows(self) -> tuple[Csr, F32 | None]:
-        """Return titles and queries as rows, and what each costs a ranker that learns.
+    def _amounts(self) -> F32:
+        """Return what each pair counts, by its weight: as BM25 counts repeated words."""
+        weight, k1 = self.lessons.weight, np.float32(self.settings.k1)
+        return np.asarray(weight * (k1 + 1) / (weight + k1), np.float32)
 
-        An envelope takes rows as weights; margins are learned from rows of unit length.
+    def _rows(self) -> tuple[Csr, F32 | None, I64]:
+        """Return titles and queries as rows, what each costs a ranker, and each pair's row.
+
+        An envelope takes rows as weights, so a query is a row for each amount its pairs
+        count; margins are learned from rows of unit length, one a query, at the mean cost.
         """
         lessons, weight = self.lessons, np.float32(self.settings.pair_weight)
+        n = len(lessons.products.ids)
+        amounts = self._amounts()
         if self.stages.post_processor == "noop":
-            return csr_of(sp.vstack([lessons.titles, lessons.typed * weight], format="csr")), None
+            pairs = np.column_stack([lessons.query, amounts])
+            distinct, place = np.unique(pairs, axis=0, return_inverse=True)
+            factor = sp.diags(distinct[:, 1].astype(np.float32) * weight)
+            typed = factor @ lessons.typed[distinct[:, 0].astype(np.int64)]
+            rows = sp.vstack([lessons.titles, typed], format="csr", dtype=np.float32)
+            return csr_of(rows), None, n + place.ravel()
         x = normalise_rows(sp.vstack([lessons.titles, lessons.typed], format="csr"))
-        cost = np.ones(x.shape[0], np.float32)
-        cost[lessons.titles.shape[0] :] = weight
-        return csr_of(x), cost
+        total = np.bincount(lessons.query, amounts, minlength=len(lessons.queries))
+        mean = total / np.maximum(np.bincount(lessons.query, minlength=len(lessons.queries)), 1)
+        cost = np.append(np.ones(n), weight * mean).astype(np.float32)
+        return csr_of(x), cost, n + lessons.query
 
     def sections(
         self, tree: Tree, taught: NDArray[np.bool_], meta: dict[str, object], scorer: bytes
@@ -290,9 +304,9 @@ class _Trainer:
         products = lessons.products
         n = len(products.ids)
         used = taught[lessons.query] & (self.settings.pair_weight > 0)
-        row = np.append(np.arange(n), n + lessons.query[used]).astype(np.uint32)
+        x, cost, place = self._rows()
+        row = np.append(np.arange(n), place[used]).astype(np.uint32)
         label = np.append(np.arange(n), lessons.label[used]).astype(np.uint32)
-        x, cost = self._rows()
         space = self.vectoriser.space
         chunks = rank_tree(
             tree,

@@ -4,9 +4,10 @@ BM25 as an inner product (Robertson, Zaragoza 2009): a feature of a product weig
 
     weight(kind) * ln(1 + (n - df + 0.5) / (df + 0.5)) * tf (k1 + 1) / (tf + k1 (1 - b + b len))
 
-with ``len`` against the average of its kind. Half of the first two factors' product, its
-root, is the feature's idf in the index, so that a query's vector, counts times idf, has
-the same form as a product's, and the inner product is the sum over all kinds.
+with ``len`` against the average of its kind; without ``idf`` the logarithm is 1. Half of
+the first two factors' product, its root, is the feature's idf in the index, so that a
+query's vector, counts times idf, has the same form as a product's, and the inner product
+is the sum over all kinds.
 """
 
 from __future__ import annotations
@@ -133,10 +134,10 @@ def learn_space(titles: Documents, settings: RetrievalSettings) -> Vectoriser:
     """
     phrase, gram = settings.phrase_weight, settings.char_weight
     kinds = [
-        _learn_kind(titles, kind, 1.0 if kind == FeatureKind.WORDS else phrase)
+        _learn_kind(titles, kind, 1.0 if kind == FeatureKind.WORDS else phrase, idf=settings.idf)
         for kind in word_kinds(settings)
     ]
-    kinds += [_learn_kind(titles, kind, gram) for kind in text_kinds(settings)]
+    kinds += [_learn_kind(titles, kind, gram, idf=settings.idf) for kind in text_kinds(settings)]
     keys = np.concatenate([kind.keys for kind in kinds])
     root = np.concatenate([kind.root for kind in kinds])
     # Kinds are hashed apart; of two n-grams with one key the heavier stays.
@@ -183,13 +184,13 @@ def _texts(documents: Documents, kind: FeatureKind) -> Sequence[str]:
     return documents.words if kind in _PHRASES else documents.texts
 
 
-def _learn_kind(titles: Documents, kind: FeatureKind, weight: float) -> _Kind:
+def _learn_kind(titles: Documents, kind: FeatureKind, weight: float, *, idf: bool) -> _Kind:
     found, counts, _ = features_hash(TextTable.from_strings(_texts(titles, kind)), kind)
     keys, df = np.unique(found, return_counts=True)
     n = len(titles)
-    idf = np.log(1 + (n - df + 0.5) / (df + 0.5))
+    rare = np.log(1 + (n - df + 0.5) / (df + 0.5)) if idf else np.ones(len(df))
     average = float(counts.sum(dtype=np.float64)) / max(n, 1)
-    return _Kind(kind, keys, np.sqrt(weight * idf).astype(np.float32), average)
+    return _Kind(kind, keys, np.sqrt(weight * rare).astype(np.float32), average)
 
 
 def _counts(

@@ -26,6 +26,7 @@ class RetrievalSettings:
     phrase_weight: float = setting(0.2, Between(0, 10), "of phrases, against words")
     char_weight: float = setting(0.2, Between(0, 10), "of character n-grams, against words")
     text_weight: float = setting(0.3, Between(0, 10), "of more text, against the title")
+    idf: bool = setting(True, meaning="rare words and n-grams count more; else all of a kind alike")
     attributes: tuple[str, ...] = setting(
         (), ATTRIBUTES, "columns of the catalogue products can be filtered by: category, brand"
     )

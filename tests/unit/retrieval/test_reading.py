@@ -80,6 +80,16 @@ def test_pairs_with_unknown_products_or_bad_numbers_are_left_out(tmp_path: Path)
     }
 
 
+def test_a_pair_with_a_query_nobody_could_ask_is_left_out(tmp_path: Path) -> None:
+    """One row a log has by accident stops neither training nor measuring."""
+    path = _write(tmp_path / "p.tsv", f"query\tproduct_id\n{'x' * 1025}\tx\n{'x' * 1024}\ty\n")
+
+    found = read_pairs(path)
+
+    assert ["y"] == [pair.product_id for pair in found.rows]
+    assert {"query_too_long": 1} == {kind: bad.count for kind, bad in found.bad.items()}
+
+
 def test_a_weight_of_nothing_is_no_pair(tmp_path: Path) -> None:
     """0 would say that nobody meant it."""
     path = _write(tmp_path / "p.tsv", "query\tproduct_id\tweight\na\tx\t0\na\ty\t1\n")

@@ -79,6 +79,52 @@ def test_a_paired_query_finds_products_that_share_no_word_with_it(
         assert index.retrieve("fliese", k=1)[0].product_id == wanted[0]
 
 
+def test_a_pair_counts_as_much_as_it_weighs(tmp_path: Path) -> None:
+    """Of two products with the same words, the one paired more heavily comes first."""
+    names = ("red lamp a", "red lamp b", "bright saw", "cheap saw")
+    catalogue = write_catalogue(tmp_path / "c.tsv", {name[-1] + name[0]: name for name in names})
+    for best, other in (("ar", "br"), ("br", "ar")):
+        rows = [f"bright lamp\t{best}\t9\n", f"cheap lamp\t{other}\t9\n"]
+        rows += [f"bright lamp\t{other}\t0.1\n", f"cheap lamp\t{best}\t0.1\n"]
+        (tmp_path / "p.tsv").write_text("query\tproduct_id\tweight\n" + "".join(rows))
+        settings = replace(PLAIN, char_ngrams=0, max_leaf=2, arity=2)
+
+        train_retrieval(tmp_path / "p.tsv", tmp_path / "o.esp", settings, catalogue=catalogue)
+
+        with open_catalogue(tmp_path / "o.esp") as index:
+            assert index.retrieve("bright lamp", k=1)[0].product_id == best
+
+
+def test_a_linear_ranker_heeds_the_weight_of_a_pair(files: tuple[Path, Path, Path]) -> None:
+    """A heavier query is a dearer row: its product scores higher for it."""
+    catalogue, pairs, out = files
+    scores = []
+    for weight in (0.01, 100):
+        pairs.write_text(f"query\tproduct_id\tweight\nred paint\tp000\t{weight}\n")
+        train_retrieval(pairs, out, replace(PLAIN, ranker="linear"), catalogue=catalogue)
+        with open_catalogue(out) as index:
+            found = index.retrieve("red paint", k=200, beam=100, pool=200)
+        scores.append(next(one.score for one in found if one.product_id == "p000"))
+
+    assert scores[1] > scores[0]
+
+
+def test_rare_words_count_no_more_where_that_is_switched_off(tmp_path: Path) -> None:
+    """Then a product with two frequent words is better than one with a rare one."""
+    names = [f"red lamp {i}" for i in range(20)] + ["zebra"]
+    catalogue = write_catalogue(tmp_path / "c.tsv", {name: name for name in names})
+    (tmp_path / "p.tsv").write_text("query\tproduct_id\nzebra\tzebra\n")
+    best = {}
+    for idf in (True, False):
+        settings = replace(PLAIN, idf=idf, char_ngrams=0, word_ngrams=1, pair_weight=0.0)
+        train_retrieval(tmp_path / "p.tsv", tmp_path / "o.esp", settings, catalogue=catalogue)
+        with open_catalogue(tmp_path / "o.esp") as index:
+            best[idf] = index.retrieve("red lamp zebra", k=1)[0].product_id
+
+    assert best[True] == "zebra"
+    assert best[False].startswith("red lamp")
+
+
 def test_more_text_is_found_but_counts_less_than_a_title(tmp_path: Path) -> None:
     """The column `text` adds to a product; its words are those of some title."""
     catalogue = tmp_path / "c.tsv"
