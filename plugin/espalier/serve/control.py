@@ -35,6 +35,8 @@ Handler = Callable[[Params], Result | Future[Result]]
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 _LENGTH = struct.Struct(">I")
+# What the kernel takes for times.
+_TIMEVAL = struct.Struct("@ll")
 
 
 class ControlError(EspalierError):
@@ -65,6 +67,11 @@ class Channel:
             time, in the order of the requests; an `EspalierError` becomes the reply. One
             that would keep others waiting returns a future, and the reply follows that.
         closed: Called once when the other side is gone.
+        patience: Seconds without room to send after which the other side counts as gone;
+            ``None`` waits for ever.
+
+    Attributes:
+        stuck: Whether it ended because the other side did not read, which may live on.
     """
 
     def __init__(
@@ -72,8 +79,16 @@ class Channel:
         sock: socket.socket,
         handlers: Mapping[str, Handler],
         closed: Callable[[], object],
+        *,
+        patience: float | None = None,
     ) -> None:
+        self.stuck = False
         self._socket = sock
+        if patience is not None:
+            # Of Python's own kind it would hold for reading as well.
+            seconds, rest = divmod(patience, 1.0)
+            limit = _TIMEVAL.pack(int(seconds), int(rest * 1_000_000))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._handlers = handlers
         self._closed = closed
         self._numbers = itertools.count(1)
@@ -151,7 +166,13 @@ class Channel:
                 f"a message of {len(data)} bytes; at most {MAX_MESSAGE_BYTES}, so pass a file"
             )
         with self._sending:
-            self._socket.sendall(_LENGTH.pack(len(data)) + data)
+            try:
+                self._socket.sendall(_LENGTH.pack(len(data)) + data)
+            except BlockingIOError:
+                # Half a message may be there, so nothing more can follow it.
+                self.stuck = True
+                self.close()
+                raise
 
     def _read(self) -> None:
         try:

@@ -43,6 +43,9 @@ _CHANGED = FIRST_WORD
 _SIGNALLED = 128
 # What a worker may need beyond the grace: replies on their way, closing files.
 _SLACK_SECONDS = 5.0
+# For a worker to read what it is sent, once there is no room for more. It reads at any time,
+# so one that does not answers nobody either.
+_SEND_SECONDS = 5.0
 # For the last words of a worker that ends.
 _REST_SECONDS = 1.0
 
@@ -97,7 +100,11 @@ class Worker:
         changed: Callable[[], object],
         clock: Callable[[], float],
     ) -> None:
-        """Start the process and tell it its ``orders``."""
+        """Start the process and tell it its ``orders``.
+
+        Raises:
+            OSError, RuntimeError: The system gives no process, file or thread at the moment.
+        """
         self.number = number
         self.state = _State.STARTING
         self.failure: WorkerError | None = None
@@ -108,31 +115,37 @@ class Worker:
         self._changed = changed
         self._clock = clock
         ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [*command, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**ENVIRONMENT, **os.environ},
-                # A group of its own: Ctrl-C in a terminal is for the supervisor, which then
-                # asks all of them.
-                process_group=0,
+        with contextlib.ExitStack() as undone:
+            undone.callback(ours.close)
+            with theirs:
+                self.process = subprocess.Popen(  # noqa: S603 - our own command
+                    [*command, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    env={**ENVIRONMENT, **os.environ},
+                    # A group of its own: Ctrl-C in a terminal is for the supervisor, which
+                    # then asks all of them.
+                    process_group=0,
+                )
+            undone.callback(self.process.wait)
+            undone.callback(self.process.kill)
+            self.channel = Channel(
+                ours,
+                {
+                    "ready": self._ready,
+                    "sessions": self._note_sessions,
+                    "draining": self._draining,
+                    "failed": self._failed,
+                    "stopped": self._stopped,
+                },
+                changed,
+                patience=_SEND_SECONDS,
             )
-        self.channel = Channel(
-            ours,
-            {
-                "ready": self._ready,
-                "sessions": self._note_sessions,
-                "draining": self._draining,
-                "failed": self._failed,
-                "stopped": self._stopped,
-            },
-            changed,
-        )
-        with contextlib.suppress(OSError):
-            send(ours, orders)
-        self.channel.start()
+            with contextlib.suppress(OSError):
+                send(ours, orders)
+            self.channel.start()
+            undone.pop_all()
 
     def ended(self) -> int | None:
         """Return the exit code, minus the signal that ended it; ``None`` while it runs."""
@@ -342,8 +355,22 @@ class Supervisor:
             now = self._clock()
             for number, place in enumerate(self._places):
                 if place.worker is None and place.due <= now:
-                    self._spawn(number, signals)
+                    self._replace(number, signals)
             self._watched(len(self.workers()))
+
+    def _replace(self, number: int, signals: SignalQueue) -> None:
+        """Start a worker anew; where the system has no room for it now, later."""
+        try:
+            self._spawn(number, signals)
+        except (OSError, RuntimeError) as error:
+            place = self._places[number]
+            place.deaths += 1
+            pause = self._back_off.pause(place.deaths)
+            place.due = self._clock() + pause
+            cause = error.strerror if isinstance(error, OSError) else str(error)
+            self._log.error(
+                "worker_not_started", worker=number, error=cause, tried_again_after=pause
+            )
 
     def _next_due(self) -> float | None:
         waits = [place.due - self._clock() for place in self._places if place.worker is None]
@@ -353,7 +380,12 @@ class Supervisor:
         """Note which workers died, and when each is to be replaced."""
         for place in self._places:
             worker = place.worker
-            if worker is None or (code := worker.ended()) is None:
+            if worker is None:
+                continue
+            if (code := worker.ended()) is None:
+                if worker.channel.stuck:
+                    # It hears of no change any more, so it must not answer.
+                    worker.process.kill()
                 continue
             worker.channel.join(_REST_SECONDS)
             now = self._clock()

@@ -6,7 +6,8 @@ A configured path that is a symbolic link is looked at every so often; when it c
 lead to another file, that is loaded and activated. Any configured path, and every file of
 rules, is looked at on SIGHUP. What was looked at once is not loaded again: an index that
 was rolled back stays so until there is a newer file, and a bad file is refused once, or
-once more on SIGHUP.
+once more on SIGHUP. Where a worker went away in the middle nothing is known of the file, so
+the next looks try again; not for ever, since a file might be what ends workers.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Final, Protocol
 
 from espalier.errors import EspalierError
+from espalier.serve.errors import WorkerUnavailableError
 from espalier.serve.held import Identity
 from espalier.serve.ledger import Ledger, Loaded
 from espalier.serve.log import EventLog, place_of
+
+_TRIES: Final = 3
 
 
 class _Word(enum.Enum):
@@ -75,6 +79,8 @@ class Watch:
         self._reloading = reloading
         self._paths = dict(paths)
         self._seen = dict(seen)
+        # By name: what workers went away over, and how often.
+        self._tried: dict[str, tuple[Identity | None, int]] = {}
         self._seconds = seconds or None
         self._log = log
         self._before = before
@@ -110,6 +116,12 @@ class Watch:
             self._seen[name] = now
             try:
                 self._reloading.load(name, path, activate=True, trusted=True)
+            except WorkerUnavailableError:
+                identity, tries = self._tried.get(name, (None, 0))
+                tries = tries + 1 if identity == now else 1
+                self._tried[name] = now, tries
+                if tries < _TRIES:
+                    del self._seen[name]
             except EspalierError:
                 # Said and counted where it happened.
                 continue

@@ -224,6 +224,46 @@ def test_what_is_told_is_heard_before_what_is_asked_later() -> None:
     assert heard == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_side_that_does_not_read_is_given_up() -> None:
+    """Whoever waited to send, and whoever waited behind, hears of it in bounded time."""
+    here, there = socket.socketpair()
+    ended = threading.Event()
+    channel = Channel(here, {}, ended.set, patience=0.2)
+    channel.start()
+    gone: list[GoneError] = []
+
+    def ask() -> None:
+        try:
+            channel.request("much", {"text": "x" * (MAX_MESSAGE_BYTES // 2)}, timeout=PATIENT)
+        except GoneError as error:
+            gone.append(error)
+
+    with there:
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENT)
+
+        assert len(gone) == len(threads)
+        assert ended.wait(PATIENT)
+        assert channel.stuck
+
+
+def test_a_side_that_is_quiet_is_no_side_that_is_stuck() -> None:
+    """Waiting for words takes as long as it takes."""
+    here, there = socket.socketpair()
+    ended = threading.Event()
+    channel = Channel(here, {}, ended.set, patience=0.05)
+    channel.start()
+    with there:
+        assert not ended.wait(0.3)
+        channel.tell("still there")
+        assert receive(there) == {"id": 1, "method": "still there", "params": {}}
+    assert ended.wait(PATIENT)
+    assert not channel.stuck
+
+
 def test_a_message_above_the_limit_is_refused_before_it_is_sent() -> None:
     """And the wire is still good."""
     with pair(double=double) as wire:

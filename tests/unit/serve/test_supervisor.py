@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from espalier.serve import supervisor as module
-from espalier.serve.control import ControlError, GoneError
+from espalier.serve.control import Channel, ControlError, GoneError
 from espalier.serve.counters import Counters
 from espalier.serve.supervisor import BackOff, Supervisor, WorkerError
 from tests.unit.serve.fakes import ListLog
@@ -158,6 +158,58 @@ def test_a_dead_worker_is_replaced_and_the_others_stay() -> None:
     deaths = [fields for _, event, fields in bench.log.events if event == "worker_died"]
     assert [(one["worker"], one["cause"]) for one in deaths] == [(0, "signal 9")] * 3
     assert [one["replaced_after"] for one in deaths] == [0.0, 0.01, 0.02]
+
+
+@pytest.mark.parametrize("lacking", [OSError(24, "Too many open files"), RuntimeError("thread")])
+def test_where_there_is_no_room_for_a_worker_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, lacking: Exception
+) -> None:
+    """No file, process or thread to be had is a reason to try later, not to end."""
+    bench = Bench({}, {})
+    began: list[int] = []
+    start = Channel.start
+
+    def begin(channel: Channel) -> None:
+        began.append(1)
+        # The first two start, the next three do not.
+        if 2 < len(began) < 6:
+            raise lacking
+        start(channel)
+
+    monkeypatch.setattr(Channel, "start", begin)
+
+    def kill() -> None:
+        pids = bench.pids()
+        os.kill(pids[0], signal.SIGKILL)
+        until(lambda: bench.pids().get(0, pids[0]) != pids[0])
+        assert bench.pids()[1] == pids[1]
+
+    assert bench.run(kill) == 0
+    failed = [fields for _, event, fields in bench.log.events if event == "worker_not_started"]
+    assert [one["worker"] for one in failed] == [0, 0, 0]
+    assert {one["error"] for one in failed} == {getattr(lacking, "strerror", "thread")}
+    assert [one["tried_again_after"] for one in failed] == [0.01, 0.02, 0.04]
+
+
+def test_a_worker_that_reads_nothing_is_replaced_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped, it neither follows a change nor keeps the others and the end from theirs."""
+    monkeypatch.setattr(module, "_SEND_SECONDS", 0.2)
+    bench = Bench({}, {})
+
+    def stop() -> None:
+        pids = bench.pids()
+        os.kill(pids[0], signal.SIGSTOP)
+        # More than the wire holds.
+        found = bench.supervisor.request_all("who", {"text": "x" * 8_000_000}, timeout=PATIENT)
+        assert found.keys() == {1}
+        until(lambda: bench.pids().get(0, pids[0]) != pids[0])
+        assert bench.pids()[1] == pids[1]
+
+    assert bench.run(stop) == 0
+    deaths = [fields for _, event, fields in bench.log.events if event == "worker_died"]
+    assert [(one["worker"], one["cause"]) for one in deaths] == [(0, "signal 9")]
 
 
 def test_a_request_to_all_comes_back_when_every_worker_has_done_it() -> None:

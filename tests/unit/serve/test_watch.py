@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from espalier.errors import IndexCorruptError
+from espalier.serve.errors import WorkerUnavailableError
 from espalier.serve.held import Identity, hold
 from espalier.serve.ledger import Entry, Failure, Ledger, Loaded
 from espalier.serve.watch import Watch
@@ -23,6 +24,7 @@ class FakeLifecycle:
     Attributes:
         loads: What was loaded or tried, by content.
         rereads: How often rules were looked at.
+        deaths: How often from now on a worker goes away over a load.
     """
 
     def __init__(self) -> None:
@@ -30,6 +32,7 @@ class FakeLifecycle:
         self.loads: list[str] = []
         self.rereads = 0
         self.fault: Exception | None = None
+        self.deaths = 0
 
     def load(self, name: str, path: Path, *, activate: bool, trusted: bool) -> Loaded:
         """Load a file."""
@@ -39,6 +42,9 @@ class FakeLifecycle:
             raise self.fault
         text = path.read_text() if path.exists() else "missing"
         self.loads.append(text)
+        if self.deaths:
+            self.deaths -= 1
+            raise WorkerUnavailableError("check: the other side went away before it replied")
         if text in {"bad", "missing"}:
             failure = Failure(name, path, "INDEX_CORRUPT", "bad", 0)
             self.ledger = self.ledger.failed(failure)
@@ -137,6 +143,32 @@ def test_a_bad_file_is_tried_once_and_again_when_asked(link: Path) -> None:
         watch.look(at_all=at_all)
 
     assert lifecycle.loads == ["bad", "bad"]
+
+
+@pytest.mark.parametrize(("deaths", "loads"), [(1, 2), (2, 3), (100, 3)])
+def test_a_file_over_which_a_worker_went_away_is_tried_again(
+    link: Path, deaths: int, loads: int
+) -> None:
+    """It may be good; but not for ever, since it may be what ends workers."""
+    lifecycle, watch = watching(link)
+    point(link, Path("b"))
+    lifecycle.deaths = deaths
+    for _ in range(6):
+        watch.look(at_all=False)
+
+    assert lifecycle.loads == ["b"] * loads
+
+
+def test_another_file_is_tried_as_often_again(link: Path) -> None:
+    """What the one before did to workers says nothing of it."""
+    lifecycle, watch = watching(link)
+    lifecycle.deaths = 100
+    for target in ("b", "bad"):
+        point(link, Path(target))
+        for _ in range(6):
+            watch.look(at_all=False)
+
+    assert lifecycle.loads == ["b"] * 3 + ["bad"] * 3
 
 
 def test_a_link_that_leads_nowhere_is_a_failure_and_heals(link: Path) -> None:
