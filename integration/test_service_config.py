@@ -17,13 +17,16 @@ import pytest
 
 from espalier.client import CallError, Client, service_config
 from espalier.serve.service import SERVICE_NAME
-from espalier.v1 import completion_service_pb2
+from espalier.v1 import completion_service_pb2, retrieval_service_pb2
 from espalier.v1.completion_service_pb2 import CompleteResponse
 from integration.processes import PATIENCE, Sidecar
 
 METHODS = {
-    method.name
-    for method in completion_service_pb2.DESCRIPTOR.services_by_name["CompletionService"].methods
+    service.full_name: {method.name for method in service.methods}
+    for service in (
+        completion_service_pb2.DESCRIPTOR.services_by_name["CompletionService"],
+        retrieval_service_pb2.DESCRIPTOR.services_by_name["RetrievalService"],
+    )
 }
 
 
@@ -35,14 +38,13 @@ def test_a_config_names_methods_that_exist_and_codes_worth_repeating(*, hedging:
     for method in config["methodConfig"]:
         assert "timeout" not in method
         for name in method["name"]:
-            assert name["service"] == SERVICE_NAME
-            assert name.get("method", "Complete") in METHODS
-            policies[name.get("method", "")] = method
-    retry = policies[""]["retryPolicy"]
-
-    assert set(retry["retryableStatusCodes"]) == {"UNAVAILABLE", "CANCELLED"}
-    assert 2 <= retry["maxAttempts"] <= 5
-    assert ("hedgingPolicy" in policies.get("Complete", {})) is hedging
+            assert name.get("method", "") in {"", *METHODS[name["service"]]}
+            policies[name["service"], name.get("method", "")] = method
+    for service, asked in zip(METHODS, ("Complete", "Retrieve"), strict=True):
+        retry = policies[service, ""]["retryPolicy"]
+        assert set(retry["retryableStatusCodes"]) == {"UNAVAILABLE", "CANCELLED"}
+        assert 2 <= retry["maxAttempts"] <= 5
+        assert ("hedgingPolicy" in policies.get((service, asked), {})) is hedging
 
 
 class Flaky:
