@@ -130,8 +130,9 @@ def train_retrieval(
     listed = None if host is None else read_pairs(host, products.numbers())
     with progress.stage("texts", len(products.ids)) as advance:
         titles = _titles(products, found, stemmer)
-        vectoriser = learn_space(titles, settings)
-        lessons = _lessons(products, found, titles, stemmer, vectoriser)
+        more = Documents.of(products.texts, stemmer) if any(products.texts) else None
+        vectoriser = learn_space(titles, settings, more)
+        lessons = _lessons(products, found, titles, more, vectoriser)
         if listed is not None:
             lessons = replace(lessons, host=_lists(listed, products.numbers()))
         advance(len(products.ids))
@@ -192,7 +193,7 @@ def _lessons(
     products: Products,
     pairs: Pairs,
     titles: Documents,
-    stemmer: Stemmer,
+    more: Documents | None,
     vectoriser: Vectoriser,
 ) -> Lessons:
     known = products.numbers()
@@ -205,7 +206,6 @@ def _lessons(
     queries = tuple(sorted({query for query, _ in entries}))
     number = {query: i for i, query in enumerate(queries)}
     ordered = sorted((number[query], label, weight) for (query, label), weight in entries.items())
-    more = Documents.of(products.texts, stemmer) if any(products.texts) else None
     return Lessons(
         products,
         queries,
@@ -213,7 +213,7 @@ def _lessons(
         np.array([label for _, label, _ in ordered], np.int64),
         np.array([weight for _, _, weight in ordered], np.float32),
         vectoriser.documents(titles, more),
-        vectoriser.queries(Documents.of(queries, stemmer)),
+        vectoriser.queries(Documents.of(queries, Stemmer(vectoriser.settings.stemmer))),
         {},
     )
 

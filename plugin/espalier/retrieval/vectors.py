@@ -126,18 +126,22 @@ class Vectoriser:
         return _scaled(whole, self.space)
 
 
-def learn_space(titles: Documents, settings: RetrievalSettings) -> Vectoriser:
-    """Return the features that ``titles`` have.
+def learn_space(
+    titles: Documents, settings: RetrievalSettings, more: Documents | None = None
+) -> Vectoriser:
+    """Return the features that ``titles`` have, or ``more`` text of the same products.
 
     Raises:
         LimitError: More than an index can know.
     """
     phrase, gram = settings.phrase_weight, settings.char_weight
-    kinds = [
-        _learn_kind(titles, kind, 1.0 if kind == FeatureKind.WORDS else phrase, idf=settings.idf)
-        for kind in word_kinds(settings)
-    ]
-    kinds += [_learn_kind(titles, kind, gram, idf=settings.idf) for kind in text_kinds(settings)]
+    weights = {
+        **dict.fromkeys(word_kinds(settings), phrase),
+        FeatureKind.WORDS: 1.0,
+        **dict.fromkeys(text_kinds(settings), gram),
+    }
+    more = more if settings.text_weight else None
+    kinds = [_learn_kind(titles, more, kind, weight, settings) for kind, weight in weights.items()]
     keys = np.concatenate([kind.keys for kind in kinds])
     root = np.concatenate([kind.root for kind in kinds])
     # Kinds are hashed apart; of two n-grams with one key the heavier stays.
@@ -184,13 +188,28 @@ def _texts(documents: Documents, kind: FeatureKind) -> Sequence[str]:
     return documents.words if kind in _PHRASES else documents.texts
 
 
-def _learn_kind(titles: Documents, kind: FeatureKind, weight: float, *, idf: bool) -> _Kind:
-    found, counts, _ = features_hash(TextTable.from_strings(_texts(titles, kind)), kind)
-    keys, df = np.unique(found, return_counts=True)
+def _learn_kind(
+    titles: Documents,
+    more: Documents | None,
+    kind: FeatureKind,
+    weight: float,
+    settings: RetrievalSettings,
+) -> _Kind:
     n = len(titles)
-    rare = np.log(1 + (n - df + 0.5) / (df + 0.5)) if idf else np.ones(len(df))
-    average = float(counts.sum(dtype=np.float64)) / max(n, 1)
-    return _Kind(kind, keys, np.sqrt(weight * rare).astype(np.float32), average)
+    average = 0.0
+    seen = []
+    for documents, share in ((titles, 1.0), (more, settings.text_weight)):
+        if documents is not None:
+            found, counts, ptr = features_hash(
+                TextTable.from_strings(_texts(documents, kind)), kind
+            )
+            row = np.repeat(np.arange(n, dtype=np.uint64), np.diff(ptr).astype(np.int64))
+            seen.append(found.astype(np.uint64) * n + row)
+            average += share * float(counts.sum(dtype=np.float64)) / max(n, 1)
+    # A product that has a feature in both counts once.
+    keys, df = np.unique(np.unique(np.concatenate(seen)) // max(n, 1), return_counts=True)
+    rare = np.log(1 + (n - df + 0.5) / (df + 0.5)) if settings.idf else np.ones(len(df))
+    return _Kind(kind, keys.astype(np.uint32), np.sqrt(weight * rare).astype(np.float32), average)
 
 
 def _counts(

@@ -126,9 +126,9 @@ def test_rare_words_count_no_more_where_that_is_switched_off(tmp_path: Path) -> 
 
 
 def test_more_text_is_found_but_counts_less_than_a_title(tmp_path: Path) -> None:
-    """The column `text` adds to a product; its words are those of some title."""
+    """The column `text` adds to a product, also words that no title has."""
     catalogue = tmp_path / "c.tsv"
-    rows = ["product_id\ttitle\ttext", "a\tred lamp\t", "b\tblue shelf\tred", "c\tgreen saw\t"]
+    rows = ["product_id\ttitle\ttext", "a\tred lamp\t", "b\tblue shelf\tred", "c\tgreen saw\tak47"]
     catalogue.write_text("\n".join([*rows, *(f"x{i}\tthing {i}\t" for i in range(20))]))
     pairs = tmp_path / "p.tsv"
     pairs.write_text("query\tproduct_id\nlamp\ta\n")
@@ -137,6 +137,14 @@ def test_more_text_is_found_but_counts_less_than_a_title(tmp_path: Path) -> None
 
     with open_catalogue(tmp_path / "c.esp") as index:
         assert ["a", "b"] == [one.product_id for one in index.retrieve("red")]
+        assert ["c"] == [one.product_id for one in index.retrieve("ak47")]
+    with NativeIndex.open(tmp_path / "c.esp") as native:
+        native.validate()
+
+    train_retrieval(pairs, tmp_path / "c.esp", replace(PLAIN, text_weight=0.0), catalogue=catalogue)
+
+    with open_catalogue(tmp_path / "c.esp") as index:
+        assert index.retrieve("ak47") == []
 
 
 @pytest.mark.parametrize("blender", ["linear", "trees"])
