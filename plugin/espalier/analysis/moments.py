@@ -8,6 +8,10 @@ and Lu, "Applying the delta method in metric analytics", KDD 2018, section 3):
     var(sum n / sum d) = (var n - 2 r cov(n, d) + r^2 var d) / (units * mean(d)^2)
 
 Six sums are enough for it, they can be added up anywhere and in any order.
+
+Of a difference the variance is at least what it would be if the units of both variants
+varied as all of them together do: a small variant in which what is rare has not happened
+yet would else be taken for one in which it never does.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from espalier.analysis.sequences import FEWEST_UNITS, TUNED_FOR, interval
+from espalier.analysis.sequences import FEWEST_ALIKE, FEWEST_UNITS, TUNED_FOR, interval
 from espalier.evaluate.intervals import Interval
 from espalier.evaluate.measures import FloatArray
 
@@ -60,6 +64,16 @@ class Moments:
         return self.n / self.d if self.d > 0 else None
 
     @property
+    def alike(self) -> float:
+        """How many units with equal denominators say as much (Kish's effective sample size)."""
+        return self.d * self.d / self.dd if self.dd > 0 else 0.0
+
+    @property
+    def enough(self) -> bool:
+        """Whether the metric is anything like normally distributed."""
+        return self.units >= FEWEST_UNITS and self.alike >= FEWEST_ALIKE
+
+    @property
     def variance(self) -> float:
         """The variance of the metric; infinite where nothing can be said about it."""
         ratio = self.ratio
@@ -70,6 +84,10 @@ class Moments:
         if squares <= _ROUNDING * self.nn:
             squares = 0.0
         return squares * self.units / (self.units - 1) / (self.d * self.d)
+
+
+NOTHING: Final = Moments(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""The sums over no unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +122,7 @@ def level(
         within: Where the truth must be whatever the data say.
     """
     ratio, variance = of.ratio, of.variance
-    if ratio is None or of.units < FEWEST_UNITS or not 0.0 < variance < float("inf"):
+    if ratio is None or not of.enough or not 0.0 < variance < float("inf"):
         return Estimate(ratio, None)
     found = interval(ratio, variance, of.units, alpha, tuned_for)
     return Estimate(ratio, Interval(max(found.low, within.low), min(found.high, within.high)))
@@ -114,7 +132,14 @@ def difference(of: Moments, base: Moments, alpha: float, tuned_for: float = TUNE
     """Return by how much ``of`` is above ``base``, with an interval that holds at every look."""
     if of.ratio is None or base.ratio is None:
         return Estimate(None, None)
-    value, variance = of.ratio - base.ratio, of.variance + base.variance
-    if min(of.units, base.units) < FEWEST_UNITS or not 0.0 < variance < float("inf"):
+    value, variance, units = of.ratio - base.ratio, _together(of, base), of.units + base.units
+    if not (of.enough and base.enough and 0.0 < variance < float("inf")):
         return Estimate(value, None)
-    return Estimate(value, interval(value, variance, of.units + base.units, alpha, tuned_for))
+    return Estimate(value, interval(value, variance, units, alpha, tuned_for))
+
+
+def _together(of: Moments, base: Moments) -> float:
+    """Return the variance of the difference of two metrics; see the top of the module."""
+    units = of.units + base.units
+    pooled = (of.variance * of.units**2 + base.variance * base.units**2) / units
+    return sum(max(one.variance, pooled / one.units) for one in (of, base))

@@ -14,7 +14,7 @@ from espalier.analysis.episodes import find_episodes, find_units
 from espalier.analysis.interleaving import analyse_interleaving
 from espalier.analysis.metrics import METRICS, SEGMENTS, Metric
 from espalier.analysis.mismatch import RatioTest, ratio_test
-from espalier.analysis.moments import Estimate, Moments, difference, level
+from espalier.analysis.moments import NOTHING, Estimate, Moments, difference, level
 from espalier.analysis.reading import stage
 from espalier.analysis.report import Difference, ExperimentReport, Question, VariantFigures
 from espalier.analysis.sequences import FEWEST_UNITS
@@ -122,6 +122,11 @@ def _report(
     if not units:
         nothing = [verdict.no_data(question.experiment)]
         return ExperimentReport(question, events, 0, None, {}, {}, [], None, nothing)
+    # Whom nobody has met yet counts among the variants all the same.
+    for by_variant in sums.values():
+        for name in question.weights:
+            by_variant.setdefault(name, NOTHING)
+    units = {name: of.units for name, of in sums[question.metric].items()}
     control = question.control or min(units)
     if control not in units:
         raise ConfigError(

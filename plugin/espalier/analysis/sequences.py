@@ -13,7 +13,8 @@ the boundary is the normal mixture of Robbins (1970), the same that the mixture
 sequential probability ratio test stands on. ``r`` chooses where the interval is
 narrowest (by the usual approximation of the Lambert function), for any ``n`` it is valid.
 
-It is asymptotic: before :data:`FEWEST_UNITS` in each variant there is no interval.
+It is asymptotic: before :data:`FEWEST_UNITS` in each variant there is no interval, nor
+where a few of them did most of what was done (:data:`FEWEST_ALIKE`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from espalier.evaluate.intervals import Interval
 
 FEWEST_UNITS: Final = 100
 """Units a variant needs before its mean is anything like normally distributed."""
+FEWEST_ALIKE: Final = 50
+"""Equally active units that what those of a variant did has to be worth, at least."""
 TUNED_FOR: Final = 5_000
 """Units at which intervals are narrowest unless told otherwise, all variants together."""
 

@@ -11,7 +11,7 @@ from espalier.analysis.interleaving import Interleaving
 from espalier.analysis.metrics import Metric
 from espalier.analysis.mismatch import THRESHOLD, RatioTest
 from espalier.analysis.moments import Estimate, Moments
-from espalier.analysis.sequences import FEWEST_UNITS
+from espalier.analysis.sequences import FEWEST_ALIKE, FEWEST_UNITS
 from espalier.analysis.shadow import ShadowFigures
 from espalier.evaluate.intervals import Interval
 
@@ -88,6 +88,15 @@ def of_difference(
             variant,
             f"not yet: {fewest:,} units in the smaller variant, {FEWEST_UNITS} are needed before "
             f"{metric.title} can be compared",
+        )
+    alike = min(sums[variant].alike, sums[control].alike)
+    if found.value is not None and alike < FEWEST_ALIKE:
+        return Verdict(
+            Outcome.NOT_YET,
+            variant,
+            f"not yet: a few units did most of what was done in a variant, which is worth that of "
+            f"{alike:.0f} equally active ones; {FEWEST_ALIKE} are needed before {metric.title} can "
+            "be compared",
         )
     if found.value is None or found.interval is None:
         return Verdict(

@@ -32,6 +32,30 @@ def test_episodes_of_one_unit_are_not_counted_as_if_they_were_of_many() -> None:
     assert ten_times.variance == pytest.approx(10 * always.variance, rel=0.01)
 
 
+def test_what_is_rare_and_has_not_happened_yet_is_not_taken_for_impossible() -> None:
+    """A variant of few units in which nothing varied is as unsure as the other one is."""
+    many = Moments.of(np.repeat([0.0, 1.0], [9_900, 100]), np.ones(10_000))
+    few = Moments.of(np.zeros(200), np.ones(200))
+
+    found = difference(few, many, 0.05).interval
+
+    assert few.variance == 0.0
+    assert found is not None
+    assert found.low < 0.0 < found.high
+    assert (found.high - found.low) / 2 > 3 * np.sqrt(0.01 / 200)
+
+
+def test_one_who_does_most_of_it_is_no_crowd() -> None:
+    """Five hundred units, one of which did two thirds of all: nothing is said."""
+    d = np.append(np.ones(499), 1_000.0)
+    robot, people = Moments.of(d * 0.0 + (d > 1), d), Moments.of(d[:-1] * 0.5, d[:-1])
+
+    assert people.alike == pytest.approx(499)
+    assert robot.alike < 3
+    assert level(robot, 0.05).interval is None
+    assert difference(robot, robot, 0.05).interval is None
+
+
 def test_a_share_is_never_above_one() -> None:
     """What nearly all do has an interval that ends where shares do."""
     of = Moments.of(np.repeat([0.0, 1.0], [2, 198]), np.ones(200))

@@ -83,6 +83,24 @@ def test_looking_all_the_time_rarely_finds_what_is_not_there(people: object, rat
     assert misses(RUNS, people, rate, fixed=False) <= LIMIT
 
 
+def test_a_small_variant_rarely_finds_what_is_not_there() -> None:
+    """One unit in ten, and one episode in a hundred: for long nothing happens in it."""
+    missed = 0
+    for seed in range(RUNS):
+        rng = np.random.default_rng([seed, 13])
+        sides = []
+        for units in (18_000, 2_000):
+            d = rng.geometric(0.5, units)
+            sides.append(sums_at(rng.binomial(d, 0.01) * 1.0, d * 1.0, units // 100))
+        looks = zip(sides[0][0], sides[0][1].tolist(), *map(list, sides[1]), strict=True)
+        missed += any(
+            look_finds(Moments(int(ua), *a), Moments(int(ub), *b), fixed=False)
+            for ua, a, ub, b in looks
+        )
+
+    assert missed <= LIMIT
+
+
 def test_an_interval_for_one_look_does_not_survive_that() -> None:
     """So the test above can fail: the usual interval is wrong in far more runs than promised."""
     assert misses(RUNS // 4, one_by_one, 0.3, fixed=True) > RUNS // 4 * 3 * ALPHA

@@ -18,8 +18,10 @@ from espalier.analysis.verdict import Outcome
 from espalier.cli import cli
 from espalier.events import Action, Event
 from tests.unit.analysis.stream import (
+    DAY,
     EXPERIMENT,
     NOW,
+    SECOND,
     START_NS,
     crowd,
     episode,
@@ -275,6 +277,38 @@ def test_the_configuration_says_what_was_meant(files: Mapping[str, Path], tmp_pa
     assert report["ratio_test"]["expected"] == pytest.approx({"A": 0.4, "B": 0.6})
     assert report["verdicts"][0]["outcome"] == "worse"
     assert "those it has: ranking" in str(lost.exception)
+
+
+def test_a_variant_that_nobody_has_met_yet_is_waited_for(files: Mapping[str, Path]) -> None:
+    """On its first day an experiment may have had one visitor; the report is no failure."""
+    for meant in ({"A": 1.0, "B": 1.0, "C": 0.001}, {"C": 0.001, "A": 1.0, "B": 1.0}):
+        first = next(iter(meant))
+        report = asked(files["better"], control=first, weights=meant)
+        others = [name for name in meant if name != first]
+
+        assert [one.variant for one in report.verdicts] == others
+        waiting = [one.text for one in report.verdicts if "0 units in the smaller" in one.text]
+        assert len(waiting) == (1 if first == "A" else 2)
+        assert report.variants["C"].units == 0
+        assert "C" in render_page(report)
+        json.dumps(report.to_json(), allow_nan=False)
+
+
+def test_a_crowd_led_by_one_is_told_apart_from_a_crowd(tmp_path: Path) -> None:
+    """The sentence says what is wrong with it."""
+    events = list(crowd(400, {"A": 0.3, "B": 0.6}))
+    for number in range(300):
+        start = START_NS + 6 * DAY + number * SECOND
+        events += episode(
+            "unit-0", "A", "tent", start_ns=start, intent=f"i{number}", shown=[["tent"]]
+        )
+    seen = {one.unit: (one.experiments or {})[EXPERIMENT] for one in events if one.experiments}
+    assert seen["unit-0"] == "A"
+
+    report = asked(write(tmp_path / "e.ndjson", events))
+
+    assert report.verdicts[0].outcome is Outcome.NOT_YET
+    assert report.verdicts[0].text.startswith("not yet: a few units did most of what was done")
 
 
 @pytest.mark.parametrize("weight", ["A", "A=", "A=x", "A=-1", "=1", "A=inf", "A=nan"])
