@@ -87,10 +87,15 @@ class EventSink(Protocol):
         """Whether anything becomes of them."""
         ...
 
-    def write(self, event: Told) -> None:
+    @property
+    def failures(self) -> int:
+        """How often what was taken could not be written."""
+        ...
+
+    def write(self, event: Told) -> bool:
         """Take an event without waiting; what there is no room for is dropped and counted.
 
-        Never raises.
+        Return whether it was taken. Never raises.
         """
         ...
 
@@ -99,9 +104,11 @@ class _NoEvents:
     """Drops everything."""
 
     on = False
+    failures = 0
 
-    def write(self, event: Told) -> None:
+    def write(self, event: Told) -> bool:  # noqa: ARG002 - nothing becomes of it
         """Do nothing."""
+        return False
 
 
 NO_EVENTS: Final[EventSink] = _NoEvents()

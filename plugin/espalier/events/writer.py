@@ -176,6 +176,7 @@ class EventWriter:
         self._seen = Seen(REMEMBERED)
         self._marks: list[Event] = []
         self._failing = False
+        self._failures = 0
         self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._tidier = threading.Thread(target=self._keep_tidy, name="event-files", daemon=True)
@@ -196,12 +197,18 @@ class EventWriter:
         """Reported events that are not written yet."""
         return self._reported
 
-    def write(self, event: Told) -> None:
+    @property
+    def failures(self) -> int:
+        """How often what was taken could not be written."""
+        return self._failures
+
+    def write(self, event: Told) -> bool:
         """Take an event without waiting; what there is no room for is dropped and counted."""
         if len(self._told) < self._most and not self._closing:
             self._told.append(event)
-        else:
-            self._counters.add("events", "dropped")
+            return True
+        self._counters.add("events", "dropped")
+        return False
 
     def record(self, events: Sequence[Event]) -> Receipt | Future[Receipt] | None:
         """Take events somebody reports, each with an id of its own or none.
@@ -346,6 +353,7 @@ class EventWriter:
     def _fail(self, batch: _Batch, error: OSError) -> None:
         """Give up a batch that could not be written, but for acknowledged marks of deletion."""
         reason = error.strerror or type(error).__name__
+        self._failures += 1
         if not self._failing:
             self._failing = True
             # Perhaps there is something to remove.

@@ -1,4 +1,8 @@
-"""Who got which variant, noted once."""
+"""Who got which variant, noted once.
+
+A unit without an exposure counts in no report, so one that was lost, because there was no
+room or the disk was full, is told again with the next answer.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ class Exposures:
         self._sink = sink
         self._clock = clock
         self._seen: set[tuple[str, str, str]] = set()
+        self._failures = sink.failures
         self._lock = threading.Lock()
 
     def note(
@@ -36,12 +41,17 @@ class Exposures:
             return
         key = (experiment, variant, unit)
         with self._lock:
+            failures = self._sink.failures
+            if failures != self._failures:
+                # Whose they were is not known.
+                self._failures = failures
+                self._seen.clear()
             if key in self._seen:
                 return
             if len(self._seen) >= EXPOSED:
                 self._seen.clear()
             self._seen.add(key)
-        self._sink.write(
+        taken = self._sink.write(
             Event(
                 Action.EXPOSURE,
                 self._clock(),
@@ -52,3 +62,6 @@ class Exposures:
                 index_revision=served.revision,
             )
         )
+        if not taken:
+            with self._lock:
+                self._seen.discard(key)

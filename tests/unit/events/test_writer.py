@@ -281,6 +281,7 @@ def test_a_full_disk_costs_what_comes_while_it_is_full(
         for number in range(1, 4):
             bench.writer.write(submission(number))
             bench.wait_for("failed", number)
+            assert bench.writer.failures == number
         assert bench.writer.record([submission(4)]) == Receipt(1)
         bench.wait_for("failed", 4)
         full_disk.clear()

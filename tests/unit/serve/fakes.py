@@ -232,10 +232,13 @@ class FakeRecorder:
     waits: bool = False
     full: bool = False
     waiting: int = 0
+    failures: int = 0
 
-    def write(self, event: Told) -> None:
-        """Keep it."""
-        self.told.append(event if isinstance(event, Event) else event())
+    def write(self, event: Told) -> bool:
+        """Keep it, unless it is full."""
+        if not self.full:
+            self.told.append(event if isinstance(event, Event) else event())
+        return not self.full
 
     def record(self, events: Sequence[Event]) -> Receipt | Future[Receipt] | None:
         """Keep them, unless it is full."""
