@@ -188,13 +188,14 @@ class Trial:
 
     Attributes:
         variants: In force, by experiment; those that were forced as well.
-        counted: The same without those that were forced, which count in no report.
+        counted: The same; empty where one was forced, since testers count in no report.
         unit: Who was assigned; of several experiments with different units the first one's.
         units: Who was assigned by the experiments of ``counted`` whose unit is another.
         credits: For each suggestion of an interleaved list the variant that gave it, ``None``
             where that is nobody. Empty where nothing was interleaved.
         shadows: What is to be computed beside it.
         parameters: What the variants in force change, together.
+        tested: Whether one was forced.
     """
 
     variants: Mapping[str, str] = field(default_factory=dict)
@@ -204,6 +205,7 @@ class Trial:
     credits: tuple[str | None, ...] = ()
     shadows: tuple[tuple[Experiment, Variant], ...] = ()
     parameters: Parameters = field(default_factory=Parameters)
+    tested: bool = False
 
 
 NO_TRIAL: Final = Trial()

@@ -90,9 +90,18 @@ class _Draft:
     interleaved: Experiment | None = None
     shadows: list[tuple[Experiment, Variant]] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
+    forced: bool = False
 
     def plan(self, who: Participant) -> Plan:
         """Return what became of it."""
+        if self.forced:
+            # The answer is none that anybody else could have got.
+            return Plan(
+                Trial(self.variants, tested=True, parameters=Parameters(**self.changes)),
+                self.units,
+                self.interleaved,
+                tuple(self.faults),
+            )
         unit = next((self.units[name] for name in self.counted), who.unit)
         trial = Trial(
             self.variants,
@@ -237,6 +246,7 @@ class Planner:
         else:
             draft.variants[name] = INTERLEAVED
             draft.interleaved = experiment
+        draft.forced |= forced
         if not forced:
             draft.units[name] = who.unit_of(experiment.unit)
             draft.counted[name] = draft.variants[name]

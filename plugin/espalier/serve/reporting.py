@@ -246,7 +246,8 @@ def _impression(  # noqa: PLR0917 - bound by place, once for every answer
         event_id=reply.suggestion_set_id,
         set_id=reply.suggestion_set_id,
         session=request.session_id,
-        unit=trial.unit or request.experiment.unit,
+        # What testers see is nobody's: with their unit it would count as theirs.
+        unit="" if trial.tested else trial.unit or request.experiment.unit,
         units=trial.units or None,
         intent_id=request.intent_id,
         text=request.prefix,

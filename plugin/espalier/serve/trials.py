@@ -75,7 +75,7 @@ class Trials:
             answer = self._completer.complete(question, time_left)
             for experiment in plan.trial.variants:
                 self._counters.add("experiment_faults", experiment, "failed")
-            return answer, NO_TRIAL
+            return answer, _of_nobody_else(plan.trial)
         for experiment, variant in trial.variants.items():
             self._counters.add("experiments", experiment, variant)
         for experiment, variant in trial.counted.items():
@@ -128,7 +128,7 @@ class Trials:
             trial = replace(trial, credits=credit)
         if Degradation.POPULAR_ONLY in answer.degradations:
             # There was no time for what the variants differ in.
-            return answer, NO_TRIAL
+            return answer, _of_nobody_else(trial)
         return answer, trial
 
     def _drafted(
@@ -208,6 +208,14 @@ def _tuned(question: Question, tuned: Parameters) -> Question:
 
 
 _UNCHANGED: Final = Parameters()
+
+
+def _of_nobody_else(trial: Trial) -> Trial:
+    """Return that no variant is in force, and whose answer it is all the same.
+
+    A variant that fails, or takes its time, would else be rid of the episodes it spoils.
+    """
+    return Trial(unit=trial.unit, units=trial.units)
 
 
 def _merged(first: Parameters, then: Parameters) -> Parameters:

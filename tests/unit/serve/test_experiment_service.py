@@ -88,7 +88,7 @@ def test_the_unit_may_be_the_session(bench: Bench) -> None:
 
 
 def test_an_impression_says_who_saw_what_of_which_variant(bench: Bench) -> None:
-    """By the unit of the experiment, and without what testers forced."""
+    """By the unit of each experiment; what a tester saw is nobody's."""
     recorder = FakeRecorder()
     bench.service._reporter = Reporter(
         recorder, late_seconds=1, skew_seconds=1, counters=Counters(), clock=lambda: NOW
@@ -98,17 +98,22 @@ def test_an_impression_says_who_saw_what_of_which_variant(bench: Bench) -> None:
         f={"mode": "interleave", "variants": {"c": {}, "d": {"context": 0}}},
         g={"variants": {"x": {"weight": 10_000}, "y": {"weight": 0}}},
     )
-    context = ExperimentContext(unit="u", forced_variants={"g": "y"})
+    request = CompleteRequest(
+        prefix="ni", session_id="s", experiment=ExperimentContext(unit="u"), intent_id="i"
+    )
+    everybody = bench.service.complete(request)
+    request.experiment.forced_variants["g"] = "y"
+    tester = bench.service.complete(request)
 
-    request = CompleteRequest(prefix="ni", session_id="s", experiment=context, intent_id="i")
-    reply = bench.service.complete(request)
-
-    (event,) = recorder.told
-    assert dict(reply.header.variants) == {"e": "b", "f": INTERLEAVED, "g": "y"}
-    assert event.experiments == {"e": "b", "f": INTERLEAVED}
+    event, tested = recorder.told
+    assert dict(everybody.header.variants) == {"e": "b", "f": INTERLEAVED, "g": "x"}
+    assert event.experiments == {"e": "b", "f": INTERLEAVED, "g": "x"}
     assert (event.unit, event.session, event.intent_id) == ("s", "s", "i")
-    assert event.units == {"f": "u"}
+    assert event.units == {"f": "u", "g": "u"}
     assert event.credits == (None,)
+
+    assert dict(tester.header.variants) == {"e": "b", "f": INTERLEAVED, "g": "y"}
+    assert (tested.experiments, tested.unit, tested.units) == ({}, "", None)
 
 
 LONG = "x" * 129

@@ -38,6 +38,7 @@ from tests.unit.serve.fakes import FakeIndex, FakeRecorder, ListLog, indexes_of
 
 USER = Participant(unit="u")
 NEVER = 1e9
+SHADOWED = {"variants": {"live": {}, "beside": {"beam": 3}}}
 PATIENCE = 30.0
 NOW = 1_700_000_000_000_000_000
 
@@ -222,12 +223,12 @@ def test_a_variant_without_its_index_is_as_if_it_were_not_there(bench: Bench) ->
 
 
 def test_a_variant_that_fails_costs_nobody_an_answer(bench: Bench) -> None:
-    """The call is answered without it, and no report counts it."""
+    """The call is answered without it, and no variant is said to be in force."""
     bench.other.raises = UnsupportedError("it has no model")
 
     answer = bench.ask(bench.trials(index="other"), Question("ni"))
 
-    assert (answer.given.served.name, answer.trial) == ("main", NO_TRIAL)
+    assert (answer.given.served.name, answer.trial) == ("main", Trial(unit="u"))
     assert bench.counters.get("experiment_faults", "e", "failed") == 1
     assert bench.sink.told == []
     with pytest.raises(PrefixTooLongError):
@@ -238,8 +239,22 @@ def test_there_are_no_variants_where_there_is_no_time(bench: Bench) -> None:
     """Popular completions are the same in each."""
     _, trial = bench.trials(beam=7).complete(Question("ni"), USER, "", SHORT_SECONDS / 2)
 
-    assert trial is NO_TRIAL
+    assert trial == Trial(unit="u")
     assert bench.sink.told == []
+
+
+def test_what_a_variant_spoils_is_still_said_to_be_of_its_unit(bench: Bench) -> None:
+    """Or one that fails every now and then would be rid of the episodes in which it does."""
+    bench.other.raises = UnsupportedError("it has no model")
+    halves = {"variants": {"a": {"weight": 0}, "b": {"weight": 10_000, "index": "other"}}}
+    control = {"variants": {"c": {"weight": 10_000}, "d": {"weight": 0}}}
+    trials = bench.trials({"e": {"unit": "session", **halves}, "f": control})
+    who = Participant("u", "s")
+
+    failed = bench.ask(trials, Question("ni"), who).trial
+    _, late = trials.complete(Question("ni"), who, "", SHORT_SECONDS / 2)
+
+    assert failed == late == Trial(unit="s", units={"f": "u"})
 
 
 def test_a_unit_is_exposed_once(bench: Bench) -> None:
@@ -274,6 +289,23 @@ def test_exposures_are_remembered_within_bounds(bench: Bench) -> None:
     assert len(bench.sink.told) == EXPOSED + 2
 
 
+def test_an_exposure_that_was_lost_is_told_again(bench: Bench) -> None:
+    """With the next answer: because there was no room for it, or the disk was full."""
+    served = bench.completer.indexes.default
+
+    def told_after_an_answer() -> int:
+        bench.exposures.note("e", "a", "u", "", served)
+        return len(bench.sink.told)
+
+    bench.sink.full = True
+    assert told_after_an_answer() == 0
+    bench.sink.full = False
+    assert [told_after_an_answer(), told_after_an_answer()] == [1, 1]
+
+    bench.sink.failures += 1
+    assert [told_after_an_answer(), told_after_an_answer()] == [2, 2]
+
+
 def test_testers_see_their_variant_and_count_in_no_report(bench: Bench) -> None:
     """The reply names it; exposures and counted variants do not."""
     answer = bench.ask(bench.trials(beam=7), Question("ni"), Participant(forced={"e": "a"}))
@@ -285,6 +317,17 @@ def test_testers_see_their_variant_and_count_in_no_report(bench: Bench) -> None:
     unknown = bench.ask(bench.trials(beam=7), Question("ni"), Participant("u", forced={"e": "z"}))
     assert unknown.trial is NO_TRIAL
     assert bench.counters.get("experiment_faults", "e", "unknown_variant") == 1
+
+
+def test_testers_count_in_no_report_of_another_experiment_either(bench: Bench) -> None:
+    """Theirs is an answer that nobody else could have got."""
+    both = {"variants": {"a": {"weight": 0}, "b": {"weight": 10_000}}}
+    trials = bench.trials({"e": both, "f": both, "g": {"mode": "shadow", **SHADOWED}})
+
+    trial = bench.ask(trials, Question("ni"), Participant("u", forced={"e": "a"})).trial
+
+    assert (trial.variants, trial.counted, trial.tested) == ({"e": "a", "f": "b"}, {}, True)
+    assert (trial.shadows, bench.sink.told) == ((), [])
 
 
 def test_an_assigner_that_fails_puts_nobody_anywhere(bench: Bench) -> None:
