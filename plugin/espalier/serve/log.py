@@ -18,9 +18,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from espalier.sessions.shared import Notice
 
 Field = str | int | float | bool | None
 
@@ -125,6 +128,12 @@ def library_logs(log: EventLog) -> Iterator[None]:
         yield
     finally:
         root.removeHandler(handler)
+
+
+def tell(notices: Iterable[Notice], log: EventLog) -> None:
+    """Log what happened while the sessions were opened."""
+    for notice in notices:
+        log.warning(notice.event, **{name: str(value) for name, value in notice.fields.items()})
 
 
 def place_of(error: BaseException) -> str:

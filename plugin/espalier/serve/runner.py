@@ -37,7 +37,7 @@ from espalier.serve.index_service import IndexService
 from espalier.serve.ledger import Entry, Ledger, Loaded
 from espalier.serve.lifecycle import Lifecycle
 from espalier.serve.listen import claim_unix, reserve_tcp
-from espalier.serve.log import EventLog, JsonLog, library_logs
+from espalier.serve.log import EventLog, JsonLog, library_logs, tell
 from espalier.serve.notify import ServiceManager
 from espalier.serve.orders import IndexOrder, Orders
 from espalier.serve.recording import prepare_events
@@ -449,8 +449,7 @@ def _table_of(settings: ServeSettings, log: EventLog) -> SharedSessionStore | No
         max_queries=settings.session_queries,
         max_sessions=settings.max_sessions,
     )
-    for notice in table.notices:
-        log.warning(notice.event, **{name: str(value) for name, value in notice.fields.items()})
+    tell(table.notices, log)
     return table
 
 

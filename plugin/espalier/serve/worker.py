@@ -58,7 +58,7 @@ from espalier.serve.experiment_service import ExperimentService
 from espalier.serve.experimenting import Experimenting
 from espalier.serve.health import SESSIONS, Health, index_component
 from espalier.serve.indexes import Indexes
-from espalier.serve.log import EventLog, JsonLog, library_logs, place_of
+from espalier.serve.log import EventLog, JsonLog, library_logs, place_of, tell
 from espalier.serve.orders import IndexOrder, Orders, RulesOrder
 from espalier.serve.products import Retriever
 from espalier.serve.recording import events_of, reporter_of
@@ -74,7 +74,7 @@ from espalier.serve.telemetry.page import Page
 from espalier.serve.telemetry.sampler import Sampler
 from espalier.sessions.base import SessionStore, SessionStoreError
 from espalier.sessions.opening import open_sessions
-from espalier.sessions.shared import SharedSessionStore
+from espalier.sessions.shared import CAPACITY_KEPT, SharedSessionStore
 from espalier.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class _Worker:
         self._grace = orders.settings.grace_seconds
         settings = orders.settings
         self._shelf = Shelf(orders.indexes, orders.overlays, verify=orders.verify, log=log)
-        self._sessions = _sessions_of(orders)
+        self._sessions = sessions_of(orders, log)
         page = None if orders.page is None else Page.at(orders.page)
         self._counters = Counters(page, alone=settings.threads == 1)
         # Who does not measure does without what measures, and the libraries for it.
@@ -415,12 +415,12 @@ class _Worker:
         os._exit(CRASHED)
 
 
-def _sessions_of(orders: Orders) -> SessionStore:
+def sessions_of(orders: Orders, log: EventLog) -> SessionStore:
     """Open the table of the supervisor, or the store that the settings name."""
     settings = orders.settings
     if orders.sessions is None:
         return open_sessions(settings).store
-    return SharedSessionStore(
+    table = SharedSessionStore(
         orders.sessions,
         ttl_seconds=settings.session_ttl_seconds,
         max_queries=settings.session_queries,
@@ -428,6 +428,9 @@ def _sessions_of(orders: Orders) -> SessionStore:
         # The supervisor sweeps; once is enough.
         sweep_seconds=None,
     )
+    # That it keeps its size the supervisor has said.
+    tell((one for one in table.notices if one.event != CAPACITY_KEPT), log)
+    return table
 
 
 def _name_of(received: int | None) -> str:

@@ -16,10 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from espalier.errors import EspalierError, StorageError
 from espalier.native import NativeSessions, SessionsBacking, SessionsFileError
 from espalier.sessions.base import NOTHING, Recent, SessionStats, SessionStoreError
+
+CAPACITY_KEPT: Final = "session_capacity_kept"
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -44,7 +47,7 @@ class SharedSessionStore:
     """A `SessionStore` for every process that opens the same path.
 
     Opening never fails: without a file there is memory, private to the process
-    unless others open ``shared_path``, which works as long as this process lives.
+    unless others open ``shared_path``.
 
     Args:
         path: The file, or the ``shared_path`` of another process; ``None`` for memory.
@@ -159,11 +162,11 @@ class SharedSessionStore:
 
     @property
     def shared_path(self) -> Path:
-        """A path under which other processes of this user can open the same table."""
-        info = self._table.info()
-        if info.backing is SessionsBacking.FILE and self._path is not None:
-            return self._path
-        return Path(f"/proc/{os.getpid()}/fd/{info.descriptor}")
+        """A path under which other processes of this user can open the same table.
+
+        As long as this process lives, whatever becomes of the file's own path.
+        """
+        return Path(f"/proc/{os.getpid()}/fd/{self._table.info().descriptor}")
 
     def sweep(self, seconds: float) -> None:
         """Clean the part of the table that is due after so many seconds."""
@@ -214,7 +217,7 @@ class SharedSessionStore:
             return table
         found = {"file": str(path), "was": capacity, "wanted": self._max_sessions}
         if _is_of_process(path) or table.openings() > 1:
-            self._note("session_capacity_kept", **found)
+            self._note(CAPACITY_KEPT, **found)
             return table
         table.close()
         path.unlink()

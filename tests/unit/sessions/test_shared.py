@@ -349,6 +349,24 @@ def test_memory_can_be_shared_as_long_as_its_owner_lives() -> None:
             assert ["session_capacity_kept"] == [notice.event for notice in third.notices]
 
 
+@pytest.mark.parametrize("garbage", [False, True], ids=["gone", "another"])
+def test_a_table_in_use_stays_one_whatever_becomes_of_its_path(
+    path: Path, *, garbage: bool
+) -> None:
+    """Who joins later finds what the others have, and makes no second table."""
+    with opened(path) as store:
+        store.append("s", "nike")
+        path.unlink()
+        if garbage:
+            path.write_bytes(b"no table")
+        with opened(store.shared_path) as second:
+            assert second.notices == []
+            assert ("nike",) == second.recent("s", 5).queries
+            second.append("s", "adidas")
+        assert ("adidas", "nike") == store.recent("s", 5).queries
+        assert path.exists() is garbage
+
+
 def test_a_folder_that_cannot_be_made_leads_to_memory(tmp_path: Path) -> None:
     """Sessions are never the reason that search is down."""
     (tmp_path / "file").write_bytes(b"")
