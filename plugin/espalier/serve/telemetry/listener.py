@@ -88,11 +88,7 @@ class MetricsListener:
             thread.join(_STOP_SECONDS)
 
     def _connected(self, connection: socket.socket) -> socket.socket:
-        """Return a connection with TLS around it, if there is TLS here.
-
-        Raises:
-            OSError: The client is none that may connect, or left.
-        """
+        """Return a connection with TLS around it, if there is TLS here; no handshake yet."""
         tls = self._credentials().tls
         if tls is None:
             return connection
@@ -101,7 +97,7 @@ class MetricsListener:
         if context is None or self._tls is not tls:
             context = server_context(tls)
             self._context, self._tls = context, tls
-        return context.wrap_socket(connection, server_side=True)
+        return context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
     def _answer(self, path: str, token: bytes | None) -> tuple[HTTPStatus, str, bytes]:
         """Return status, content type and body."""
@@ -195,15 +191,18 @@ class _Server(ThreadingHTTPServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, and hang up when the time is over."""
-        late = threading.Timer(_REQUEST_SECONDS, _hang_up, [request])
+        # With TLS around it, what was accepted is an empty shell: only this can be hung up.
+        connection = self._connected(request)
+        late = threading.Timer(_REQUEST_SECONDS, _hang_up, [connection])
         late.daemon = True
         late.start()
         try:
-            with self._connected(request) as connection:
-                super().process_request_thread(connection, client_address)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
+            super().process_request_thread(connection, client_address)
         except OSError:
             # No handshake came about, or it ended in the middle.
-            self.shutdown_request(request)
+            self.shutdown_request(connection)
         finally:
             late.cancel()
             self._free.release()
@@ -212,9 +211,10 @@ class _Server(ThreadingHTTPServer):
         """Forget it: the client left."""
 
 
-def _hang_up(request: socket.socket) -> None:
+def _hang_up(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        request.shutdown(socket.SHUT_RDWR)
+        # Below TLS, whose own shutdown is nothing for a second thread.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _listening(address: str) -> list[socket.socket]:

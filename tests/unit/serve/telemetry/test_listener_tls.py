@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -52,7 +55,7 @@ class Bench:
         context = ssl.create_default_context(cafile=str(trusting.path))
         request = Request(f"https://{self.address}{path}", headers=headers)
         try:
-            with urlopen(request, context=context) as reply:  # noqa: S310
+            with urlopen(request, context=context, timeout=5) as reply:  # noqa: S310
                 return int(reply.status)
         except HTTPError as error:
             with error:
@@ -92,3 +95,46 @@ def test_numbers_need_a_token_where_calls_do_and_health_does_not(bench: Bench) -
 
     assert statuses == [401, 401, 401, 401, 200]
     assert [bench.get(path, bench.old) for path in ("/healthz", "/readyz")] == [200, 200]
+
+
+def test_who_does_not_shake_hands_keeps_others_waiting_for_a_moment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or shakes hands and says nothing more: there are few threads, and none is held for good."""
+    monkeypatch.setattr("espalier.serve.telemetry.listener._REQUEST_SECONDS", 0.2)
+    host, port = bench.address.split(":")
+    context = ssl.create_default_context(cafile=str(bench.old.path))
+    with ExitStack() as held:
+        idle = [held.enter_context(socket.create_connection((host, int(port)))) for _ in range(8)]
+        for one in idle[:2]:
+            one.settimeout(5)
+            held.enter_context(context.wrap_socket(one, server_hostname=host))
+
+        # Who comes while all threads are held may be hung up on; not for long.
+        until = time.monotonic() + 10
+        status = 0
+        while status != 200 and time.monotonic() < until:
+            with suppress(URLError, ConnectionError):
+                status = bench.get("/readyz", bench.old)
+
+    assert status == 200
+
+
+def drip(sock: socket.socket) -> None:
+    """Send a byte ten times a second, for ten seconds."""
+    for _ in range(100):
+        sock.sendall(b"G")
+        time.sleep(0.1)
+
+
+def test_who_drips_is_hung_up_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then ends no single read, so what counts is the whole."""
+    monkeypatch.setattr("espalier.serve.telemetry.listener._REQUEST_SECONDS", 0.5)
+    host, port = bench.address.split(":")
+    context = ssl.create_default_context(cafile=str(bench.old.path))
+    with (
+        socket.create_connection((host, int(port)), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=host) as sock,
+        pytest.raises((ConnectionError, ssl.SSLError)),
+    ):
+        drip(sock)
