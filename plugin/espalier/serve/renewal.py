@@ -18,7 +18,6 @@ from espalier.errors import ConfigError, EspalierError
 from espalier.serve.counters import Counting
 from espalier.serve.credentials import CERTIFICATES, Held, files_of, with_read
 from espalier.serve.health import credentials_component
-from espalier.serve.held import Identity
 from espalier.serve.log import EventLog
 from espalier.serve.telemetry.page import Key
 from espalier.settings import ServeSettings
@@ -26,7 +25,8 @@ from espalier.settings import ServeSettings
 _DAY: Final = 86_400.0
 _WARN_SHARE: Final = 0.2
 _WARN_SECONDS: Final = 14 * _DAY
-_States = tuple[Identity | None, ...]
+_State = tuple[int, int, int, int] | None
+_States = tuple[_State, ...]
 
 
 class Renewal:
@@ -168,4 +168,14 @@ class Renewal:
 
 
 def _states(paths: tuple[Path, ...]) -> _States:
-    return tuple(map(Identity.of, paths))
+    return tuple(map(_state, paths))
+
+
+def _state(path: Path) -> _State:
+    """Return what tells a state of a file from others; ``None`` if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    # Of the inode: who takes rights away from others writes nothing, and has mended it.
+    return status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns

@@ -91,8 +91,14 @@ def read_pair(certificate: Path, key: Path) -> Tls:
             f"{certificate} and {key} are no certificate and its key as PEM "
             f"({_reason_of(error)}); write both anew"
         ) from None
+    certificates = _certificates_in(pair.chain)
+    if not certificates:
+        raise ConfigError(
+            f"{certificate}: has no block that begins with BEGIN CERTIFICATE; write it anew with: "
+            "openssl x509 -in OLD -out NEW"
+        )
     try:
-        shown = _handshake(context, pair.chain)
+        shown = _handshake(context, certificates[0])
     except ssl.SSLCertVerificationError as error:
         raise ConfigError(f"{certificate}: {_fault_of(error)}") from None
     except ssl.SSLError as error:
@@ -216,11 +222,11 @@ def _certificates_in(data: bytes) -> list[str]:
     return [found.decode("ascii") for found in _CERTIFICATE.findall(data)]
 
 
-def _handshake(server: ssl.SSLContext, chain: bytes) -> Mapping[str, Any]:
+def _handshake(server: ssl.SSLContext, certificate: str) -> Mapping[str, Any]:
     """Return the certificate as a client sees it that trusts exactly this one."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
-    client.load_verify_locations(cadata=_certificates_in(chain)[0])
+    client.load_verify_locations(cadata=certificate)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = server.wrap_bio(up, down, server_side=True)

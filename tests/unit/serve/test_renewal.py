@@ -161,6 +161,23 @@ def test_a_broken_pair_changes_nothing(site: Site, break_: Callable[[Site], obje
     assert site.told.health["credentials/certificates"]
 
 
+def test_rights_that_were_put_right_are_seen(site: Site) -> None:
+    """What the error says to type is enough, though it writes nothing."""
+    token_file(site.tokens, ONE, TWO)
+    site.tokens.chmod(0o644)
+    site.look(at_all=True)
+    refused = dict(site.told.health)
+    site.tokens.chmod(0o600)
+    site.look()
+    site.look()
+
+    assert not refused["credentials/tokens"]
+    assert site.told.health["credentials/tokens"]
+    (held,) = site.spread
+    assert held.serve.tokens is not None
+    assert held.serve.tokens.refusal(f"Bearer {TWO}".encode()) is None
+
+
 def test_broken_tokens_do_not_keep_certificates_from_being_renewed(site: Site) -> None:
     """Parts are read apart."""
     token_file(site.tokens, "short")

@@ -37,12 +37,21 @@ def test_a_good_pair_is_read_with_its_time(good: Pair) -> None:
     assert Tls.of(tls.as_message()) == tls
 
 
+def _renamed(pair: Pair) -> Pair:
+    """Return a pair whose certificate has another word for what it is, as openssl -trustout."""
+    text = pair.certificate.read_bytes().replace(b" CERTIFICATE--", b" TRUSTED CERTIFICATE--")
+    renamed = pair.certificate.with_name("renamed.pem")
+    renamed.write_bytes(text)
+    return Pair(renamed, pair.key)
+
+
 BAD: dict[str, tuple[Callable[[Authority, Pair], Pair], str]] = {
     "expired": (lambda a, _: a.issue("e", begins=-3 * DAY, ends=-DAY), "has expired; renew it"),
     "not valid yet": (lambda a, _: a.issue("n", begins=DAY), "not valid yet; check the clock"),
     "for clients": (lambda a, _: a.issue("c", for_clients=True), "purpose"),
     "key of another": (lambda a, g: Pair(g.certificate, a.issue("o").key), "key values mismatch"),
     "encrypted key": (lambda a, _: a.issue("p", password=b"x"), "the key is encrypted"),
+    "another word": (lambda _, g: _renamed(g), "openssl x509 -in"),
     "no certificate": (lambda _, g: Pair(g.key, g.key), "no certificate and its key as PEM"),
     "nothing there": (lambda _, g: Pair(Path("/no/such"), g.key), "No such file"),
     "a folder": (lambda _, g: Pair(Path("/tmp"), g.key), "Is a directory"),  # noqa: S108
