@@ -320,9 +320,10 @@ class Front:
         return then(self._service.delete_session(request), _json)
 
     def _suggest(self, head: Head, _body: bytes) -> Reply:
-        given = dict(_parameters(head.query))
-        if not given.keys() <= {"q", "index"}:
-            raise MalformedRequestError("/suggest takes the parameters q and index, no others")
+        pairs = _parameters(head.query)
+        given = dict(pairs)
+        if not given.keys() <= {"q", "index"} or len(given) < len(pairs):
+            raise MalformedRequestError("/suggest takes the parameters q and index once, no others")
         request = CompleteRequest(prefix=given.get("q", ""), index=given.get("index", ""))
         reply = self._service.complete(request)
         document = [request.prefix, [one.display_text for one in reply.suggestions]]

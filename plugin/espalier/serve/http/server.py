@@ -39,6 +39,8 @@ from espalier.serve.tokens import Guard
 _IDLE_SECONDS: Final = 30
 """Between two requests on one connection; browsers and proxies keep theirs for a minute."""
 _BACKLOG: Final = 1024
+_MOST_WIRE_BYTES: Final = 8 * MAX_REQUEST_BYTES
+"""Of a body with what is around it: in chunks of one byte it takes six times its size."""
 _POLL_SECONDS: Final = 0.02
 _END_SECONDS: Final = 2.0
 
@@ -46,6 +48,11 @@ _HEAD_TOO_LARGE: Final = refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     f"request line and headers have more than {MAX_HEAD_BYTES} bytes; send shorter ones",
+)
+_TOO_MUCH: Final = refusal(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "far more came than the body; send it in larger chunks, and nothing after it",
 )
 _TOO_LATE: Final = refusal(
     HTTPStatus.REQUEST_TIMEOUT, grpc.StatusCode.CANCELLED, "the request did not come in time"
@@ -71,7 +78,8 @@ class _Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many."""
         super().connection_made(transport)
-        self._head_bytes = 0
+        self._head_bytes = self._wire_bytes = 0
+        self._in_head = self._in_body = False
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         if len(self.connections) > self.rules.limits.open:
@@ -91,6 +99,11 @@ class _Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if self._in_body:
+            self._wire_bytes += len(data)
+            if self._wire_bytes > _MOST_WIRE_BYTES:
+                self._refuse(_TOO_MUCH)
+                return
         # There is none before the first request, whatever its type says.
         if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
             if self.cycle.more_body and self._timer is None:
@@ -103,10 +116,21 @@ class _Connection(HttpToolsProtocol):
         elif self._timer is None:
             self._begin_timer()
 
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what follows a body in chunks is none, and would never end."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Go on to the body and to the answer."""
         self._end_timer()
-        self._head_bytes = 0
+        self._head_bytes = self._wire_bytes = 0
+        self._in_head, self._in_body = False, True
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > MAX_HEAD_BYTES:
             self._refuse(_HEAD_TOO_LARGE)
@@ -117,6 +141,7 @@ class _Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Go on: the body is there."""
         self._end_timer()
+        self._in_body = False
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - theirs

@@ -216,6 +216,7 @@ def test_browsers_are_answered_by_their_convention(site: Site) -> None:
     assert header(reply, b"content-type") == b"application/x-suggestions+json"
     assert json.loads(reply.body) == ["nike s", ["Nike Shoes", "Nike Socks"]]
     assert site.ask("GET", "/suggest?q=n&client=x").status == 400
+    assert site.ask("GET", "/suggest?q=n&q=o").status == 400
     assert json.loads(site.ask("GET", "/suggest").body)[0] == ""
 
 

@@ -109,6 +109,12 @@ def next_status(sock: socket.socket) -> int:
     return reply.status
 
 
+def send_often(sock: socket.socket, data: bytes, times: int) -> None:
+    """Send the same again and again."""
+    for _ in range(times):
+        sock.sendall(data)
+
+
 def status_of(reply: bytes) -> int:
     """Return the status of the first reply in some bytes."""
     return int(reply.split(b" ", 2)[1])
@@ -255,6 +261,41 @@ def test_a_flood_of_headers_is_refused(site: Served, head: bytes) -> None:
 
     assert status_of(reply) in {400, 431}
     assert reply.count(b"connection: close") == 1
+
+
+@pytest.mark.parametrize(("begin", "line"), [(b"", b"x-a: b\r\n"), (b"x: ", b"a")])
+def test_a_flood_behind_a_body_is_hung_up_on(site: Served, begin: bytes, line: bytes) -> None:
+    """Where a body comes in chunks headers may follow it, many or one without an end."""
+    head = b"POST /v1/queries HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    flood = line * (65_536 // len(line))
+    with site.connected() as sock:
+        sock.sendall(head + b"2\r\n{}\r\n0\r\n" + begin)
+        with pytest.raises(ConnectionError):
+            send_often(sock, flood, 500 * MAX_REQUEST_BYTES // len(flood))
+
+    assert site.request("GET", "/healthz")[0] == 200
+
+
+def test_what_follows_a_body_is_no_header_of_the_request(site: Served) -> None:
+    """A proxy that looks at headers does not look there."""
+    body = b"13\r\n" + b'{"prefix": "nike s"}'[:19] + b"\r\n1\r\n}\r\n0\r\n"
+    with site.connected() as sock:
+        sock.sendall(
+            b"POST /v1/complete HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            + body
+            + b"content-type: application/json\r\n\r\n"
+        )
+
+        assert next_status(sock) == 415
+
+
+def test_methods_nobody_uses_are_counted_as_one(site: Served) -> None:
+    """Who asks with each that the parser knows makes one series of them."""
+    for method in ("PROPFIND", "MKCOL", "PUT", "GET"):
+        site.request(method, "/v1/complete?prefix=n")
+
+    assert {key[1] for key in site.counters.read()} == {"OTHER", "GET"}
+    assert site.counters.get("http", "OTHER", "/v1/complete", "405") == 3
 
 
 def test_heads_that_do_not_come_are_given_up() -> None:
