@@ -7,6 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from espalier.serve.admin import ANSWERING, WORKERS
+from espalier.serve.experiment_book import COMPONENT as EXPERIMENTS
+from espalier.serve.health import LIVE, READY, SESSIONS
+from espalier.serve.retrieval_service import SERVICE_NAME as RETRIEVAL
+from espalier.serve.service import SERVICE_NAME as COMPLETION
 from tools.gen_telemetry import PAGE, metric_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,3 +70,11 @@ def test_every_event_of_the_log_is_listed_with_its_level() -> None:
 def test_names_of_events_are_words_not_sentences() -> None:
     """Whoever searches a log searches for one word."""
     assert [name for name, _ in events() if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
+
+
+def test_every_component_of_health_is_listed() -> None:
+    """What `espalier health` can be asked for by name."""
+    listed = "\n".join(table("Health", "name"))
+
+    for name in (LIVE, READY, SESSIONS, WORKERS, ANSWERING, EXPERIMENTS, COMPLETION, RETRIEVAL):
+        assert f"`{name}`" in listed
