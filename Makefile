@@ -54,7 +54,7 @@ test-native:
 	$(MAKE) --no-print-directory -j1 -C native test sanitize fuzz FUZZ_SECONDS=3
 
 test-python:
-	ESPALIER_PROFILE=ci $(PY) -m pytest
+	ESPALIER_PROFILE=ci $(PY) -m pytest -n 2 --dist loadfile
 
 soak: dev $(PECOS) ## the long runs: full counts, sanitizers, fuzzing, libpecos, ten minutes of load
 	ESPALIER_PROFILE=long $(MAKE) --no-print-directory -C native test sanitize analyze fuzz FUZZ_SECONDS=300
