@@ -25,8 +25,10 @@ SCRIPT = """
 import { Client, Combobox } from "/src/index.js";
 window.submitted = [];
 window.errors = [];
+window.reports = [];
+const beacon = (url, body) => reports.push([url, JSON.parse(body)]);
 window.box = new Combobox(document.querySelector("#q"), {
-  client: new Client({ timeout: 60_000, maxSuggestions: 3 }),
+  client: new Client({ timeout: 60_000, maxSuggestions: 3, beacon }),
   debounce: Number(new URLSearchParams(location.search).get("debounce") ?? 0),
   onSubmit: (query, suggestion) => submitted.push([query, suggestion?.text ?? null]),
   onError: (error) => errors.push(error.name),
@@ -209,6 +211,75 @@ def test_right_at_the_end_puts_the_chosen_one_into_the_box(shop: Shop) -> None:
 
     assert shop.page.input_value("#q") == "tent"
     assert shop.page.evaluate("submitted") == []
+
+
+def test_where_text_runs_the_other_way_the_arrows_do_too(shop: Shop) -> None:
+    """Right moves in the text as ever; Left, its end, puts the chosen one into the box."""
+    shop.answers["خ"] = ["خيمة"]
+    shop.answers["خيمة"] = ["خيمة كبيرة"]
+    shop.open()
+    shop.page.evaluate("q.dir = 'auto'")
+    shop.page.locator("#q").press_sequentially("خ")
+    expect(shop.page.locator("[role=option]")).to_have_text(["خيمة"])
+    shop.page.keyboard.press("ArrowDown")
+    shop.page.keyboard.press("ArrowRight")
+    assert shop.page.input_value("#q") == "خ"
+    shop.page.keyboard.press("End")
+    shop.page.keyboard.press("ArrowDown")
+    shop.page.keyboard.press("ArrowLeft")
+
+    assert shop.page.input_value("#q") == "خيمة"
+
+
+def test_what_the_page_does_with_its_form_is_done_with_a_suggestion_too(shop: Shop) -> None:
+    """Its own listener hears of it once, and one query is reported."""
+    shop.script = SCRIPT.replace("  onSubmit:", "  other:") + (
+        "document.querySelector('form').addEventListener('submit', (event) => {"
+        " event.preventDefault(); submitted.push(q.value); });"
+    )
+    type_te(shop)
+    shop.page.keyboard.press("ArrowDown")
+    shop.page.keyboard.press("Enter")
+    until(shop.page, "submitted.length > 0")
+
+    assert shop.page.evaluate("submitted") == ["tent"]
+    assert actions(shop) == ["ACCEPTANCE", "SUBMISSION"]
+
+
+def actions(shop: Shop) -> list[str]:
+    """Return what was reported, in order."""
+    return [
+        event["action"].removeprefix("EVENT_ACTION_")
+        for _, report in shop.page.evaluate("reports")
+        for event in report["events"]
+    ]
+
+
+def test_what_is_typed_and_given_up_is_reported_once(shop: Shop) -> None:
+    """When the page is left, or the box with nothing in it; never for what was submitted."""
+    type_te(shop)
+    shop.page.locator("#other").focus()
+    assert actions(shop) == []
+    shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    assert actions(shop) == ["ABANDONMENT"]
+    ((path, report),) = shop.page.evaluate("reports")
+    (event,) = report["events"]
+    said = (path, event["query"], event["prefixLength"], event["suggestionSetId"])
+    assert said == ("/v1/events", "te", 2, "set")
+
+    shop.page.locator("#q").fill("boat")
+    shop.page.keyboard.press("Enter")
+    shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    assert actions(shop)[1:] == ["SUBMISSION"]
+    shop.page.locator("#q").fill("ca")
+    shop.page.locator("#q").fill("")
+    assert actions(shop)[2:] == []
+    shop.page.locator("#other").focus()
+
+    assert actions(shop)[2:] == ["ABANDONMENT"]
+    intents = [report["events"][0]["intentId"] for _, report in shop.page.evaluate("reports")]
+    assert len(set(intents)) == len(intents)
 
 
 def test_a_click_takes_a_suggestion_and_the_box_keeps_the_focus(shop: Shop) -> None:
@@ -403,9 +474,11 @@ def test_nobody_is_kept_out(shop: Shop) -> None:
 
 
 def test_what_was_added_can_be_taken_away(shop: Shop) -> None:
-    """Nothing answers any more, and nothing is left behind."""
+    """Nothing answers any more, nothing is left behind, and the box is as it was."""
+    shop.script = "window.before = q.outerHTML;" + SCRIPT
     type_te(shop)
     shop.page.evaluate("box.destroy()")
+    assert shop.page.evaluate("q.outerHTML === before")
     asked = len(shop.asked)
     shop.page.keyboard.press("n")
     shop.settle()

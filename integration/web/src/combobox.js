@@ -1,33 +1,6 @@
-/** @import {Answer, Suggestion} from "./types.js" */
-/** @import {Client} from "./client.js" */
+/** @import {Answer, ComboboxOptions, Shown, Suggestion} from "./types.js" */
 import { Lookup } from "./lookup.js";
 import { narrowed, partsOf } from "./parts.js";
-
-/**
- * @typedef {object} Shown
- * @property {string} typed What stands in the box.
- * @property {Suggestion[]} suggestions
- * @property {Answer | undefined} answer Where they come from.
- * @property {boolean} open
- */
-
-/**
- * @typedef {object} ComboboxOptions
- * @property {Client} client Whom to ask.
- * @property {Lookup} [lookup] Where answers are kept; one of its own by default.
- * @property {HTMLElement} [listbox] Where the list goes; by default a new element behind the box.
- * @property {string} [label] Names the list for those who do not see it.
- * @property {number} [debounce] Milliseconds of silence before it asks; 50 by default.
- * @property {number} [minLength] Code units typed before it asks; 0 by default: likely queries.
- * @property {boolean} [stay] Whether the list stays when the focus leaves; for pages with room.
- * @property {(query: string, suggestion?: Suggestion) => void} [onSubmit] Told of what was
- *   submitted; without it the form around the box is.
- * @property {(shown: Shown) => void} [onShow] Told whenever the list was drawn.
- * @property {(suggestion: Suggestion | undefined) => void} [onPoint] Told what is pointed at.
- * @property {(error: unknown) => void} [onError] Told why there is no answer.
- * @property {(option: HTMLElement, suggestion: Suggestion) => void} [draw] Draws an option.
- * @property {(count: number) => string} [announce] Says how many suggestions there are.
- */
 
 let count = 0;
 
@@ -37,8 +10,8 @@ let count = 0;
  *
  * The focus stays in the box. Down and Up go through the list and the box itself, Enter takes
  * what is chosen or submits what is typed, Escape closes the list and then empties the box, Tab
- * leaves; Alt with Down opens the list, with Up closes it; Right at the end of the text puts
- * the chosen suggestion into the box to go on from. While an input method composes, keys are
+ * leaves; Alt with Down opens the list, with Up closes it; Right at the end of the text (Left
+ * where it runs that way) puts the chosen suggestion into the box to go on from. While an input method composes, keys are
  * its own and the box is not touched. It asks all the same: on a phone every word is composed.
  */
 export class Combobox {
@@ -48,6 +21,12 @@ export class Combobox {
   #list;
   #status;
   #made = false;
+  /** @type {[HTMLElement, string, string | null][]} Attributes as they were. */
+  #were = [];
+  /** @type {string | undefined} What was typed last; undefined: nothing since the last query. */
+  #episode;
+  /** Whether the form is submitted for a suggestion that is reported already. */
+  #reported = false;
   #ended = new AbortController();
   /** @type {Shown} */
   #shown = { typed: "", suggestions: [], answer: undefined, open: false };
@@ -71,11 +50,13 @@ export class Combobox {
     this.#status = hidden(input.ownerDocument);
     this.#list.after(this.#status);
     const list = this.#list;
-    list.id ||= `espalier-list-${++count}`;
-    list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", options.label ?? "Suggestions");
-    list.hidden = true;
-    for (const [name, value] of Object.entries({
+    this.#set(list, {
+      id: list.id || `espalier-list-${++count}`,
+      role: "listbox",
+      "aria-label": options.label ?? "Suggestions",
+      hidden: "",
+    });
+    this.#set(input, {
       role: "combobox",
       "aria-autocomplete": "list",
       "aria-expanded": "false",
@@ -85,9 +66,7 @@ export class Combobox {
       autocorrect: "off",
       spellcheck: "false",
       enterkeyhint: "search",
-    })) {
-      input.setAttribute(name, value);
-    }
+    });
     this.#listen();
   }
 
@@ -115,15 +94,26 @@ export class Combobox {
     this.#show({ open: false });
   }
 
-  /** Takes everything away that was added. */
+  /** Takes everything away that was added, and leaves the box as it was. */
   destroy() {
+    this.#abandon();
     this.close();
     this.#ended.abort();
     clearTimeout(this.#speaking);
     this.#status.remove();
+    this.#list.replaceChildren();
     if (this.#made) this.#list.remove();
-    for (const name of ["role", "aria-autocomplete", "aria-expanded", "aria-controls"]) {
-      this.#input.removeAttribute(name);
+    for (const [element, name, value] of this.#were.splice(0)) {
+      if (value === null) element.removeAttribute(name);
+      else element.setAttribute(name, value);
+    }
+  }
+
+  /** @param {HTMLElement} element @param {Record<string, string>} attributes */
+  #set(element, attributes) {
+    for (const [name, value] of Object.entries(attributes)) {
+      this.#were.push([element, name, element.getAttribute(name)]);
+      element.setAttribute(name, value);
     }
   }
 
@@ -136,6 +126,8 @@ export class Combobox {
     const changed = () => {
       // Chosen is chosen for what was typed.
       this.#activate(-1);
+      // Who empties the box may go on; what was there is remembered until it is left.
+      if (input.value.trim()) this.#episode = input.value;
       this.#later();
     };
     input.addEventListener("input", changed, { signal });
@@ -145,7 +137,14 @@ export class Combobox {
     input.addEventListener("focus", () => this.#later(), { signal });
     // After Escape, or where the focus was set before.
     input.addEventListener("click", () => this.#shown.open || this.#later(), { signal });
-    input.addEventListener("blur", () => this.#options.stay || this.close(), { signal });
+    const left = () => {
+      if (!this.#options.stay) this.close();
+      // With text in it the box is left for its button, or for a moment.
+      if (!input.value.trim()) this.#abandon();
+    };
+    input.addEventListener("blur", left, { signal });
+    const view = input.ownerDocument.defaultView;
+    view?.addEventListener("pagehide", () => this.#abandon(), { signal });
     // The focus stays in the box, or the list would close before the click.
     list.addEventListener("mousedown", (event) => event.preventDefault(), { signal });
     list.addEventListener("click", (event) => this.#take(this.#at(event)), { signal });
@@ -182,9 +181,9 @@ export class Combobox {
       else this.#fill("");
     } else if (key === "Tab") {
       if (!this.#options.stay) this.close();
-    } else if (key === "ArrowRight") {
+    } else if (key === onward(this.#input)) {
       const chosen = suggestions[this.#active];
-      if (!chosen) return;
+      if (!chosen || event.shiftKey || altKey) return;
       const { value, selectionStart, selectionEnd } = this.#input;
       if (selectionStart !== value.length || selectionEnd !== value.length) return;
       event.preventDefault();
@@ -216,7 +215,7 @@ export class Combobox {
   /** @param {SubmitEvent} event */
   #submitted(event) {
     if (this.#options.onSubmit) event.preventDefault();
-    this.#submit(this.#input.value);
+    if (!this.#reported) this.#submit(this.#input.value);
   }
 
   /**
@@ -231,6 +230,7 @@ export class Combobox {
     const suggestionSetId = answer?.suggestionSetId;
     const accepted = suggestionSetId && position ? { suggestionSetId, position } : undefined;
     this.#input.value = query;
+    if (query.trim()) this.#episode = undefined;
     this.close();
     client.submitted(query, accepted, {
       prefixLength: [...typed].length,
@@ -239,8 +239,26 @@ export class Combobox {
     // What was asked before knows nothing of this query.
     this.#lookup.clear();
     if (onSubmit) onSubmit(query, suggestion);
-    // Without a second report: this sends no event.
-    else if (suggestion) this.#input.form?.submit();
+    else if (suggestion) this.#resubmit();
+  }
+
+  /** Submits the form as its button does: what the page checks or does then is done. */
+  #resubmit() {
+    this.#reported = true;
+    this.#input.form?.requestSubmit();
+    this.#reported = false;
+  }
+
+  /** Reports that what was typed came to nothing. */
+  #abandon() {
+    const typed = this.#episode;
+    if (typed === undefined) return;
+    this.#episode = undefined;
+    const suggestionSetId = this.#shown.answer?.suggestionSetId;
+    this.#options.client.abandoned(typed, {
+      prefixLength: [...typed].length,
+      ...(suggestionSetId && { suggestionSetId }),
+    });
   }
 
   /** @param {string} text */
@@ -388,6 +406,15 @@ export function drawText(parent, suggestion) {
   mark.textContent = rest;
   text.append(typed, mark);
   parent.append(text);
+}
+
+/**
+ * The key that goes on in the text.
+ *
+ * @param {Element} input
+ */
+function onward(input) {
+  return getComputedStyle(input).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
 }
 
 /** @param {Suggestion} suggestion */

@@ -18,6 +18,6 @@ export { narrowed, partsOf } from "./parts.js";
 /** @typedef {import("./types.js").Contribution} Contribution */
 /** @typedef {import("./types.js").Suggestion} Suggestion */
 /** @typedef {import("./types.js").Typed} Typed */
-/** @typedef {import("./client.js").ClientOptions} ClientOptions */
-/** @typedef {import("./combobox.js").ComboboxOptions} ComboboxOptions */
+/** @typedef {import("./types.js").ClientOptions} ClientOptions */
+/** @typedef {import("./types.js").ComboboxOptions} ComboboxOptions */
 /** @typedef {import("./lookup.js").LookupOptions} LookupOptions */

@@ -110,9 +110,33 @@ test("without a session queries are reported as events", () => {
   assert.notEqual(body.events[0].eventId, body.events[1].eventId);
 });
 
+test("what is given up is an event of its own, and ends its episode", () => {
+  const { beacon, beacons } = new Service();
+  const client = new Client({ sessionId: "s1", unit: "u1", beacon });
+  const intentId = client.request("te").intentId;
+  client.abandoned("te", { suggestionSetId: "set-1", prefixLength: 2 });
+
+  const [{ url, body }] = /** @type {[{url: string, body: any}]} */ (beacons);
+  const { eventId, ...event } = body.events[0];
+  assert.equal(url, "/v1/events");
+  assert.deepEqual(event, {
+    action: "EVENT_ACTION_ABANDONMENT",
+    query: "te",
+    intentId,
+    sessionId: "s1",
+    unit: "u1",
+    suggestionSetId: "set-1",
+    prefixLength: 2,
+  });
+  assert.match(eventId, /^\w+$/);
+  assert.notEqual(client.request("te").intentId, intentId);
+});
+
 test("nothing is reported of blank queries, nor where that is switched off", () => {
   const { beacon, beacons } = new Service();
   new Client({ beacon, report: false }).submitted("tent");
+  new Client({ beacon, report: false }).abandoned("te");
+  new Client({ beacon }).abandoned(" ");
   new Client({ sessionId: "s1", beacon }).submitted("  ");
 
   assert.deepEqual(beacons, []);

@@ -182,3 +182,17 @@ function permutations(items) {
     permutations(items.filter((_, other) => other !== place)).map((rest) => [item, ...rest]),
   );
 }
+
+test("an answer from before the session changed is not kept after it", async () => {
+  const lookup = lookupOf();
+  const given = lookup.get("t");
+  lookup.clear();
+  service.newest.reply(["tea"]);
+  await given;
+  const again = lookup.get("t");
+  await settled();
+
+  assert.equal(service.asked.length, 2);
+  service.newest.reply(["tent"]);
+  assert.equal((await again).suggestions[0]?.text, "tent");
+});

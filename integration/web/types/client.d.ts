@@ -1,4 +1,4 @@
-/** @import {Accepted, Answer, Fields, Typed} from "./types.js" */
+/** @import {Accepted, Answer, ClientOptions, Fields, Typed} from "./types.js" */
 /**
  * A service that refused, or answered with something else than completions.
  *
@@ -9,22 +9,6 @@ export class ServiceError extends Error {
     constructor(status: number);
     status: number;
 }
-/**
- * @typedef {object} ClientOptions
- * @property {string} [url] Where the HTTP front is, without a slash at the end; "": here.
- * @property {string} [index] One of several that are served.
- * @property {number} [maxSuggestions] In a list; 8 by default.
- * @property {string} [sessionId] The service remembers this session's queries.
- * @property {() => readonly string[]} [previousQueries] Or this page does: most recent first.
- * @property {() => Fields} [fields] More fields for each request.
- * @property {string} [unit] Who asks, as experiments of the site tell people apart.
- * @property {boolean} [report] Whether queries are reported where no session records them; true
- *   by default.
- * @property {number} [timeout] Milliseconds that an answer may take; 2,000 by default.
- * @property {typeof fetch} [fetch] Asks; by default the browser's.
- * @property {(url: string, body: string) => boolean} [beacon] Sends what needs no answer;
- *   by default `navigator.sendBeacon`.
- */
 /** Talks with the HTTP front: a question and an answer, and reports that need none. */
 export class Client {
     /** @param {ClientOptions} [options] */
@@ -58,6 +42,13 @@ export class Client {
      */
     submitted(query: string, accepted?: Accepted, typed?: Typed): void;
     /**
+     * Reports that typing ended and nothing was submitted.
+     *
+     * @param {string} query What was typed.
+     * @param {Typed} [typed] What was there.
+     */
+    abandoned(query: string, typed?: Typed): void;
+    /**
      * Forgets the session.
      *
      * @throws {ServiceError} It was not forgotten.
@@ -65,55 +56,8 @@ export class Client {
     forget(): Promise<void>;
     #private;
 }
-export type ClientOptions = {
-    /**
-     * Where the HTTP front is, without a slash at the end; "": here.
-     */
-    url?: string;
-    /**
-     * One of several that are served.
-     */
-    index?: string;
-    /**
-     * In a list; 8 by default.
-     */
-    maxSuggestions?: number;
-    /**
-     * The service remembers this session's queries.
-     */
-    sessionId?: string;
-    /**
-     * Or this page does: most recent first.
-     */
-    previousQueries?: () => readonly string[];
-    /**
-     * More fields for each request.
-     */
-    fields?: () => Fields;
-    /**
-     * Who asks, as experiments of the site tell people apart.
-     */
-    unit?: string;
-    /**
-     * Whether queries are reported where no session records them; true
-     * by default.
-     */
-    report?: boolean;
-    /**
-     * Milliseconds that an answer may take; 2,000 by default.
-     */
-    timeout?: number;
-    /**
-     * Asks; by default the browser's.
-     */
-    fetch?: typeof fetch;
-    /**
-     * Sends what needs no answer;
-     * by default `navigator.sendBeacon`.
-     */
-    beacon?: (url: string, body: string) => boolean;
-};
 import type { Fields } from "./types.js";
 import type { Answer } from "./types.js";
 import type { Accepted } from "./types.js";
 import type { Typed } from "./types.js";
+import type { ClientOptions } from "./types.js";

@@ -94,3 +94,120 @@ export type Typed = {
  * Of a `CompleteRequest`, as `{allowedSources: […]}`.
  */
 export type Fields = Record<string, unknown>;
+export type ClientOptions = {
+    /**
+     * Where the HTTP front is, without a slash at the end; "": here.
+     */
+    url?: string;
+    /**
+     * One of several that are served.
+     */
+    index?: string;
+    /**
+     * In a list; 8 by default.
+     */
+    maxSuggestions?: number;
+    /**
+     * The service remembers this session's queries.
+     */
+    sessionId?: string;
+    /**
+     * Or this page does: most recent first.
+     */
+    previousQueries?: () => readonly string[];
+    /**
+     * More fields for each request.
+     */
+    fields?: () => Fields;
+    /**
+     * Who asks, as experiments of the site tell people apart.
+     */
+    unit?: string;
+    /**
+     * Whether events are reported: what was given up, and queries where
+     * no session records them; true by default.
+     */
+    report?: boolean;
+    /**
+     * Milliseconds that an answer may take; 2,000 by default.
+     */
+    timeout?: number;
+    /**
+     * Asks; by default the browser's.
+     */
+    fetch?: typeof fetch;
+    /**
+     * Sends what needs no answer;
+     * by default `navigator.sendBeacon`.
+     */
+    beacon?: (url: string, body: string) => boolean;
+};
+export type Shown = {
+    /**
+     * What stands in the box.
+     */
+    typed: string;
+    suggestions: Suggestion[];
+    /**
+     * Where they come from.
+     */
+    answer: Answer | undefined;
+    open: boolean;
+};
+export type ComboboxOptions = {
+    /**
+     * Whom to ask.
+     */
+    client: Client;
+    /**
+     * Where answers are kept; one of its own by default.
+     */
+    lookup?: Lookup;
+    /**
+     * Where the list goes; by default a new element behind the box.
+     */
+    listbox?: HTMLElement;
+    /**
+     * Names the list for those who do not see it.
+     */
+    label?: string;
+    /**
+     * Milliseconds of silence before it asks; 50 by default.
+     */
+    debounce?: number;
+    /**
+     * Code units typed before it asks; 0 by default: likely queries.
+     */
+    minLength?: number;
+    /**
+     * Whether the list stays when the focus leaves; for pages with room.
+     */
+    stay?: boolean;
+    /**
+     * Told of what was
+     * submitted; without it the form around the box is.
+     */
+    onSubmit?: (query: string, suggestion?: Suggestion) => void;
+    /**
+     * Told whenever the list was drawn.
+     */
+    onShow?: (shown: Shown) => void;
+    /**
+     * Told what is pointed at.
+     */
+    onPoint?: (suggestion: Suggestion | undefined) => void;
+    /**
+     * Told why there is no answer.
+     */
+    onError?: (error: unknown) => void;
+    /**
+     * Draws an option.
+     */
+    draw?: (option: HTMLElement, suggestion: Suggestion) => void;
+    /**
+     * Says how many suggestions there are.
+     */
+    announce?: (count: number) => string;
+};
+import type { Client } from "./client.js";
+import type { Lookup } from "./lookup.js";

@@ -1,4 +1,4 @@
-/** @import {Accepted, Answer, Fields, Typed} from "./types.js" */
+/** @import {Accepted, Answer, ClientOptions, Fields, Typed} from "./types.js" */
 
 /**
  * A service that refused, or answered with something else than completions.
@@ -13,23 +13,6 @@ export class ServiceError extends Error {
     this.status = status;
   }
 }
-
-/**
- * @typedef {object} ClientOptions
- * @property {string} [url] Where the HTTP front is, without a slash at the end; "": here.
- * @property {string} [index] One of several that are served.
- * @property {number} [maxSuggestions] In a list; 8 by default.
- * @property {string} [sessionId] The service remembers this session's queries.
- * @property {() => readonly string[]} [previousQueries] Or this page does: most recent first.
- * @property {() => Fields} [fields] More fields for each request.
- * @property {string} [unit] Who asks, as experiments of the site tell people apart.
- * @property {boolean} [report] Whether queries are reported where no session records them; true
- *   by default.
- * @property {number} [timeout] Milliseconds that an answer may take; 2,000 by default.
- * @property {typeof fetch} [fetch] Asks; by default the browser's.
- * @property {(url: string, body: string) => boolean} [beacon] Sends what needs no answer;
- *   by default `navigator.sendBeacon`.
- */
 
 /** Talks with the HTTP front: a question and an answer, and reports that need none. */
 export class Client {
@@ -126,6 +109,22 @@ export class Client {
       const taken = { ...said, ...accepted, eventId: newId(), action: "EVENT_ACTION_ACCEPTANCE" };
       this.#tell("events", { events: accepted ? [taken, ...events] : events });
     }
+  }
+
+  /**
+   * Reports that typing ended and nothing was submitted.
+   *
+   * @param {string} query What was typed.
+   * @param {Typed} [typed] What was there.
+   */
+  abandoned(query, typed) {
+    const { sessionId, unit, report = true } = this.#options;
+    if (!report || !query.trim()) return;
+    const action = "EVENT_ACTION_ABANDONMENT";
+    const who = { ...(sessionId && { sessionId }), ...(unit && { unit }) };
+    const said = { query, intentId: this.#intent, eventId: newId() };
+    this.#intent = newId();
+    this.#tell("events", { events: [{ action, ...said, ...who, ...typed }] });
   }
 
   /**

@@ -67,13 +67,14 @@ export class Lookup {
       return;
     }
     for (const between of this.#underWay.splice(1)) between.controller.abort();
+    const answers = this.#kept;
     const question = { sequence, controller: new AbortController() };
     this.#underWay.push(question);
     this.#client
       .complete({ ...request, sequence: String(sequence) }, question.controller.signal)
       .then(
         (answer) => {
-          this.#keep(key, answer);
+          this.#keep(answers, key, answer);
           if (sequence <= this.#shown) return;
           this.#overtake(sequence);
           told.answer(answer);
@@ -98,8 +99,9 @@ export class Lookup {
     const key = keyOf(request);
     const kept = this.#find(key);
     if (kept) return kept;
+    const answers = this.#kept;
     const answer = await this.#client.complete(request, signal);
-    this.#keep(key, answer);
+    this.#keep(answers, key, answer);
     return answer;
   }
 
@@ -111,7 +113,8 @@ export class Lookup {
   /** Gives up what is under way and forgets every answer: the session has changed. */
   clear() {
     this.cancel();
-    this.#kept.clear();
+    // What is under way still has the old ones to write to.
+    this.#kept = new Map();
   }
 
   /** @param {number} sequence */
@@ -135,16 +138,17 @@ export class Lookup {
   }
 
   /**
+   * @param {Map<string, {answer: Answer, since: number}>} answers
    * @param {string} key
    * @param {Answer} answer
    */
-  #keep(key, answer) {
+  #keep(answers, key, answer) {
     // What is degraded should not last.
     if (this.#size === 0 || answer.degradations?.length) return;
-    this.#kept.delete(key);
-    this.#kept.set(key, { answer, since: this.#now() });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > this.#size && oldest !== undefined) this.#kept.delete(oldest);
+    answers.delete(key);
+    answers.set(key, { answer, since: this.#now() });
+    const [oldest] = answers.keys();
+    if (answers.size > this.#size && oldest !== undefined) answers.delete(oldest);
   }
 }
 
