@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,12 +101,14 @@ def retrieve_file(
         answers = catalogue.retrieve_batch(
             asked, k=k, beam=beam, fused=fused, popular=popular, where=where, threads=threads
         )
-        for query, found in zip(asked, answers, strict=True):
-            unanswered += not found
-            products += len(found)
-            stream.writelines(
-                f"{query}\t{rank}\t{one.product_id}\t{one.score:.9g}\n"
-                for rank, one in enumerate(found, 1)
-            )
-            advance(1)
+        # A full disk or Ctrl-C ends this loop; the threads must end before the index does.
+        with closing(answers):
+            for query, found in zip(asked, answers, strict=True):
+                unanswered += not found
+                products += len(found)
+                stream.writelines(
+                    f"{query}\t{rank}\t{one.product_id}\t{one.score:.9g}\n"
+                    for rank, one in enumerate(found, 1)
+                )
+                advance(1)
     return BatchReport(out, len(asked), unanswered, products, bad)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,7 +40,7 @@ def test_a_batch_that_cannot_be_asked_says_so(index: Catalogue, threads: int) ->
         list(index.retrieve_batch(["saw"] * 200, k=0, threads=threads))
     answers = index.retrieve_batch(["saw"] * 1_000, threads=threads)
     assert next(answers)
-    answers.close()  # type: ignore[attr-defined]
+    answers.close()
     assert list(index.retrieve_batch([], threads=threads)) == []
 
 
@@ -96,6 +99,41 @@ def test_what_fails_leaves_the_old_file(
 
     assert (tmp_path / "out.tsv").read_text() == "old"
     assert {path.name for path in tmp_path.iterdir()} == {"q.tsv", "out.tsv"}
+
+
+def test_a_batch_that_is_stopped_ends_its_threads_before_the_index(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk or Ctrl-C: nobody reads a file that is no longer mapped."""
+    asked = write_queries(tmp_path / "q.tsv", *("1\tred saw",) * 1_000)
+    answering: list[str] = []
+    close = Catalogue.close
+
+    def watched(catalogue: Catalogue) -> None:
+        answering.extend(
+            one.name for one in threading.enumerate() if one.name.startswith("espalier-retrieve")
+        )
+        close(catalogue)
+
+    class Stopping:
+        @contextmanager
+        def stage(
+            self,
+            name: str,  # noqa: ARG002 - the port
+            total: int | None = None,  # noqa: ARG002 - the port
+        ) -> Iterator[Callable[[int], None]]:
+            def advance(steps: int) -> None:
+                raise KeyboardInterrupt(steps)
+
+            yield advance
+
+    monkeypatch.setattr(Catalogue, "close", watched)
+    with pytest.raises(KeyboardInterrupt):
+        retrieve_file(
+            shop / "shop.esp", asked, tmp_path / "out.tsv", threads=2, progress=Stopping()
+        )
+
+    assert answering == []
 
 
 def test_the_queries_are_not_overwritten(shop: Path, tmp_path: Path) -> None:
