@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -181,7 +181,12 @@ class Catalogue:
             where=where,
             previous=previous,
         )
-        return [self._product(one) for one in found]
+        texts = self._native.texts_of([one.label for one in found])
+        pairs = self._native.label_users
+        return [
+            Product(*both, one.score, one.model, pairs(one.label), one.host_rank or None)
+            for both, one in zip(texts, found, strict=True)
+        ]
 
     def retrieve_batch(
         self,
@@ -193,8 +198,11 @@ class Catalogue:
         popular: bool = False,
         where: Filter | None = None,
         threads: int = 0,
-    ) -> Iterator[list[Product]]:
+    ) -> Generator[list[Product], None, None]:
         """Yield the products of each query, in the order of the queries.
+
+        Who stops before the end closes the generator before the catalogue: the threads
+        of it answer ahead.
 
         Args:
             queries: Taken as answers are, so there may be any number of them.
@@ -310,11 +318,6 @@ class Catalogue:
         if own is None:
             own = self._local.own = (Retrieval(self._native, _CAPS), Stemmer(self.stemmer))
         return own
-
-    def _product(self, one: RawProduct) -> Product:
-        product_id, title = self._native.label_texts(one.label)
-        pairs = self._native.label_users(one.label)
-        return Product(product_id, title, one.score, one.model, pairs, one.host_rank or None)
 
 
 def _analysed(text: str, stemmer: Stemmer) -> tuple[bytes, bytes]:

@@ -150,10 +150,10 @@ def evaluate_retrieval(
 
         def ask(query: str, *, model_only: bool) -> Ranking:
             start = time.perf_counter()
-            found = opened.ask(query, k=DEPTH, model_only=model_only)
+            found = opened.retrieve(query, k=DEPTH, fused=not model_only)
             if not model_only:
                 seconds.append(time.perf_counter() - start)
-            return np.array([ids[one.label] for one in found], np.int64)
+            return np.array([numbers.get(one.product_id, -1) for one in found], np.int64)
 
         stemmed = _stemmed(titles, opened.stemmer)
         rankers: dict[str, Callable[[str], Ranking]] = {

@@ -174,7 +174,7 @@ def _median_us(catalogue: Catalogue, wanted: Grades, beam: int) -> float:
     taken = []
     for query in wanted:
         start = time.perf_counter()
-        catalogue.ask(query, k=DEPTH, beam=beam)
+        catalogue.retrieve(query, k=DEPTH, beam=beam)
         taken.append(time.perf_counter() - start)
     return float(np.median(taken)) * 1e6
 
