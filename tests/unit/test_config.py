@@ -358,6 +358,7 @@ CONFLICTS = {
         f'{TLS}admin = "unix:a"\nadmin_client_ca = "a"',
         "serve.admin is a Unix socket",
     ),
+    "admin for other machines": ('admin = "0.0.0.0:50052"', "or set serve.admin_remote"),
     "remote admin for everybody": (
         f'{TLS}admin = "0.0.0.0:1"\nadmin_remote = true\ntls_client_ca = "a"',
         "serve.admin_remote lets other machines",

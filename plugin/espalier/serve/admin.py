@@ -25,6 +25,7 @@ from espalier.serve.retrieval_service import SERVICE_NAME as RETRIEVAL
 from espalier.serve.rpc import Unary
 from espalier.serve.server import Server
 from espalier.serve.service import SERVICE_NAME as COMPLETION
+from espalier.settings.serving import admin_reached_by_others
 
 _SOCKET_MODE = 0o600
 # A load takes its time; as many may wait for it as anybody could want.
@@ -51,11 +52,7 @@ class AdminAddress:
             self.address = address
             return
         if not remote and not is_of_this_machine(address):
-            raise ConfigError(
-                f"serve.admin: {address} can be reached from other machines, and whoever "
-                "reaches it can change what is suggested; use 127.0.0.1, a unix:PATH, or set "
-                "serve.admin_remote, and serve.admin_token_file or serve.admin_client_ca"
-            )
+            raise ConfigError(admin_reached_by_others(address))
         self._reserved = reserve_tcp(address)
         self.address = self._reserved.address
 

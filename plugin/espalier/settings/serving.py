@@ -263,6 +263,12 @@ class ServeSettings:
                 ("admin_client_ca", "admin"),
                 "serve.admin is a Unix socket, which has no TLS; leave serve.admin_client_ca out",
             )
+        if (
+            not self.admin_remote
+            and self.admin
+            and not is_of_this_machine(self.admin, look_up=False)
+        ):
+            yield Conflict(("admin", "admin_remote"), admin_reached_by_others(self.admin))
         if self.admin_remote and self.admin_client_ca is None and self.admin_token_file is None:
             yield Conflict(
                 ("admin_remote", "admin_client_ca", "admin_token_file"),
@@ -303,6 +309,15 @@ class ServeSettings:
                 continue
             if not is_of_this_machine(address, look_up=look_up):
                 yield key
+
+
+def admin_reached_by_others(address: str) -> str:
+    """Return what is wrong with an admin address of other machines that nobody meant."""
+    return (
+        f"serve.admin: {address} can be reached from other machines, and whoever reaches it can "
+        "change what is suggested; use 127.0.0.1, a unix:PATH, or set serve.admin_remote, and "
+        "serve.admin_token_file or serve.admin_client_ca"
+    )
 
 
 def _read_by_others(key: str) -> str:
