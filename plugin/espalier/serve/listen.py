@@ -15,6 +15,7 @@ workers come and go, the port stays ours.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import stat
 from contextlib import ExitStack
@@ -139,6 +140,11 @@ def claim_unix(path: Path) -> None:
     """
     if len(bytes(path)) > _UNIX_PATH_BYTES:
         raise ListenError(f"{path}: longer than the {_UNIX_PATH_BYTES} bytes of a Unix socket")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ListenError(
+            f"cannot listen on {path}: {path.parent} is no folder we can write; make it, or "
+            "choose another path"
+        )
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -121,6 +121,12 @@ def test_a_file_in_the_place_of_a_socket_stays(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
+def test_a_unix_path_in_a_folder_there_is_not_is_refused(tmp_path: Path) -> None:
+    """Before anything is loaded; nobody else is blamed."""
+    with pytest.raises(ListenError, match=r"run is no folder we can write; make it"):
+        claim_unix(tmp_path / "run" / "admin")
+
+
 def test_a_unix_path_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     """The system would cut it."""
     with pytest.raises(ListenError, match="longer than"):
