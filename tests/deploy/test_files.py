@@ -183,14 +183,19 @@ def test_probes_ask_for_components_there_are(pod: dict[str, Any]) -> None:
 def test_probes_of_a_service_with_tls_are_what_kubernetes_takes(
     manifests: dict[str, dict[str, Any]],
 ) -> None:
-    """As the comment beside the probes has it: plain HTTP at the metrics listener."""
+    """As the comment beside the probes has it: the metrics listener, or the admin socket."""
     said = MANIFESTS.read_text(encoding="utf-8")
-    assert "httpGet: {path: /readyz, port: metrics}" in said
+    assert "httpGet: {path: /readyz, port: metrics, scheme: HTTPS}" in said
+    assert f'exec: {{command: [espalier, health, "unix:/run/espalier/admin", {READY}]}}' in said
     document = yaml.safe_load(yaml.safe_dump(manifests["StatefulSet"]))
     (container,) = document["spec"]["template"]["spec"]["containers"]
     for probe, path in {"startup": "readyz", "readiness": "readyz", "liveness": "healthz"}.items():
         del container[f"{probe}Probe"]["grpc"]
-        container[f"{probe}Probe"]["httpGet"] = {"path": f"/{path}", "port": "metrics"}
+        container[f"{probe}Probe"]["httpGet"] = {
+            "path": f"/{path}",
+            "port": "metrics",
+            "scheme": "HTTPS",
+        }
 
     kubernetes_validate.validate(document, KUBERNETES[0], strict=True)
 
