@@ -43,6 +43,8 @@ MAX_EXPERIMENTS: Final = 100
 MAX_VARIANTS: Final = 16
 _TABLES: Final = ("eligible", "variants")
 _MOMENTS: Final = {"start", "end"}
+_PLACE: Final = 10
+"""Places in a namespace are this far apart, in 0.01 %."""
 
 
 def read_experiments(
@@ -203,6 +205,12 @@ class _Reading:
                 f"{name}.namespace_to = {table.namespace_to} must be above namespace_from, "
                 f"which is {table.namespace_from}",
             )
+        elif not -(-table.namespace_from // _PLACE) * _PLACE < table.namespace_to:
+            self._note(
+                f"{name}.namespace_to",
+                f"{name} has the part {table.namespace_from} to {table.namespace_to} of its "
+                f"namespace, in which nobody is; people stand there in steps of {_PLACE}",
+            )
         if not table.namespace and experiment.namespace_share != (0.0, 1.0):
             self._note(f"{name}.namespace", f"{name} has a part of a namespace; name the namespace")
         if table.start is not None and table.end is not None and table.start >= table.end:
@@ -255,6 +263,12 @@ class _Reading:
             else:
                 tables[variant] = self._put(VariantTable, f"{key}.{variant}", given)
                 self._check_index(f"{key}.{variant}.index", tables[variant].index or "")
+                if tables[variant].sources == ():
+                    self._note(
+                        f"{key}.{variant}.sources",
+                        f"{key}.{variant}.sources is empty, and without a source there is "
+                        "nothing to suggest; name some, or leave it out for all",
+                    )
         shares = self._shares(key, tables, mode, coverage)
         fields = [item.name for item in dataclasses.fields(Parameters)]
         return tuple(

@@ -68,8 +68,8 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         ]
     table["variants"] = {f"v{number}": share for number, share in enumerate(shares)}
     if draw(st.booleans()):
-        start = draw(st.integers(0, 9_999))
-        end = draw(st.integers(start + 1, 10_000))
+        start = draw(st.integers(0, 9_990))
+        end = draw(st.integers(start + 10, 10_000))
         table |= {"namespace": draw(SEEDS), "namespace_from": start, "namespace_to": end}
     return table
 

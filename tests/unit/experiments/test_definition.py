@@ -111,7 +111,7 @@ def experiments(draw: st.DrawFn) -> str:
     if mode is not Mode.SPLIT:
         shares = ["", ""]
     if draw(st.booleans()):
-        lines += ["namespace = 'n'", f"namespace_from = {draw(st.integers(0, 9_999))}"]
+        lines += ["namespace = 'n'", f"namespace_from = {draw(st.integers(0, 9_990))}"]
     if draw(st.booleans()):
         lines.append("start = 2026-01-01T00:00:00Z")
     if draw(st.booleans()):
@@ -153,6 +153,16 @@ def test_what_is_printed_is_read_as_the_same_experiments(text: str) -> None:
             halves("e", "namespace = 'n'\nnamespace_from = 5\nnamespace_to = 5"),
             "e.namespace_to",
             "must be above namespace_from, which is 5",
+        ),
+        (
+            halves("e", "namespace = 'n'\nnamespace_from = 5\nnamespace_to = 10"),
+            "e.namespace_to",
+            "in which nobody is",
+        ),
+        (
+            halves("e", "", "a = { weight = 5000 }\nb = { weight = 5000, sources = [] }"),
+            "e.variants.b.sources",
+            "without a source there is nothing to suggest",
         ),
         (halves("e", "eligible = 3"), "e.eligible", "must be a table"),
         (halves("e", "eligible = { c = 'de' }"), "e.eligible.c", "must be a list of texts"),
