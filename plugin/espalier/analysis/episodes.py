@@ -18,6 +18,7 @@ What does not fit is counted:
 ``out_of_order``    bears a time before that of the list it refers to; counts all the same
 ``without_unit``    nobody knows whose it is; left out
 ``before_exposure`` an episode that was over before its unit was exposed; left out
+``after_end``       an episode begun when the experiment was over; left out
 ``without_exposure``a unit in a variant without an exposure; left out
 ``two_variants``    a unit that saw two variants; left out
 """
@@ -25,11 +26,19 @@ What does not fit is counted:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import duckdb
 
-from espalier.analysis.reading import ABANDONMENT, ACCEPTANCE, EXPOSURE, IMPRESSION, SUBMISSION
+from espalier.analysis.reading import (
+    ABANDONMENT,
+    ACCEPTANCE,
+    EXPOSURE,
+    IMPRESSION,
+    SUBMISSION,
+    microseconds,
+)
 from espalier.evaluate.measures import CUT
 
 SILENCE_MINUTES: Final = 30
@@ -90,7 +99,9 @@ def find_units(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     }
 
 
-def find_episodes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def find_episodes(
+    connection: duckdb.DuckDBPyConnection, until: datetime | None = None
+) -> dict[str, int]:
     """Make the table ``episodes``, one row each, of the units in ``units``; return counts.
 
     Columns: ``unit``, ``variant``, ``begun``; ``lists`` shown and ``latency_us`` of them
@@ -152,8 +163,18 @@ def find_episodes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     connection.execute(_episodes_sql())
     (early,) = connection.execute("SELECT count(*) FROM episodes WHERE NOT counts").fetchall()[0]
     connection.execute("DELETE FROM episodes WHERE NOT counts")
+    over = 0
+    if until is not None:
+        # What people do then no variant has a part in, and it blurs the difference.
+        (over,) = connection.execute(
+            "DELETE FROM episodes WHERE begun >= $1", [microseconds(until)]
+        ).fetchall()[0]
     names = ("unknown_list", "late", "out_of_order", "without_unit")
-    return {**dict(zip(names, map(int, counts), strict=True)), "before_exposure": int(early)}
+    return {
+        **dict(zip(names, map(int, counts), strict=True)),
+        "before_exposure": int(early),
+        "after_end": int(over),
+    }
 
 
 def _name_intents(connection: duckdb.DuckDBPyConnection) -> None:

@@ -19,7 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from espalier.analysis.sequences import FEWEST_ALIKE, FEWEST_UNITS, TUNED_FOR, interval
+from espalier.analysis.sequences import (
+    FEWEST_ALIKE,
+    FEWEST_EVENTS,
+    FEWEST_UNITS,
+    TUNED_FOR,
+    interval,
+)
 from espalier.evaluate.intervals import Interval
 from espalier.evaluate.measures import FloatArray
 
@@ -66,7 +72,13 @@ class Moments:
     @property
     def alike(self) -> float:
         """How many units with equal denominators say as much (Kish's effective sample size)."""
-        return self.d * self.d / self.dd if self.dd > 0 else 0.0
+        return _worth(self.d, self.dd)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a share has been seen to be neither 0 nor 1, more than a few times."""
+        rest, squares = self.d - self.n, self.dd - 2.0 * self.nd + self.nn
+        return min(_worth(self.n, self.nn), _worth(rest, squares)) >= FEWEST_EVENTS
 
     @property
     def enough(self) -> bool:
@@ -124,6 +136,8 @@ def level(
     ratio, variance = of.ratio, of.variance
     if ratio is None or not of.enough or not 0.0 < variance < float("inf"):
         return Estimate(ratio, None)
+    if within == SHARE and not of.settled:
+        return Estimate(ratio, None)
     found = interval(ratio, variance, of.units, alpha, tuned_for)
     return Estimate(ratio, Interval(max(found.low, within.low), min(found.high, within.high)))
 
@@ -136,6 +150,11 @@ def difference(of: Moments, base: Moments, alpha: float, tuned_for: float = TUNE
     if not (of.enough and base.enough and 0.0 < variance < float("inf")):
         return Estimate(value, None)
     return Estimate(value, interval(value, variance, units, alpha, tuned_for))
+
+
+def _worth(total: float, squares: float) -> float:
+    """Return how many equal numbers have this sum and this sum of squares, 0 for none."""
+    return total * total / squares if squares > 0 else 0.0
 
 
 def _together(of: Moments, base: Moments) -> float:

@@ -91,7 +91,7 @@ def stage(
         for path in paths
     )
     cases = " ".join(f"WHEN '{name}' THEN {kind}" for name, kind in _KINDS.items())
-    latest = _microseconds(now + FUTURE_TOLERANCE)
+    latest = microseconds(now + FUTURE_TOLERANCE)
     # A time that does not say its zone is UTC on every machine.
     connection.execute("SET TimeZone = 'UTC'")
     text = "coalesce(e.query, user_query, o.object_id)"
@@ -207,7 +207,8 @@ def _bounded(number: str, most: int) -> str:
     return f"CASE WHEN {number} BETWEEN 0 AND {most} THEN {number} END"
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """Return a time as the column ``moment`` has it."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 

@@ -75,6 +75,8 @@ class Question:
         alpha: Chance at most that an interval ever misses the truth; divided among the
             variants where several are compared with the control.
         tuned_for: Units at which intervals are narrowest; choose it before looking.
+        until: When the experiment is over: episodes that begin then do not count. ``None`` for
+            never.
     """
 
     experiment: str
@@ -83,6 +85,7 @@ class Question:
     metric: str = PRIMARY
     alpha: float = ALPHA
     tuned_for: float = TUNED_FOR
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

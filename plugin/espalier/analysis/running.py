@@ -75,7 +75,7 @@ def analyse(
                 connection, question.control, question.alpha, question.tuned_for
             )
             connection.execute("DELETE FROM units WHERE variant = $1", [INTERLEAVED])
-            events |= find_episodes(connection) | units
+            events |= find_episodes(connection, question.until) | units
         with progress.stage("adding up"):
             report = _report(connection, question, events)
     verdicts = list(report.verdicts)
@@ -110,7 +110,7 @@ def totals_of(
     with workspace(threads, memory) as connection:
         stage(connection, paths, question.experiment, now or datetime.now(UTC))
         find_units(connection)
-        find_episodes(connection)
+        find_episodes(connection, question.until)
         return unit_totals(connection, METRICS[question.metric])
 
 

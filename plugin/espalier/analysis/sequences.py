@@ -28,6 +28,8 @@ FEWEST_UNITS: Final = 100
 """Units a variant needs before its mean is anything like normally distributed."""
 FEWEST_ALIKE: Final = 50
 """Equally active units that what those of a variant did has to be worth, at least."""
+FEWEST_EVENTS: Final = 10
+"""Times that something has to happen, and not to, before its share has an interval."""
 TUNED_FOR: Final = 5_000
 """Units at which intervals are narrowest unless told otherwise, all variants together."""
 

@@ -35,7 +35,8 @@ def experiments() -> None:
     "--config",
     type=options.FILE,
     metavar="FILE",
-    help="TOML file with the experiment: its first variant is the control, its weights are meant.",
+    help="TOML file with the experiment: its first variant is the control, its weights are meant, "
+    "and after its end nothing counts.",
 )
 @click.option(
     "--control",
@@ -111,6 +112,7 @@ def report(
             weights=dict(map(_weight, weights)) or designed.weights,
             metric=metric,
             tuned_for=tuned_for,
+            until=designed.until,
         ),
         progress=options.progress(quiet=quiet),
     )
@@ -135,7 +137,9 @@ def _designed(name: str, config: Path) -> Question:
     widths = {one.name: one.share[1] - one.share[0] for one in found.variants}
     weights = {variant: width for variant, width in widths.items() if width > 0}
     split = found.mode is Mode.SPLIT and len(weights) > 1
-    return Question(name, control=found.control.name, weights=weights if split else {})
+    return Question(
+        name, control=found.control.name, weights=weights if split else {}, until=found.end
+    )
 
 
 def _weight(text: str) -> tuple[str, float]:

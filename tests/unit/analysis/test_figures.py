@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,21 @@ def test_what_a_unit_did_before_it_was_exposed_is_left_out(tmp_path: Path) -> No
 
     assert report.events["before_exposure"] == 1
     assert report.variants["A"].episodes == 1
+
+
+def test_what_a_unit_does_after_the_end_is_left_out(tmp_path: Path) -> None:
+    """An episode that begins then; one that goes on over it counts."""
+    end = datetime.fromtimestamp(START_NS // SECOND, UTC) + timedelta(seconds=3)
+    events = [exposure("u", "A")]
+    for number in range(3):
+        start = START_NS + 2 * number * SECOND
+        events += episode("u", "A", "tent", start_ns=start, intent=str(number), shown=LISTS)
+
+    open_ended = report_of(tmp_path, events)
+    ended = report_of(tmp_path, events, until=end)
+
+    assert [one.variants["A"].episodes for one in (open_ended, ended)] == [3, 2]
+    assert [one.events["after_end"] for one in (open_ended, ended)] == [0, 1]
 
 
 def test_answers_to_lists_that_are_nowhere_or_long_gone_are_counted(tmp_path: Path) -> None:

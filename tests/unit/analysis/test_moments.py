@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from espalier.analysis.moments import Moments, difference, level
 from espalier.evaluate.intervals import Interval
@@ -45,6 +46,26 @@ def test_what_is_rare_and_has_not_happened_yet_is_not_taken_for_impossible() -> 
     assert (found.high - found.low) / 2 > 3 * np.sqrt(0.01 / 200)
 
 
+@pytest.mark.parametrize("share", [0.002, 0.998])
+def test_the_interval_of_what_is_rare_holds_at_every_look(share: float) -> None:
+    """It waits until it has happened some times: the first of them says how often it does not."""
+    looks = np.unique(np.geomspace(100, 20_000, 60).astype(int))
+    missed = 0
+    for seed in range(200):
+        rng = np.random.default_rng([seed, 17])
+        d = rng.geometric(0.5, 20_000)
+        n = rng.binomial(d, share)
+        sums = np.cumsum([n, d, n * n, n * d, d * d], axis=1, dtype=float).T[looks - 1]
+        spans = [
+            level(Moments(units, *of), 0.05).interval
+            for units, of in zip(looks.tolist(), sums.tolist(), strict=True)
+        ]
+        assert spans[-1] is not None
+        missed += any(span is not None and not span.low <= share <= span.high for span in spans)
+
+    assert missed <= binom.ppf(0.99, 200, 0.05)
+
+
 def test_one_who_does_most_of_it_is_no_crowd() -> None:
     """Five hundred units, one of which did two thirds of all: nothing is said."""
     d = np.append(np.ones(499), 1_000.0)
@@ -58,7 +79,7 @@ def test_one_who_does_most_of_it_is_no_crowd() -> None:
 
 def test_a_share_is_never_above_one() -> None:
     """What nearly all do has an interval that ends where shares do."""
-    of = Moments.of(np.repeat([0.0, 1.0], [2, 198]), np.ones(200))
+    of = Moments.of(np.repeat([0.0, 1.0], [12, 288]), np.ones(300))
 
     found = level(of, 0.05).interval
     free = level(of, 0.05, within=Interval(-9.0, 9.0)).interval
