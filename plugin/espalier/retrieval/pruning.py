@@ -26,7 +26,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 PRIOR: Final = 3.0
-"""Weight of the mean of features like it, against what is known of a feature itself."""
+"""Weight of the mean of features like it, against what is known of a feature itself.
+
+On four parts of the training queries, each left out once, indexes of half the size lose as
+much recall@100 with 1, 3 and 10, up to chance (0.013 of 0.80): what matters is that there is
+one.
+"""
 
 
 def worth_of(

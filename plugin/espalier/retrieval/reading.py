@@ -42,6 +42,7 @@ from espalier.querylog.columns import describe_names
 from espalier.querylog.kinds import (
     BAD_ATTRIBUTE,
     EMPTY_QUERY,
+    NOT_UTF8,
     QUERY_TOO_LONG,
     WRONG_FIELD_COUNT,
     Bad,
@@ -243,6 +244,8 @@ def _rows(
     try:
         blocks = read_blocks(path, _ignore)
         head = next(blocks, Block([], [], []))
+        if (NOT_UTF8, 1) in head.bad:
+            raise PairsError(f"{path}: its first line is not UTF-8; give a TSV file with a header")
         if not head.lines:
             raise PairsError(f"{path}: is empty; give a TSV file with a header")
         names = [name.strip() for name in head.lines[0].split("\t")]
@@ -252,6 +255,9 @@ def _rows(
                 f"{path}: no column {missing[0]!r}; {describe_names(names)}. The file is TSV "
                 f"with the columns {', '.join(needed)}"
             )
+        for name in (*needed, *optional):
+            if names.count(name) > 1:
+                raise PairsError(f"{path}: {names.count(name)} columns {name!r}; rename the others")
         places = [names.index(one) if one in names else -1 for one in (*needed, *optional)]
         block: Block | None = Block(head.lines[1:], head.numbers[1:], head.bad)
         while block is not None:

@@ -80,6 +80,16 @@ def test_pairs_with_unknown_products_or_bad_numbers_are_left_out(tmp_path: Path)
     }
 
 
+def test_a_file_whose_header_is_no_text_says_so(tmp_path: Path) -> None:
+    """It is not empty, and its first readable line is no header."""
+    path = tmp_path / "p.tsv"
+    for rest in (b"", b"query\tproduct_id\na\tb\n"):
+        path.write_bytes(b"query\tproduct_id\xff\n" + rest)
+
+        with pytest.raises(PairsError, match="first line is not UTF-8"):
+            read_pairs(path)
+
+
 def test_a_pair_with_a_query_nobody_could_ask_is_left_out(tmp_path: Path) -> None:
     """One row a log has by accident stops neither training nor measuring."""
     path = _write(tmp_path / "p.tsv", f"query\tproduct_id\n{'x' * 1025}\tx\n{'x' * 1024}\ty\n")
@@ -103,6 +113,7 @@ def test_a_weight_of_nothing_is_no_pair(tmp_path: Path) -> None:
         ("", "is empty"),
         ("query\tid\na\tb\n", "no column 'product_id'"),
         ("query\tproduct_id\n", "no usable pair"),
+        ("query\tproduct_id\tquery\na\tb\tc\n", "2 columns 'query'"),
         ("query\tproduct_id\n\tb\n", "empty_query"),
     ],
 )
