@@ -244,20 +244,7 @@ def _rows(
     try:
         blocks = read_blocks(path, _ignore)
         head = next(blocks, Block([], [], []))
-        if (NOT_UTF8, 1) in head.bad:
-            raise PairsError(f"{path}: its first line is not UTF-8; give a TSV file with a header")
-        if not head.lines:
-            raise PairsError(f"{path}: is empty; give a TSV file with a header")
-        names = [name.strip() for name in head.lines[0].split("\t")]
-        missing = [name for name in needed if name not in names]
-        if missing:
-            raise PairsError(
-                f"{path}: no column {missing[0]!r}; {describe_names(names)}. The file is TSV "
-                f"with the columns {', '.join(needed)}"
-            )
-        for name in (*needed, *optional):
-            if names.count(name) > 1:
-                raise PairsError(f"{path}: {names.count(name)} columns {name!r}; rename the others")
+        names = _names(path, head, needed, optional)
         places = [names.index(one) if one in names else -1 for one in (*needed, *optional)]
         block: Block | None = Block(head.lines[1:], head.numbers[1:], head.bad)
         while block is not None:
@@ -272,6 +259,25 @@ def _rows(
             block = next(blocks, None)
     except LogError as error:
         raise PairsError(str(error)) from None
+
+
+def _names(path: Path, head: Block, needed: Sequence[str], optional: Sequence[str]) -> list[str]:
+    """Return the columns of a file by its first block, refused if they cannot be told apart."""
+    if (NOT_UTF8, 1) in head.bad:
+        raise PairsError(f"{path}: its first line is not UTF-8; give a TSV file with a header")
+    if not head.lines:
+        raise PairsError(f"{path}: is empty; give a TSV file with a header")
+    names = [name.strip() for name in head.lines[0].split("\t")]
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise PairsError(
+            f"{path}: no column {missing[0]!r}; {describe_names(names)}. The file is TSV "
+            f"with the columns {', '.join(needed)}"
+        )
+    for name in (*needed, *optional):
+        if names.count(name) > 1:
+            raise PairsError(f"{path}: {names.count(name)} columns {name!r}; rename the others")
+    return names
 
 
 def _ignore(steps: int) -> None:
