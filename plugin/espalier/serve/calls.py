@@ -18,6 +18,7 @@ This module and `loop` are the only ones that know ``grpc._cython.cygrpc``.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -67,12 +68,15 @@ class Limits:
         open: Calls of every kind and state; further ones are not even read. The hard limit.
         request_seconds: Within which a request follows its headers.
         retry_seconds: What RetryInfo says.
+        unread_seconds: After which a reply that its client does not read gives way, where
+            there is no room for other calls. It may take twice as long.
     """
 
     waiting: int = 256
     open: int = 4096
     request_seconds: float = 10.0
     retry_seconds: float = 0.25
+    unread_seconds: float = 10.0
 
 
 class Watch(Protocol):
@@ -135,6 +139,8 @@ class Desk:
         self.waiting = 0
         # Of the loop alone: until when a request may still come; the oldest call first.
         self._unread: dict[Call, float] = {}
+        # When replies that nobody reads were looked for.
+        self._looked_at = -math.inf
 
     def unary(self, rpc: Any, name: str, deadline: float, method: Unary, metadata: Any) -> None:
         """Begin a call of a `Unary` method, or turn it away."""
@@ -145,6 +151,7 @@ class Desk:
             call.note = watch.arrived(metadata)
         if full:
             call.turn_away(Unanswered.REFUSED, _TOO_MANY_OPEN)
+            self._make_room()
         elif self.waiting >= self.limits.waiting and not method.at_once:
             call.turn_away(Unanswered.OVERLOADED, self.overloaded)
         else:
@@ -158,6 +165,7 @@ class Desk:
         if full:
             self.counters.add("unanswered", name, Unanswered.REFUSED.value)
             call.finish(_TOO_MANY_OPEN)
+            self._make_room()
         else:
             self._unread[call] = self.clock() + self.limits.request_seconds
             call.receive()
@@ -183,6 +191,20 @@ class Desk:
                 return
             del self._unread[call]
             call.give_up()
+
+    def _make_room(self) -> None:
+        """End calls that were answered when this was last done, and whose clients do not read.
+
+        Clients that take no byte would else keep all others out until their connections end.
+        """
+        now = self.clock()
+        if now - self._looked_at < self.limits.unread_seconds:
+            return
+        self._looked_at = now
+        with self.lock:
+            unread = [call for call in self.open if call.grow_old()]
+        for call in unread:
+            call.cut_off()
 
     def enqueue(self, call: UnaryCall) -> bool:
         """Let a call wait for its turn; return whether there is room."""
@@ -217,6 +239,14 @@ class Call:
     def give_up(self) -> None:
         """End the call: its request does not come."""
         raise NotImplementedError
+
+    def grow_old(self) -> bool:
+        """Note that an answer waits for its reader; return whether that had been noted."""
+        return False
+
+    def cut_off(self) -> None:
+        """End the call as it is; its batches end with it."""
+        self._rpc.cancel()
 
     def _message(self, message: bytes | None) -> None:
         """Handle a message, ``None`` when there are no more."""
@@ -268,7 +298,7 @@ class Call:
         return (ending,) if self._sent_metadata else (_SendMetadata(None, 0), ending)
 
 
-_READING, _WAITING, _WORKING, _ANSWERED = range(4)
+_READING, _WAITING, _WORKING, _ANSWERED, _UNREAD = range(5)
 
 
 class UnaryCall(Call):
@@ -297,6 +327,13 @@ class UnaryCall(Call):
     def give_up(self) -> None:
         """End the call: its request does not come."""
         self.turn_away(Unanswered.NO_REQUEST, _TOO_SLOW)
+
+    def grow_old(self) -> bool:
+        """Note that an answer waits for its reader; return whether that had been noted."""
+        if self._state == _ANSWERED:
+            self._state = _UNREAD
+            return False
+        return self._state == _UNREAD
 
     def take_turn(self) -> None:
         """Answer here or, if there are threads for it, let one of them."""

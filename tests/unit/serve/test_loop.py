@@ -18,6 +18,7 @@ from espalier.serve.calls import Limits
 from espalier.serve.counters import Counters
 from espalier.serve.loop import CallLoop
 from espalier.serve.rpc import Dialogue, Outcome, Stream, Subscription, Unary, plain_status
+from integration.raw_http2 import RawConnection
 
 PATIENT = 30.0
 
@@ -324,6 +325,39 @@ def test_above_the_hard_limit_calls_are_not_even_read() -> None:
     assert service.dropped("refused") >= 1
     assert service.dropped("refused", "/s/Check") == 1
     assert service.dropped("refused", "/s/Listen") == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_clients_that_read_nothing_do_not_keep_others_out(threads: int) -> None:
+    """Where there is no room their replies give way; calls that are worked on do not."""
+    limits = Limits(open=4, unread_seconds=0.05)
+    with serving(limits=limits, threads=threads) as (service, channel):
+        later = call(channel, "/s/Later", b"")
+        until(lambda: len(service.later) == 1)
+        service.gate.set()
+        with RawConnection(service.address, "/s/Work", window=0) as deaf:
+            for _ in range(3):
+                deaf.call(b"x")
+            until(lambda: len(service.worked) == 3)
+            until(lambda: code_of(call(channel, "/s/Work", b"y")) == grpc.StatusCode.OK)
+        service.later[0].set_result(b"late")
+        assert later.result() == b"late"
+        until(lambda: service.loop.unanswered == 0)
+
+    assert service.dropped("refused") >= 1
+
+
+def test_clients_that_read_slowly_are_let_be_where_there_is_room() -> None:
+    """However slowly."""
+    with serving(limits=Limits(open=50, unread_seconds=0.0)) as (service, channel):
+        service.gate.set()
+        with RawConnection(service.address, "/s/Work", window=0) as deaf:
+            for _ in range(3):
+                deaf.call(b"x")
+            until(lambda: len(service.worked) == 3)
+            for _ in range(10):
+                assert call(channel, "/s/Work", b"y").result() == b"y"
+            until(lambda: service.loop.unanswered == 3)
 
 
 def test_clients_that_send_headers_only_hold_nobody_up_and_are_given_up() -> None:
