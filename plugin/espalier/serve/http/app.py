@@ -28,7 +28,7 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 """Of a request line and headers; what the gRPC side takes as metadata."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
-"""Those that are told apart; of others a client could make many."""
+"""Those that are told apart; of others a client could make many, so they are one."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -119,7 +119,7 @@ class App:
             _has_body(head) and not (isinstance(found, Found) and found.endpoint.types)
         ):
             headers.append((b"connection", b"close"))
-        method = head.method if route and head.method in _METHODS else "OTHER"
+        method = head.method if route and head.method in _METHODS else "_OTHER"
         status = int(reply.status)
         taken = time.perf_counter_ns() - began
         self._counters.add("http", method, route or "/", str(status))

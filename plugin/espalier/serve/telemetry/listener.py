@@ -191,20 +191,25 @@ class _Server(ThreadingHTTPServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, and hang up when the time is over."""
-        # With TLS around it, what was accepted is an empty shell: only this can be hung up.
-        connection = self._connected(request)
-        late = threading.Timer(_REQUEST_SECONDS, _hang_up, [connection])
-        late.daemon = True
-        late.start()
         try:
-            if isinstance(connection, ssl.SSLSocket):
-                connection.do_handshake()
-            super().process_request_thread(connection, client_address)
+            # With TLS around it, what was accepted is an empty shell: only this can be hung up.
+            connection = self._connected(request)
+            late = threading.Timer(_REQUEST_SECONDS, _hang_up, [connection])
+            late.daemon = True
+            late.start()
+            try:
+                if isinstance(connection, ssl.SSLSocket):
+                    connection.do_handshake()
+                super().process_request_thread(connection, client_address)
+            except OSError:
+                # No handshake came about, or it ended in the middle.
+                self.shutdown_request(connection)
+            finally:
+                late.cancel()
         except OSError:
-            # No handshake came about, or it ended in the middle.
-            self.shutdown_request(connection)
+            # The client left before there was TLS around anything.
+            self.shutdown_request(request)
         finally:
-            late.cancel()
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

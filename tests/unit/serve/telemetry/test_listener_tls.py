@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import time
@@ -118,6 +119,25 @@ def test_who_does_not_shake_hands_keeps_others_waiting_for_a_moment(
                 status = bench.get("/readyz", bench.old)
 
     assert status == 200
+
+
+def test_who_leaves_at_once_holds_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many do, the next is answered; a client that is gone has no place to wrap."""
+    host, port = bench.address.split(":")
+    left = []
+
+    def gone(*_arguments: object, **_named: object) -> None:
+        left.append(1)
+        raise OSError(errno.ENOTCONN, "gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ssl.SSLContext, "wrap_socket", gone)
+        for _ in range(10):
+            with socket.create_connection((host, int(port)), timeout=5) as sock:
+                assert sock.recv(1) == b""
+
+    assert len(left) == 10
+    assert bench.get("/healthz", bench.old) == 200
 
 
 def drip(sock: socket.socket) -> None:
