@@ -154,11 +154,20 @@ def claim_unix(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise ListenError(f"{path}: exists and is no socket; choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Who listens may hang, and have no room for one more to wait.
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
-        except OSError:
+        except BlockingIOError:
+            pass
+        except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
+        except OSError as error:
+            # Of another user or kind: not ours to remove.
+            raise ListenError(
+                f"cannot listen on {path}: {error.strerror}; remove it, or choose another path"
+            ) from error
     raise ListenError(f"cannot listen on {path}: another process does; stop it first")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,32 @@ def test_a_file_in_the_place_of_a_socket_stays(tmp_path: Path) -> None:
         claim_unix(path)
 
     assert path.read_text() == "precious"
+
+
+def test_a_unix_socket_of_somebody_who_hangs_is_in_use(tmp_path: Path) -> None:
+    """Nobody more may wait there, and we do not wait for that."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as waiting:
+        listener.bind(str(path))
+        listener.listen(0)
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(str(path))
+        with pytest.raises(ListenError, match="another process does"):
+            claim_unix(path)
+    assert path.exists()
+
+
+def test_a_socket_that_is_not_ours_to_remove_stays(tmp_path: Path) -> None:
+    """That it takes no connection does not mean that nobody uses it."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(path))
+        with pytest.raises(ListenError, match="choose another path"):
+            claim_unix(path)
+    assert path.exists()
 
 
 def test_a_unix_path_in_a_folder_there_is_not_is_refused(tmp_path: Path) -> None:
