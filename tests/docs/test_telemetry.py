@@ -35,13 +35,23 @@ def test_the_table_of_metrics_is_the_table_in_the_code() -> None:
 def events() -> Iterator[tuple[str, str]]:
     """Yield the name of every event in the code, and the level it is logged at, "" if unknown."""
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        # A name that two places need is a constant of the module.
+        constants = {
+            one.target.id: one.value
+            for one in module.body
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+        }
+        for node in ast.walk(module):
             if not isinstance(node, ast.Call):
                 continue
             called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            values = [
+                constants.get(one.id) if isinstance(one, ast.Name) else one for one in node.args
+            ]
             words = [
                 one.value
-                for one in node.args
+                for one in values
                 if isinstance(one, ast.Constant) and isinstance(one.value, str)
             ]
             if called in LEVELS and words:
