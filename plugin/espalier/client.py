@@ -39,7 +39,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from importlib import resources
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -77,6 +77,12 @@ def service_config(*, hedging: bool = False) -> str:
     return resources.files("espalier").joinpath(name).read_text(encoding="utf-8")
 
 
+_HOW_TO_GET_IN: Final = (
+    "; if the service has a certificate, name its authority (--ca, Access.ca), and where it asks "
+    "for one of clients, what to show (--certificate and --key); if it has none, name none"
+)
+
+
 class CallError(EspalierError):
     """A call that failed.
 
@@ -89,7 +95,12 @@ class CallError(EspalierError):
 
     def __init__(self, error: grpc.RpcError) -> None:
         self.code: grpc.StatusCode = error.code()
-        super().__init__(f"{self.code.name}: {error.details()}")
+        details = error.details() or ""
+        # All that gRPC says of a server that speaks TLS to who does not, and the other way round.
+        kept_out = self.code is grpc.StatusCode.UNAVAILABLE and any(
+            sign in details for sign in ("Socket closed", "handshake")
+        )
+        super().__init__(f"{self.code.name}: {details}{_HOW_TO_GET_IN if kept_out else ''}")
         info = _info_of(error)
         self.reason = info.reason
         self.metadata = dict(info.metadata)

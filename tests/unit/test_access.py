@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from espalier.access import ENVIRONMENT, Access
 from espalier.addresses import is_of_this_machine
-from espalier.client import Client
+from espalier.client import CallError, Client
 from espalier.errors import InputError
-from integration.certificates import token_file
+from integration.certificates import Authority, token_file
 
 TOKEN = "t" * 40
 
@@ -138,3 +140,29 @@ def test_every_call_of_the_client_carries_the_token(tmp_path: Path) -> None:
 
     assert methods == asked.keys()
     assert channel.carried == [(1.0, (("authorization", f"Bearer {TOKEN}"),))] * len(asked)
+
+
+@pytest.mark.parametrize("served_with_tls", [True, False])
+def test_who_knocks_in_the_wrong_way_is_told_how_to_get_in(
+    tmp_path: Path, *, served_with_tls: bool
+) -> None:
+    """In plain at a service with a certificate, and the other way round."""
+    authority = Authority(tmp_path, "ours")
+    pair = authority.issue("server")
+    server = grpc.server(ThreadPoolExecutor(1))
+    shown = grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.certificate.read_bytes())])
+    port = (
+        server.add_secure_port("127.0.0.1:0", shown)
+        if served_with_tls
+        else server.add_insecure_port("127.0.0.1:0")
+    )
+    server.start()
+    access = Access() if served_with_tls else Access(ca=authority.path)
+    try:
+        with (
+            Client(f"127.0.0.1:{port}", access=access, timeout=20) as client,
+            pytest.raises(CallError, match="name its authority"),
+        ):
+            client.complete("c")
+    finally:
+        server.stop(None).wait()
