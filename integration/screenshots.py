@@ -49,6 +49,7 @@ def use(page: Page, url: str) -> None:
         page.wait_for_timeout(200)
     until(page, "document.querySelectorAll('#why .bars li').length > 0")
     until(page, "document.querySelectorAll('#list .moved.up').length > 0")
+    until(page, "document.querySelector('#hint').textContent.startsWith('After')")
     page.wait_for_timeout(400)
 
 

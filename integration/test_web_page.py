@@ -223,17 +223,92 @@ def test_text_from_right_to_left_is_shown_as_it_is_read(page: Page) -> None:
 
 
 def test_without_a_service_the_page_says_so_and_goes_on(page: Page) -> None:
-    """What was shown and still fits stays; once it answers again, so does the page."""
+    """What was shown and still fits stays, in both lists, and nothing else does.
+
+    Once it answers again, so does the page.
+    """
     both_lists(page, "te")
     page.context.set_offline(True)
     page.locator("#q").press_sequentially("n")
     expect(page.locator("#hint")).to_contain_text("does not answer")
     assert page.locator("#list bdi").all_inner_texts()
+    assert page.locator("#plain bdi").all_inner_texts()
+    page.locator("#q").fill("qx")
+    for place in ("#list", "#plain"):
+        expect(page.locator(f"{place} bdi")).to_have_count(0)
+    expect(page.locator("#why .subject")).to_have_count(0)
     page.keyboard.press("Enter")
     expect(page.locator("#results")).to_contain_text("did not answer")
     page.context.set_offline(False)
 
     assert both_lists(page, "c")[0]
+    expect(page.locator("#hint")).not_to_contain_text("does not answer")
+
+
+def test_the_hint_counts_what_is_marked(page: Page) -> None:
+    """It says what to do first, what next, and then in words what the session did."""
+    hint = page.locator("#hint")
+    expect(hint).to_contain_text("Search for something")
+    search(page, "running shoes")
+    expect(hint).to_contain_text("Now type two letters")
+    both_lists(page, "w")
+    expect(hint).to_contain_text("After “running shoes")
+    marks = page.locator("#list .moved.up:not(:empty)").all_inner_texts()
+    fresh = marks.count("new")
+
+    assert fresh
+    expect(hint).to_contain_text(f"brings in {fresh} (new)")
+    assert page.locator("#list .moved", has_text="new").first.get_attribute("title")
+
+
+def test_nothing_found_is_said_and_no_other_list_stays(page: Page) -> None:
+    """Neither list shows what is for another prefix."""
+    both_lists(page, "te")
+    page.locator("#q").fill("ぬぬ")
+    expect(page.locator("#list-nothing")).to_be_visible()
+
+    for place in ("#list", "#plain"):
+        expect(page.locator(f"{place} bdi")).to_have_count(0)
+
+
+def test_what_completes_a_long_query_is_seen(page: Page) -> None:
+    """The typed part gives way: of the rest 100 pixels are seen, or all."""
+    search(page, "tent")
+    page.locator("#q").fill("a query that is as long as a title of a product of many words")
+    mark = page.locator("#list mark").first
+    mark.wait_for()
+    widths = page.evaluate(
+        """[...document.querySelectorAll("#list mark")].map(one => {
+          const text = document.createRange();
+          text.selectNodeContents(one);
+          return [one, text].map(part => part.getBoundingClientRect().width);
+        })"""
+    )
+    typed = page.locator("#list .long span").first
+
+    assert all(seen > min(whole, 100) - 0.1 for seen, whole in widths)
+    assert typed.evaluate("one => one.scrollWidth > one.clientWidth")
+
+
+def test_on_the_narrowest_phone_rows_stand_beside_each_other(
+    browser: Browser, sidecar: Sidecar
+) -> None:
+    """Each suggestion is as high as its neighbour in the other list."""
+    narrow: dict[str, Any] = {**PHONE, "viewport": {"width": 320, "height": 640}}
+    with opened(browser, **narrow) as page:
+        visit(page, sidecar)
+        before = page.evaluate("document.querySelector('.panel').getBoundingClientRect().y")
+        search(page, "running shoes")
+        both_lists(page, "w")
+        tops = page.evaluate(
+            "['#list', '#plain'].map(one => [...document.querySelector(one).children]"
+            ".map(row => row.getBoundingClientRect().y))"
+        )
+        after = page.evaluate("document.querySelector('.panel').getBoundingClientRect().y")
+
+        assert tops[0] == tops[1]
+        assert after == pytest.approx(before, abs=0.5)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_times_are_those_of_this_browser_and_of_the_engine(page: Page) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from espalier.errors import ConfigError
+from espalier.errors import ConfigError, UnsupportedError
 from espalier.text import normalise
 
 _COLUMNS: Final = ("product_id", "title", "category", "brand", "colour", "price")
@@ -39,16 +39,23 @@ class HostEngine:
 
     Raises:
         ConfigError: The catalogue cannot be read.
+        UnsupportedError: SQLite was built without FTS5.
     """
 
     def __init__(self, catalogue: Path) -> None:
         self._lock = threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        self._database.execute(
-            "CREATE VIRTUAL TABLE product USING fts5("
-            "product_id UNINDEXED, title, category, brand, colour, price UNINDEXED, "
-            "tokenize = 'porter unicode61')"
-        )
+        try:
+            self._database.execute(
+                "CREATE VIRTUAL TABLE product USING fts5("
+                "product_id UNINDEXED, title, category, brand, colour, price UNINDEXED, "
+                "tokenize = 'porter unicode61')"
+            )
+        except sqlite3.OperationalError as error:
+            raise UnsupportedError(
+                f"serve.demo_catalogue: SQLite {sqlite3.sqlite_version} of this Python cannot "
+                "search texts (no FTS5); leave it out, or use a Python that has it"
+            ) from error
         self._database.executemany(
             "INSERT INTO product VALUES (?, ?, ?, ?, ?, ?)", _rows(catalogue)
         )

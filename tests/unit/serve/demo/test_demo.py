@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.errors import ConfigError
+from espalier.errors import ConfigError, UnsupportedError
 from espalier.native import feature_groups, feature_names
 from espalier.serve.demo.host import HostEngine
 from espalier.serve.demo.pages import demo_pages
@@ -218,3 +220,17 @@ def test_a_demo_that_nobody_could_use_is_refused(values: dict[str, Any], says: s
     """Without a front nobody would see it; an index of products needs the products."""
     with pytest.raises(ConfigError, match=says):
         ServeSettings(**values)
+
+
+def test_a_sqlite_without_full_text_search_is_said(
+    catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do, not with a traceback."""
+
+    class Without(sqlite3.Connection):
+        def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
+            return super().execute(sql.replace("fts5", "no_such_module"), *given)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Without))
+    with pytest.raises(UnsupportedError, match=r"no FTS5.*leave it out"):
+        HostEngine(catalogue)

@@ -55,7 +55,7 @@ export class Session {
       element(
         "li",
         {},
-        element("bdi", {}, one.text),
+        element("bdi", { title: one.text }, one.text),
         element(
           "button.plain",
           {

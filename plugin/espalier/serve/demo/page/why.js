@@ -63,9 +63,9 @@ export function explain(suggestion, groups) {
     .sort((one, other) => Math.abs(other.contribution) - Math.abs(one.contribution))
     .slice(0, STRONGEST)
     .map((one) => element("span", {}, `${signed(one.contribution)} ${one.feature}`));
-  const list = element("ul.bars", {}, ...bars);
+  const list = element("ul.bars", { "aria-label": "Parts of its score" }, ...bars);
   list.style.setProperty("--zero", `${(-100 * low) / span}%`);
-  place.replaceChildren(...head, list, element("p.strongest", {}, ...strongest));
+  place.replaceChildren(...head, list, element("p.strongest", {}, "Strongest features", ...strongest));
 }
 
 /** @param {number} value */
