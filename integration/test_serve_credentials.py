@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import grpc
 import pytest
@@ -69,6 +69,19 @@ class Site:
             return reply.status, found, json.loads(reply.read())
         finally:
             connection.close()
+
+    def metrics(self) -> str:
+        """Return the numbers, as a scraper hears them that shows what a user does."""
+        context = ssl.create_default_context(cafile=self.servers.path)
+        shown = pair_of(self.user)
+        context.load_cert_chain(shown.certificate, shown.key)
+        assert self.user.token_file is not None
+        (token, *_) = self.user.token_file.read_text().split()
+        asks = Request(
+            f"https://{self.sidecar.metrics}/metrics", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urlopen(asks, context=context, timeout=PATIENCE) as reply:  # noqa: S310
+            return str(reply.read().decode())
 
     def told(self, event: str) -> list[dict[str, Any]]:
         """Return what the log has of an event."""
@@ -321,8 +334,7 @@ def test_a_broken_pair_changes_nothing_and_a_good_one_does(site: Site) -> None:
         os.kill(front, signal.SIGKILL)
         until(lambda: site.sidecar.workers()[1] != front)
         until(lambda: _answers(lambda: site.get("/readyz", shown=pair_of(site.user))[0] == 200))
-        with urlopen(f"http://{site.sidecar.metrics}/metrics") as reply:
-            metrics = reply.read().decode()
+        metrics = site.metrics()
         elsewhere = Authority.in_folder(site.folder, "elsewhere")
         site.shown.replace_with(elsewhere.issue("service"))
         site.sidecar.send(signal.SIGHUP)
