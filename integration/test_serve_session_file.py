@@ -161,7 +161,7 @@ def test_a_clock_that_was_wrong_before_the_machine_started_anew(
         tmp_path / FILE_NAME,
         capacity=1_000,
         max_queries=5,
-        ttl_ms=3_000,
+        ttl_ms=6_000,
         boot=1,
         boot_ms=60_000,
         wall_ms=then,
@@ -169,11 +169,11 @@ def test_a_clock_that_was_wrong_before_the_machine_started_anew(
     for session in (b"s", b"t"):
         assert not before.record(session, b"something", before.info().clock_base + 60_000)
     before.close()
-    with serving(demo_index, tmp_path, session_ttl_seconds=3) as sidecar:
+    with serving(demo_index, tmp_path, session_ttl_seconds=6) as sidecar:
         assert state_of(sidecar) == (FOUND if days > 0 else NEW)
         record(sidecar)
         assert state_of(sidecar) == FOUND
         # "t" ends when it is due, although the wall clock is days before its last use.
-        time.sleep(3.5)
+        time.sleep(6.5)
         assert state_of(sidecar, "t") == NEW
         assert notices(sidecar) == []
