@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import grpc
 import pytest
@@ -198,7 +198,8 @@ def test_nothing_people_type_is_found_where_it_should_not_be(
             with pytest.raises(CallError) as caught:
                 admin.load(tmp_path / plant("path of an index"))
             refused_path = str(caught.value)
-        with urlopen(f"http://{sidecar.metrics}/metrics") as reply:
+        shown = {"authorization": f"Bearer {TOKEN}"}
+        with urlopen(Request(f"http://{sidecar.metrics}/metrics", headers=shown)) as reply:
             metrics = reply.read().decode()
         while_running = {path.name: path.read_bytes() for path in files(state)}
         sidecar.send(signal.SIGTERM)
