@@ -99,3 +99,5 @@ def test_make_run_shows_completions_and_then_serves(
     with urlopen(f"http://127.0.0.1:{web}/demo/search?q=tent", timeout=60) as found:
         lists = json.load(found)["lists"]
     assert [len(one["products"]) for one in lists] == [8, 8]
+    with urlopen(f"http://127.0.0.1:{web}/demo/about", timeout=60) as told:
+        assert "last-query-only" in json.load(told)["experiments"]["variant"]

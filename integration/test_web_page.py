@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from espalier.retrieval.training import train_retrieval
 from espalier.settings import RetrievalSettings
 from integration.browser import chromium, opened, serious, until
-from integration.processes import PATIENCE, Sidecar, espalier
+from integration.processes import PATIENCE, ROOT, Sidecar, espalier
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -41,6 +41,7 @@ def products(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sidecar(demo_index: Path, demo_log: Path, products: Path) -> Iterator[Sidecar]:
     """Return a service with the page."""
     with Sidecar(
+        *("--config", ROOT / "tools" / "demo.toml"),
         *("--index", demo_index, "--http", "127.0.0.1:0", "--workers", "1", "--demo"),
         *("--set", f"demo_catalogue={demo_log.with_name('catalogue.tsv')}"),
         *("--set", f"demo_products={products}"),
@@ -189,6 +190,17 @@ def test_variants_of_experiments_can_be_chosen(page: Page, sidecar: Sidecar) -> 
 
     assert asked[0] is None
     assert asked[-1] == {"forcedVariants": {"blend": "on"}}
+
+
+def test_the_variants_of_the_demo_are_in_force_when_chosen(page: Page) -> None:
+    """The service lists them, and answers with the one that was chosen."""
+    page.get_by_label("variant").select_option("last-query-only")
+    for query in ("tent", "running shoes"):
+        search(page, query)
+    with page.expect_response("**/v1/complete") as answered:
+        page.locator("#q").fill("w")
+
+    assert answered.value.json()["header"]["variants"] == {"variant": "last-query-only"}
 
 
 def test_a_submitted_query_really_searches(page: Page) -> None:

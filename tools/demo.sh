@@ -24,5 +24,5 @@ show complete "$index" "$prefix" -k 5
 show complete "$index" --previous "$previous" "$prefix" -k 5
 
 printf '\nServing on %s. See it at  http://%s/  (Ctrl-C ends it)\n' "$address" "$web"
-exec "$ESPALIER" serve --index "$index" --listen "$address" --http "$web" --demo \
+exec "$ESPALIER" serve --config "$(dirname "$0")/demo.toml" --index "$index" --listen "$address" --http "$web" --demo \
     --set "demo_catalogue=$folder/catalogue.tsv" --set "demo_products=$folder/products.esp"
