@@ -209,7 +209,11 @@ def _unchecked(settings: Any, values: Mapping[str, Any]) -> Any:
 def from_environment(
     env: Mapping[str, str], table: str, settings: type
 ) -> dict[str, tuple[str, str]]:
-    """Return variable and text by dotted key, of the variables that belong to ``table``."""
+    """Return variable and text by dotted key, of the variables that belong to ``table``.
+
+    An empty variable counts as one that is not set, as manifests and shells leave them
+    behind: that one should turn off tokens which the file asks for would be a surprise.
+    """
     keys: dict[str, str] = {}
     for name, kind in kinds_of(settings).items():
         if dataclasses.is_dataclass(kind.base):
@@ -225,7 +229,8 @@ def from_environment(
             continue
         if variable.startswith(prefix):
             refuse_unknown(variable, list(known), "environment")
-            found[known[variable]] = (variable, text)
+            if text:
+                found[known[variable]] = (variable, text)
         elif near := difflib.get_close_matches(variable, known, n=1, cutoff=_SLIP):
             # It may be of something else that begins with our name; a slip in the name of
             # the table is so near that it is not.

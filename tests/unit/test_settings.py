@@ -305,3 +305,17 @@ def test_any_value_in_range_survives_text(users: int, cost: float) -> None:
     settings = load_settings(None, "train", {"min_users": str(users), "cp": repr(cost)}, {})
 
     assert (users, cost) == (settings.min_users, settings.cp)
+
+
+def test_an_empty_variable_is_one_that_is_not_set(tmp_path: Path) -> None:
+    """It takes nothing back that the file asks for; ``--set`` does."""
+    path = tmp_path / "site.toml"
+    path.write_text('[serve]\ntoken_file = "/etc/espalier/tokens"\n', encoding="utf-8")
+    empty = {"ESPALIER_SERVE_TOKEN_FILE": "", "ESPALIER_SERVE_WORKERS": ""}
+
+    loaded = load_settings(path, "serve", env=empty)
+    taken_back = load_settings(path, "serve", {"token_file": ""}, env=empty)
+
+    assert loaded.token_file == Path("/etc/espalier/tokens")
+    assert loaded.workers == 0
+    assert taken_back.token_file is None

@@ -5,7 +5,8 @@ One TOML file holds the tables ``[train]`` (with ``[train.log]``), ``[retrieval]
 
     a flag of its own    --listen and the like
     --set key=value      keys of the command's own table, ``log.user_column`` for a nested one
-    environment          ESPALIER_TRAIN_MIN_USERS=1, ESPALIER_TRAIN_LOG_USER_COLUMN=who
+    environment          ESPALIER_TRAIN_MIN_USERS=1, ESPALIER_TRAIN_LOG_USER_COLUMN=who;
+                         an empty variable counts as not set
     the TOML file        relative paths in it start from the file's folder
     the default          below
 
