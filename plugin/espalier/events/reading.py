@@ -126,6 +126,9 @@ def _lines(path: Path, tally: Tally) -> Iterator[bytes]:
                     tally.truncated += 1
     except (EOFError, zlib.error, gzip.BadGzipFile):
         tally.truncated += 1
+    except FileNotFoundError:
+        # It was there when the folder was listed: old files are removed meanwhile.
+        return
     except OSError as error:
         raise LogError(f"{path}: cannot be read ({error.strerror or error})") from None
 

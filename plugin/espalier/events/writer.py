@@ -244,7 +244,10 @@ class EventWriter:
             self._closing = True
         self._wake.set()
         self._due.set()
+        until = time.monotonic() + seconds
         self._thread.join(seconds)
+        # Or files would go on being removed after the end.
+        self._tidier.join(max(0.0, until - time.monotonic()))
 
     # ---- the writing thread --------------------------------------------------------------
 

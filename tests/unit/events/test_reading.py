@@ -128,3 +128,16 @@ def test_the_order_of_files_and_lines_does_not_matter(
 
     assert sorted(ids) == sorted({f"e{number}" for number in numbers})
     assert tally.duplicates == 3 * len(numbers) - len(set(numbers))
+
+
+def test_a_file_that_is_removed_while_others_are_read_is_left_out(tmp_path: Path) -> None:
+    """A running service removes old files whenever it is time to."""
+    for number in (1, 2):
+        line = line_of(submission(number), FULL, "type-ahead")
+        (tmp_path / f"{number}.ndjson").write_bytes(line)
+    events = read_events([tmp_path])
+
+    first = next(events)
+    (tmp_path / "2.ndjson").unlink()
+
+    assert (first.event_id, list(events)) == ("e1", [])
