@@ -80,7 +80,7 @@ class Site:
         asks = Request(
             f"https://{self.sidecar.metrics}/metrics", headers={"Authorization": f"Bearer {token}"}
         )
-        with urlopen(asks, context=context, timeout=PATIENCE) as reply:  # noqa: S310
+        with urlopen(asks, context=context, timeout=PATIENCE) as reply:  # noqa: S310 - an address of our own service
             return str(reply.read().decode())
 
     def told(self, event: str) -> list[dict[str, Any]]:

@@ -271,7 +271,7 @@ class _Descriptors(DescriptorDatabase):
             self._learn(ServerReflectionRequest(file_by_filename=name))
         return super().FindFileByName(name)
 
-    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptorProto:  # noqa: N802
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptorProto:  # noqa: N802 - protobuf's name
         """Return the file that something is declared in; ``KeyError`` if there is none."""
         with contextlib.suppress(KeyError):
             return super().FindFileContainingSymbol(symbol)

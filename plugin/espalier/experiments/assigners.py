@@ -51,7 +51,7 @@ def assigner_named(name: str) -> Assigner | None:
         return None
     kind, _, rest = name.partition(":")
     if kind == OPENFEATURE:
-        from espalier.experiments.openfeature import OpenFeatureAssigner  # noqa: PLC0415
+        from espalier.experiments.openfeature import OpenFeatureAssigner  # noqa: PLC0415 - an extra
 
         provider = _made(_found(rest), name) if rest else None
         return OpenFeatureAssigner(provider, f"espalier.{rest}")

@@ -32,8 +32,8 @@ class OpenFeatureAssigner:
 
     def __init__(self, provider: FeatureProvider | None = None, domain: str = "espalier") -> None:
         try:
-            from openfeature import api  # noqa: PLC0415
-            from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415
+            from openfeature import api  # noqa: PLC0415 - an extra
+            from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415 - an extra
         except ImportError:
             raise ConfigError(
                 "the assigner openfeature needs openfeature-sdk; "
@@ -42,7 +42,7 @@ class OpenFeatureAssigner:
         if provider is not None:
             try:
                 # What is none has no such method, which would show with the first call.
-                provider.resolve_string_details  # noqa: B018
+                provider.resolve_string_details  # noqa: B018 - whether it has one
                 api.set_provider(provider, domain)
             except Exception as error:
                 raise ConfigError(

@@ -278,7 +278,7 @@ class _Service:
 
     def _begin_sending(self, numbers: Service) -> None:
         # An extra, which others do without.
-        from espalier.serve.telemetry.otlp import MetricsSender, wanted  # noqa: PLC0415
+        from espalier.serve.telemetry.otlp import MetricsSender, wanted  # noqa: PLC0415 - an extra
 
         if wanted("metrics"):
             scheme = "http" if self._settings.tls_certificate is None else "https"

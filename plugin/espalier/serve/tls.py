@@ -186,7 +186,7 @@ class GrpcCertificates:
             self._current, self._fetch, tls.client_ca is not None
         )
         # Made for grpcio's own server, which takes it apart in the same way.
-        self.credentials = made._credentials  # noqa: SLF001
+        self.credentials = made._credentials  # noqa: SLF001 - the loop stands on what is below grpcio
 
     def renew(self, tls: Tls) -> None:
         """Let new connections begin with ``tls``."""

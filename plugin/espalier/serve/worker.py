@@ -174,7 +174,7 @@ class _Worker:
             for why in Unanswered:
                 self._counters.place("unanswered", f"/{SERVICE_NAME}/Complete", why.value)
             if settings.otel:
-                from espalier.serve.telemetry.spans import tracing_of  # noqa: PLC0415
+                from espalier.serve.telemetry.spans import tracing_of  # noqa: PLC0415 - an extra
 
                 self._tracing = tracing_of(settings, self._meters, orders.number)
         completer = self._completer = self._completer_of(settings)
@@ -253,7 +253,7 @@ class _Worker:
         limits = Limits(waiting=settings.max_waiting, open=settings.max_open)
         if orders.http:
             # An extra, which other workers do without.
-            from espalier.serve.http.assembly import http_server  # noqa: PLC0415
+            from espalier.serve.http.assembly import http_server  # noqa: PLC0415 - an extra
 
             front = http_server(
                 settings,
@@ -284,7 +284,7 @@ class _Worker:
             crashed=self._crashed,
             limits=limits,
             threads=settings.threads,
-            connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311
+            connection_age=age * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER),  # noqa: S311 - no secret
             keepalive=settings.keepalive_seconds,
             watch=watch,
             credentials=orders.credentials,

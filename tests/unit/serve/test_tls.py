@@ -54,7 +54,7 @@ BAD: dict[str, tuple[Callable[[Authority, Pair], Pair], str]] = {
     "another word": (lambda _, g: _renamed(g), "openssl x509 -in"),
     "no certificate": (lambda _, g: Pair(g.key, g.key), "no certificate and its key as PEM"),
     "nothing there": (lambda _, g: Pair(Path("/no/such"), g.key), "No such file"),
-    "a folder": (lambda _, g: Pair(Path("/tmp"), g.key), "Is a directory"),  # noqa: S108
+    "a folder": (lambda _, g: Pair(Path("/tmp"), g.key), "Is a directory"),  # noqa: S108 - any folder does
 }
 
 

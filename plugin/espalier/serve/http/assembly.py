@@ -59,6 +59,6 @@ def _demo(
     settings: ServeSettings, experiments: ExperimentService
 ) -> Mapping[str, Mapping[str, Endpoint]]:
     # With a database of its own, which nobody else should have to load.
-    from espalier.serve.demo.pages import demo_pages  # noqa: PLC0415
+    from espalier.serve.demo.pages import demo_pages  # noqa: PLC0415 - only where the page is shown
 
     return demo_pages(settings, experiments)

@@ -27,7 +27,7 @@ class CallWatch:
     def begun(self, note: object) -> None:
         """Forget it: nobody asks what this thread works on."""
 
-    def ended(self, name: str, code: str, waited: int, taken: int, note: object) -> None:  # noqa: ARG002
+    def ended(self, name: str, code: str, waited: int, taken: int, note: object) -> None:  # noqa: ARG002 - as of `calls.Watch`
         """Count a call, and note how long it waited and took."""
         places = self._places.get((name, code)) or self._find(name, code)
         if self._counters.alone:

@@ -114,12 +114,12 @@ def span_exporter() -> SpanExporter:
         ConfigError: By a protocol there is none for.
     """
     if _protocol("TRACES") == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - an extra
             OTLPSpanExporter as OverGrpc,
         )
 
         return OverGrpc()
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - an extra
         OTLPSpanExporter,
     )
 
@@ -133,12 +133,12 @@ def metric_exporter() -> MetricExporter:
         ConfigError: By a protocol there is none for.
     """
     if _protocol("METRICS") == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - an extra
             OTLPMetricExporter as OverGrpc,
         )
 
         return OverGrpc()
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - an extra
         OTLPMetricExporter,
     )
 
